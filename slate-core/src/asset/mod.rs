@@ -1,0 +1,25 @@
+//! Asset processing: textures, models and sounds from what artists save to what engines load.
+//!
+//! A [`Processor`] turns one input into outputs: synchronous, pure, the same bytes each time.
+//! An [`AssetPipeline`] runs processors on threads, keeps their results by content, and reports.
+
+mod input;
+mod job;
+mod key;
+mod limits;
+mod options;
+mod pipeline;
+mod processor;
+mod progress;
+
+pub use input::{AssetInput, ReadSeek};
+pub use job::{AssetOutput, AssetTask, OutputFile};
+pub use key::CacheKey;
+pub use limits::AssetLimits;
+pub use options::{
+    AssetKind, AssetOptions, AudioFormat, AudioOptions, Compression, ModelFormat, ModelOptions, Resize, TextureFormat,
+    TextureKind, TextureOptions,
+};
+pub use pipeline::AssetPipeline;
+pub use processor::{MemoryOutput, Output, Processor, ProcessorInfo, Report, Work, WriteSeek};
+pub use progress::Progress;

@@ -1,0 +1,32 @@
+//! Runtime sessions' ground: [`RuntimeBackend`], which runs a [`RuntimeSpec`] as a process, a container, a pod.
+
+mod backend;
+mod defaults;
+mod ext;
+mod instance;
+mod launch;
+mod mount;
+mod options;
+mod size;
+mod spec;
+
+pub use backend::{Files, ImageProgress, Images, Pausing, PullOptions, RegistryLogin, RuntimeBackend, Volumes};
+pub use defaults::RuntimeType;
+pub use ext::RuntimeBackendExt;
+pub use instance::{
+    Capabilities, Exec, ExecExit, ExecInput, ExecOutput, ExitStatus, Instance, InstanceState, LogChunk, LogCursor,
+    LogStream, ResourceSample, RuntimeChange,
+};
+pub use launch::{
+    DisplayConfiguration, DisplayMethod, GameLaunchRequest, GamePlatform, GpuAccess, HostCapabilities,
+    LaunchConfiguration, ResourceLimits, ResourceUsage, RunnerSession, SessionStatus,
+};
+pub use mount::{MountMode, MountType, VolumeMount};
+pub use options::{
+    Command, ExecOptions, ListOptions, LogOptions, RemoveOptions, StatsOptions, StopOptions, WatchOptions,
+};
+pub use size::{Cpus, MemorySize};
+pub use spec::{
+    EnvValue, Gpu, HealthCheck, HealthProbe, ImageRef, ImageVersion, NetworkMode, PortMapping, Protocol, RuntimeSpec,
+    labels,
+};
