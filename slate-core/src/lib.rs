@@ -13,9 +13,11 @@ mod wire;
 
 pub mod asset;
 pub mod blob;
+pub mod bus;
 pub mod cache;
 pub mod model;
 pub mod runtime;
+pub mod store;
 
 pub use cancel::Cancel;
 pub use component::{BoxStream, Component, ComponentKind, Descriptor};

@@ -1,0 +1,5 @@
+//! Events and requests between services: subjects.
+
+mod subject;
+
+pub use subject::{Subject, SubjectFilter};

@@ -1,0 +1,17 @@
+//! The truth: [`Store`], one small trait for each subject, and [`ChangeSet`], by which everything is written.
+
+mod changes;
+mod page;
+mod query;
+mod traits;
+
+pub use changes::{Applied, Change, ChangeSet, Fence, Idempotency, Record, RecordId};
+pub use page::{Cursor, Order, Page, PageRequest};
+pub use query::{
+    AssetJobQuery, AssetQuery, AuditQuery, BuildQuery, Claim, CounterQuery, EventQuery, FileQuery, Held, JobRef,
+    LogQuery, MetricQuery, ProjectQuery, Queue, SessionQuery, TemplateQuery,
+};
+pub use traits::{
+    AnalyticsStore, AssetStore, AuditStore, BuildStore, ChangeStore, EventStore, FileStore, JobStore, LogStore,
+    MetricStore, ProjectStore, QuotaStore, SessionStore, Store, StoreExt, TemplateStore,
+};
