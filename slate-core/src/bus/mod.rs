@@ -1,5 +1,20 @@
-//! Events and requests between services: subjects.
+//! Events and requests between services: [`EventBus`], subjects, and every typed event of the seeds.
 
+mod ext;
+mod message;
 mod subject;
+mod subscription;
+mod topic;
+mod traits;
 
+pub mod event;
+
+pub use ext::EventBusExt;
+pub use message::{Message, headers};
 pub use subject::{Subject, SubjectFilter};
+pub use subscription::{Overflow, SubscribeOptions, Subscription};
+pub use topic::{
+    AssetTopic, BuildTopic, CollabTopic, ContainerTopic, EditorTopic, FileTopic, ProjectTopic, RuntimeTopic, Topic,
+    filters,
+};
+pub use traits::{BusState, BusStatus, EventBus};

@@ -12,7 +12,7 @@ const MAX_TOKENS: usize = 32;
 /// 1 to 32 tokens, up to 512 bytes; a token is one or more printable ASCII characters other than `.`, `*` and `>`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Subject(Box<str>);
+pub struct Subject(std::sync::Arc<str>);
 
 impl Subject {
     /// Checks `text` and takes it as a subject.
@@ -25,6 +25,13 @@ impl Subject {
             return Ok(Self(text.into()));
         }
         Err(malformed("subject", "tokens of printable ASCII joined by dots, no wildcards", text))
+    }
+
+    /// Takes text that is sound by its making.
+    pub(super) fn from_checked(text: impl AsRef<str>) -> Self {
+        let text = text.as_ref();
+        debug_assert!(Self::new(text).is_ok(), "{text}");
+        Self(text.into())
     }
 
     /// The subject as text.
@@ -59,6 +66,12 @@ impl SubjectFilter {
         Err(malformed("subject filter", "tokens of printable ASCII, '*', or a last '>' joined by dots", text))
     }
 
+    /// Takes text that is sound by its making.
+    pub(super) fn from_checked(text: &str) -> Self {
+        debug_assert!(Self::new(text).is_ok(), "{text}");
+        Self(text.into())
+    }
+
     /// The filter as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -86,7 +99,7 @@ impl SubjectFilter {
 
 impl From<Subject> for SubjectFilter {
     fn from(subject: Subject) -> Self {
-        Self(subject.0)
+        Self((*subject.0).into())
     }
 }
 
@@ -131,7 +144,7 @@ macro_rules! text_type {
 
         impl From<$name> for String {
             fn from(text: $name) -> Self {
-                text.0.into()
+                text.as_str().into()
             }
         }
     };
