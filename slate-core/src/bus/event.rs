@@ -418,7 +418,7 @@ mod tests {
         );
         events.extend(EditorEventKind::ALL.iter().map(|&k| EditorEvent::new(k, user.clone(), file, now).into()));
         events.extend(CollabEventKind::ALL.iter().map(|&k| CollabEvent::new(k, project, user.clone(), now).into()));
-        assert_eq!(events.len(), 28 - 1);
+        assert_eq!(events.len(), 28);
         for event in events {
             assert_eq!(Event::parse(&event.to_message().unwrap()).unwrap(), event);
         }

@@ -1,0 +1,12 @@
+//! Every trait in this process: no server, nothing kept when the process ends. The reference for the other
+//! implementations, and all that a laptop or a test needs.
+
+mod blobs;
+mod bus;
+mod cache;
+mod clock;
+
+pub use blobs::MemoryBlobs;
+pub use bus::MemoryBus;
+pub use cache::MemoryCache;
+pub use clock::ManualClock;
