@@ -13,11 +13,16 @@ mod wire;
 
 pub mod asset;
 pub mod blob;
+pub mod build;
 pub mod bus;
 pub mod cache;
+pub mod engine;
 pub mod memory;
 pub mod model;
+pub mod policy;
 pub mod runtime;
+pub mod service;
+pub mod session;
 pub mod store;
 
 pub use cancel::Cancel;

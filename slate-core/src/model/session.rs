@@ -1,7 +1,7 @@
 use super::{Json, QuotaUsage, Revision};
 use crate::{
     InstanceId, ProjectId, SessionId, Timestamp, UserId, WorkerId,
-    runtime::{ExitStatus, LogCursor, RuntimeSpec, RuntimeType},
+    runtime::{ExitStatus, RuntimeSpec, RuntimeType},
     wire::wire_enum,
 };
 use serde::{Deserialize, Serialize};
@@ -64,12 +64,15 @@ pub struct RuntimeSession {
     pub error_message: Option<String>,
     /// How its instance ended.
     pub exit: Option<ExitStatus>,
-    /// How often its instance was started anew by the restart policy.
+    /// How often its instance was started anew.
     #[serde(default)]
     pub restarts: u32,
-    /// Up to where its instance's output is stored.
+    /// Whether somebody asked for its instance to be stopped and started again.
     #[serde(default)]
-    pub log_cursor: Option<LogCursor>,
+    pub restart_requested: bool,
+    /// When it last went to `starting`: an instance that ended before is to be started, one that ended after has run.
+    #[serde(default)]
+    pub starting_at: Option<Timestamp>,
     /// What it holds of its user's quota.
     #[serde(default)]
     pub reserved: QuotaUsage,
@@ -109,7 +112,8 @@ impl RuntimeSession {
             error_message: None,
             exit: None,
             restarts: 0,
-            log_cursor: None,
+            restart_requested: false,
+            starting_at: None,
             reserved: QuotaUsage::default(),
             metadata: Json::Object(serde_json::Map::new()),
             lease: Lease::default(),

@@ -1,0 +1,392 @@
+use super::task::Handle;
+use crate::{
+    Cancel, Clock, Error, Result,
+    bus::{
+        AssetTopic, BuildTopic, EventBus, EventBusExt, Message, RuntimeTopic, SubscribeOptions, Topic,
+        event::RuntimeEventKind, filters, headers,
+    },
+    model::{Json, LogEntry, LogLevel, LogSource},
+    store::LogStore,
+};
+use futures_util::{StreamExt, stream};
+use serde::Deserialize;
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+const NAME: &str = "logs";
+/// Tries to store the last lines when the service ends and the store can't be reached: about ten seconds.
+const LAST_TRIES: u32 = 8;
+
+/// How the aggregator works.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LogOptions {
+    /// Longest time that a line waits to be stored; default 5 s.
+    pub flush_every: Duration,
+    /// Shortest time between two early flushes, so that a storm of errors is still stored in batches; default 50 ms.
+    pub early_flush_every: Duration,
+    /// Lines that are stored at once; default 1000.
+    pub batch: usize,
+    /// Lines that may wait; whoever brings more waits too. Default 20 000.
+    pub capacity: usize,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            flush_every: Duration::from_secs(5),
+            early_flush_every: Duration::from_millis(50),
+            batch: 1000,
+            capacity: 20_000,
+        }
+    }
+}
+
+/// Collects log lines of every source and stores them in batches: each 5 s, at once with an error or warning among them.
+///
+/// Lines come by its [`LogSink`], and over the bus on `slate.runtime.log.*`, `slate.build.*.log` and `slate.asset.*.log`. A
+/// line that came as a request is answered once it is stored. What isn't stored yet when the service ends is stored then.
+#[derive(Debug)]
+pub struct LogAggregator;
+
+impl LogAggregator {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Those of [`EventBus::subscribe`].
+    pub async fn start(
+        store: Arc<dyn LogStore>,
+        bus: Arc<dyn EventBus>,
+        clock: Arc<dyn Clock>,
+        options: LogOptions,
+    ) -> Result<(LogSink, Handle)> {
+        let (sender, receiver) = mpsc::channel(options.capacity.div_ceil(64).max(1));
+        let sink = LogSink { sender, bus: Arc::clone(&bus) };
+        let group = SubscribeOptions::default().with_queue("slate-logs");
+        let mut subscriptions = Vec::new();
+        for filter in [filters::runtime_logs(), filters::build_logs(), filters::asset_logs()] {
+            subscriptions.push(bus.subscribe(&filter, group.clone()).await?);
+        }
+        let cancel = Cancel::new();
+        let listener = Listener { bus, sender: sink.sender.clone(), clock };
+        let writer = Writer { store, options, waiting: VecDeque::new(), acknowledge: Vec::new() };
+        let handle = Handle::spawn(NAME, cancel.clone(), async move {
+            let listening = tokio::spawn({
+                let cancel = cancel.clone();
+                async move {
+                    let mut messages = stream::select_all(subscriptions);
+                    loop {
+                        tokio::select! {
+                            message = messages.next() => match message {
+                                Some(message) => listener.take(message).await,
+                                None => return,
+                            },
+                            () = cancel.canceled() => return,
+                        }
+                    }
+                }
+            });
+            writer.run(receiver, &cancel).await;
+            let _ = listening.await;
+        });
+        Ok((sink, handle))
+    }
+}
+
+/// Where other services bring their lines. Clones bring to the same aggregator.
+#[derive(Clone)]
+pub struct LogSink {
+    sender: mpsc::Sender<Batch>,
+    bus: Arc<dyn EventBus>,
+}
+
+struct Batch {
+    entries: Vec<LogEntry>,
+    stored: Option<oneshot::Sender<Result<()>>>,
+}
+
+impl LogSink {
+    /// Brings lines, and shows them live on the bus; returns when the aggregator has taken them, not yet stored them.
+    ///
+    /// # Errors
+    /// `Unavailable` once the aggregator has ended.
+    pub async fn submit(&self, entries: Vec<LogEntry>) -> Result<()> {
+        self.show(&entries).await;
+        self.send(Batch { entries, stored: None }).await
+    }
+
+    /// Brings lines and returns when they are stored: a line for which this returned `Ok` is acknowledged, and not lost.
+    ///
+    /// # Errors
+    /// Those of [`LogStore::append_logs`]; `Unavailable` once the aggregator has ended.
+    pub async fn append(&self, entries: Vec<LogEntry>) -> Result<()> {
+        self.show(&entries).await;
+        let (stored, told) = oneshot::channel();
+        self.send(Batch { entries, stored: Some(stored) }).await?;
+        told.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Returns when every line that this sink and its clones brought before is stored.
+    ///
+    /// # Errors
+    /// As for [`append`](Self::append).
+    pub async fn barrier(&self) -> Result<()> {
+        self.append(Vec::new()).await
+    }
+
+    async fn send(&self, batch: Batch) -> Result<()> {
+        self.sender.send(batch).await.map_err(|_| ended())
+    }
+
+    /// Live lines are for whoever looks on: they may be lost, the stored ones are the record.
+    async fn show(&self, entries: &[LogEntry]) {
+        for entry in entries {
+            if let Ok(message) = live_message(entry)
+                && let Err(error) = self.bus.publish(message).await
+            {
+                tracing::debug!(%error, "a live log line was not shown");
+                return;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LogSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogSink")
+    }
+}
+
+fn ended() -> Error {
+    Error::unavailable("the log aggregator has ended").at("service.logs", "append")
+}
+
+/// The line as it is shown on the bus, marked as taken care of.
+fn live_message(entry: &LogEntry) -> Result<Message> {
+    let data = serde_json::json!({
+        "id": entry.id, "level": entry.level, "message": entry.message, "seq": entry.seq, "metadata": entry.metadata,
+    });
+    let topic = match entry.source {
+        LogSource::Session(id) => Topic::Runtime(RuntimeTopic::Log(id)),
+        LogSource::Build(id) => Topic::Build(BuildTopic::Log(id)),
+        LogSource::AssetJob(id) => Topic::Asset(AssetTopic::Log(id)),
+    };
+    let body =
+        serde_json::json!({ "type": RuntimeEventKind::Log, "timestamp": entry.timestamp.as_millis(), "data": data });
+    let body = match entry.source {
+        // The seeds' runtime envelope names the session.
+        LogSource::Session(id) => with(body, "sessionId", serde_json::json!(id)),
+        LogSource::Build(id) => with(body, "buildId", serde_json::json!(id)),
+        LogSource::AssetJob(id) => with(body, "jobId", serde_json::json!(id)),
+    };
+    Ok(Message::json(topic.subject(), &body)?.with_header(headers::STORED, "1"))
+}
+
+fn with(mut body: Json, key: &str, value: Json) -> Json {
+    if let Json::Object(fields) = &mut body {
+        fields.insert(key.into(), value);
+    }
+    body
+}
+
+/// Takes lines that others published.
+struct Listener {
+    bus: Arc<dyn EventBus>,
+    sender: mpsc::Sender<Batch>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Listener {
+    async fn take(&self, message: Message) {
+        if message.headers.contains_key(headers::STORED) {
+            return;
+        }
+        let entry = match self.read(&message) {
+            Ok(entry) => entry,
+            Err(error) => {
+                metrics::counter!("slate_logs_refused_total").increment(1);
+                tracing::warn!(%error, "a log message was malformed");
+                return self.answer(&message, Err(error)).await;
+            }
+        };
+        let (stored, told) = oneshot::channel();
+        let acknowledged = message.reply.is_some();
+        let batch = Batch { entries: vec![entry], stored: acknowledged.then_some(stored) };
+        if self.sender.send(batch).await.is_err() {
+            return self.answer(&message, Err(ended())).await;
+        }
+        if acknowledged {
+            let (bus, sender, clock) = (Arc::clone(&self.bus), self.sender.clone(), Arc::clone(&self.clock));
+            let listener = Self { bus, sender, clock };
+            tokio::spawn(async move {
+                let result = told.await.unwrap_or_else(|_| Err(ended()));
+                listener.answer(&message, result).await;
+            });
+        }
+    }
+
+    async fn answer(&self, message: &Message, result: Result<()>) {
+        let reply = match result {
+            Ok(()) => serde_json::json!({ "success": true }),
+            Err(error) => serde_json::json!({ "success": false, "error": error.to_string() }),
+        };
+        if let Err(error) = self.bus.answer(message, &reply).await {
+            tracing::debug!(%error, "a log message could not be answered");
+        }
+    }
+
+    fn read(&self, message: &Message) -> Result<LogEntry> {
+        let source = match Topic::parse(&message.subject)? {
+            Topic::Runtime(RuntimeTopic::Log(id)) => LogSource::Session(id),
+            Topic::Build(BuildTopic::Log(id)) => LogSource::Build(id),
+            Topic::Asset(AssetTopic::Log(id)) => LogSource::AssetJob(id),
+            _ => return Err(Error::invalid("not a log subject").with("subject", &message.subject)),
+        };
+        let line = foreign_line(message)?;
+        let timestamp = line.timestamp.map_or_else(|| self.clock.now(), crate::Timestamp::from_millis);
+        let level = line.level.as_deref().and_then(LogLevel::parse_lenient).unwrap_or(LogLevel::Info);
+        let mut entry = LogEntry::new(source, level, line.message, timestamp);
+        if line.metadata.is_object() && entry.metadata.is_null() {
+            entry.metadata = line.metadata;
+        }
+        Ok(entry)
+    }
+}
+
+/// A line as others send it: in the seeds' event envelope under `data`, or plain.
+fn foreign_line(message: &Message) -> Result<ForeignLine> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        timestamp: Option<i64>,
+        data: ForeignLine,
+    }
+    match message.parse::<Envelope>() {
+        Ok(Envelope { timestamp, data }) => Ok(ForeignLine { timestamp: data.timestamp.or(timestamp), ..data }),
+        Err(_) => message.parse(),
+    }
+}
+
+#[derive(Deserialize)]
+struct ForeignLine {
+    level: Option<String>,
+    message: String,
+    timestamp: Option<i64>,
+    #[serde(default)]
+    metadata: Json,
+}
+
+/// Stores what comes.
+struct Writer {
+    store: Arc<dyn LogStore>,
+    options: LogOptions,
+    waiting: VecDeque<LogEntry>,
+    /// Who is to be told, and after how many further lines of `waiting` from its front.
+    acknowledge: Vec<(usize, oneshot::Sender<Result<()>>)>,
+}
+
+impl Writer {
+    async fn run(mut self, mut batches: mpsc::Receiver<Batch>, cancel: &Cancel) {
+        let mut due: Option<Instant> = None;
+        let mut last = Instant::now().checked_sub(self.options.early_flush_every).unwrap_or_else(Instant::now);
+        loop {
+            let full = self.waiting.len() >= self.options.capacity;
+            tokio::select! {
+                biased;
+                () = sleep_until(due) => {
+                    self.flush(Some(cancel)).await;
+                    last = Instant::now();
+                    due = None;
+                }
+                batch = batches.recv(), if !full => match batch {
+                    Some(batch) => {
+                        let wanted = self.take(batch);
+                        let wanted = if wanted { last + self.options.early_flush_every } else { Instant::now() + self.options.flush_every };
+                        due = Some(due.map_or(wanted, |due| due.min(wanted)));
+                    }
+                    None => break,
+                },
+                () = cancel.canceled() => break,
+            }
+        }
+        // Whatever was sent before the end is stored; later senders are told that it has ended.
+        batches.close();
+        while let Some(batch) = batches.recv().await {
+            self.take(batch);
+        }
+        self.flush(None).await;
+    }
+
+    /// Whether the lines are wanted in the store soon.
+    fn take(&mut self, batch: Batch) -> bool {
+        let urgent = batch.stored.is_some() || batch.entries.iter().any(|entry| entry.level >= LogLevel::Warning);
+        self.waiting.extend(batch.entries);
+        match batch.stored {
+            Some(stored) if self.waiting.is_empty() => drop(stored.send(Ok(()))),
+            Some(stored) => self.acknowledge.push((self.waiting.len(), stored)),
+            None => {}
+        }
+        urgent || self.waiting.len() >= self.options.batch
+    }
+
+    /// Stores all that waits. A store that can't be reached is waited for, as long as the service is to run: lines are kept,
+    /// and senders wait. At the end, `running` is `None` and it is waited for [`LAST_TRIES`] times.
+    async fn flush(&mut self, running: Option<&Cancel>) {
+        let mut failures: u32 = 0;
+        while !self.waiting.is_empty() {
+            let count = self.waiting.len().min(self.options.batch.max(1));
+            let batch: Vec<_> = self.waiting.iter().take(count).cloned().collect();
+            match self.store.append_logs(batch).await {
+                Ok(_) => {
+                    failures = 0;
+                    self.done(count, &Ok(()));
+                    metrics::counter!("slate_logs_stored_total").increment(count as u64);
+                }
+                Err(error) if error.retry() != crate::Retry::No && (running.is_some() || failures < LAST_TRIES) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "log lines could not be stored yet");
+                    let pause = tokio::time::sleep(Duration::from_millis(50 << failures.min(6)));
+                    match running {
+                        None => pause.await,
+                        Some(cancel) => tokio::select! {
+                            () = pause => {}
+                            () = cancel.canceled() => return,
+                        },
+                    }
+                }
+                Err(error) => {
+                    // The store refuses these lines whatever happens: told aloud, counted, and never silent.
+                    tracing::error!(%error, lines = count, "log lines were refused and are lost");
+                    metrics::counter!("slate_logs_lost_total").increment(count as u64);
+                    self.done(count, &Err(error));
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, count: usize, result: &Result<()>) {
+        self.waiting.drain(..count);
+        let mut rest = Vec::new();
+        for (after, stored) in self.acknowledge.drain(..) {
+            if after <= count {
+                let told = match result {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(Error::new(error.kind(), error.message().to_owned())),
+                };
+                let _ = stored.send(told);
+            } else {
+                rest.push((after - count, stored));
+            }
+        }
+        self.acknowledge = rest;
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,179 @@
+mod commands;
+mod supervise;
+
+use super::{
+    Journal, LogSink, Sessions,
+    leases::Leases,
+    sweep::sweep,
+    task::{Handle, repeat},
+};
+use crate::{
+    Cancel, Result, WorkerId,
+    bus::EventBus,
+    model::{QuotaLimits, RuntimeSession},
+    policy::MountPolicy,
+    runtime::RuntimeBackend,
+    store::{Claim, JobRef, Queue, Record},
+};
+use std::{sync::Arc, time::Duration};
+use supervise::Supervisor;
+use tokio::sync::Notify;
+
+const NAME: &str = "orchestrator";
+
+/// How the orchestrator works.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OrchestratorOptions {
+    /// Whose instances these are, where several deployments share a backend; default `default`.
+    pub deployment: String,
+    /// How long a session stays with an orchestrator that is heard of no more; default 15 s.
+    pub lease: Duration,
+    /// Longest wait until the store is asked for sessions again; default 1 s.
+    pub poll: Duration,
+    /// Time between two looks at a running instance; default 500 ms.
+    pub watch: Duration,
+    /// Time that an instance has to end politely; default 10 s.
+    pub stop_grace: Duration,
+    /// Time between two measurements of a running session; default 10 s.
+    pub sample_every: Duration,
+    /// Time between two searches for orphans; default 30 s.
+    pub sweep_every: Duration,
+    /// Age under which an instance is never taken for an orphan; default 30 s.
+    pub orphan_grace: Duration,
+    /// Most sessions of one orchestrator; default 1000.
+    pub max_sessions: usize,
+    /// Time that a command over the bus may take before it is answered; default 30 s.
+    pub command_timeout: Duration,
+    /// Which folders sessions may mount; default none.
+    pub mounts: MountPolicy,
+    /// What users without a quota may hold; default unlimited.
+    pub default_quota: Option<QuotaLimits>,
+}
+
+impl Default for OrchestratorOptions {
+    fn default() -> Self {
+        Self {
+            deployment: "default".into(),
+            lease: Duration::from_secs(15),
+            poll: Duration::from_secs(1),
+            watch: Duration::from_millis(500),
+            stop_grace: Duration::from_secs(10),
+            sample_every: Duration::from_secs(10),
+            sweep_every: Duration::from_secs(30),
+            orphan_grace: Duration::from_secs(30),
+            max_sessions: 1000,
+            command_timeout: Duration::from_secs(30),
+            mounts: MountPolicy::none(),
+            default_quota: None,
+        }
+    }
+}
+
+/// Brings sessions to the state that their records ask for, and keeps them there.
+///
+/// It claims sessions of its backend's kind, makes, starts, watches and stops their instances, records every change with its
+/// event, carries their output to the log aggregator, and answers commands on `slate.container.*.*`. Instances that run when
+/// it starts are adopted; several orchestrators share the work by leases.
+#[derive(Debug)]
+pub struct Orchestrator;
+
+/// What the orchestrator's parts share.
+pub(super) struct Context {
+    journal: Journal,
+    bus: Arc<dyn EventBus>,
+    runtime: Arc<dyn RuntimeBackend>,
+    logs: LogSink,
+    sessions: Sessions,
+    leases: Leases,
+    options: OrchestratorOptions,
+    /// Rung when there may be a session to claim.
+    bell: Notify,
+}
+
+impl Orchestrator {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Those of [`EventBus::subscribe`].
+    pub async fn start(
+        journal: Journal,
+        bus: Arc<dyn EventBus>,
+        runtime: Arc<dyn RuntimeBackend>,
+        logs: LogSink,
+        options: OrchestratorOptions,
+    ) -> Result<Handle> {
+        let leases = Leases::new(WorkerId::unique(NAME), options.lease);
+        let sessions = Sessions::new(journal.clone(), options.mounts.clone(), options.default_quota);
+        let context = Arc::new(Context { journal, bus, runtime, logs, sessions, leases, options, bell: Notify::new() });
+        let commands = commands::subscribe(&context).await?;
+        let cancel = Cancel::new();
+        Ok(Handle::spawn(NAME, cancel.clone(), async move {
+            tokio::join!(
+                commands::serve(Arc::clone(&context), commands, &cancel),
+                claim(&context, &cancel),
+                extend(&context, &cancel),
+                clean(&context, &cancel),
+            );
+            // Instances go on; another orchestrator, or this one's next start, adopts them.
+            if let Err(error) = context.leases.release(&*context.journal.store().clone()).await {
+                tracing::warn!(%error, "the sessions' leases could not be given back and will run out");
+            }
+        }))
+    }
+}
+
+async fn claim(context: &Arc<Context>, cancel: &Cancel) {
+    repeat(NAME, cancel, || async {
+        let room = context.options.max_sessions.saturating_sub(context.leases.len()).min(100);
+        if room > 0 {
+            let backend = context.runtime.descriptor().name;
+            let claim = Claim::new(context.leases.worker().clone(), context.leases.duration(), room as u32)
+                .with_backend(backend);
+            for record in context.journal.store().claim(Queue::Sessions, claim).await? {
+                if let Record::Session(session) = record {
+                    supervise(context, &session);
+                }
+            }
+        }
+        tokio::select! {
+            () = context.bell.notified() => {}
+            () = tokio::time::sleep(context.options.poll) => {}
+            () = cancel.canceled() => {}
+        }
+        Ok(Duration::ZERO)
+    })
+    .await;
+}
+
+fn supervise(context: &Arc<Context>, session: &RuntimeSession) {
+    let job = JobRef::Session(session.id);
+    let work = context.leases.add(job, session.lease.attempt);
+    let supervisor = Supervisor::new(Arc::clone(context), session.id, work.clone());
+    let context = Arc::clone(context);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = supervisor.run() => {}
+            () = work.lost.canceled() => {}
+        }
+        context.leases.remove(job, work.attempt);
+    });
+}
+
+async fn extend(context: &Context, cancel: &Cancel) {
+    let store = context.journal.store();
+    repeat(NAME, cancel, || async {
+        context.leases.extend(&**store).await?;
+        Ok(context.options.lease / 3)
+    })
+    .await;
+}
+
+async fn clean(context: &Context, cancel: &Cancel) {
+    let options = &context.options;
+    repeat(NAME, cancel, || async {
+        sweep(&context.journal, &*context.runtime, &options.deployment, options.orphan_grace).await?;
+        Ok(options.sweep_every)
+    })
+    .await;
+}

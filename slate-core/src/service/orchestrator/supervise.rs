@@ -1,0 +1,348 @@
+use super::Context;
+use crate::{
+    Error, ErrorKind, InstanceId, Result, SessionId, Timestamp,
+    bus::event::{RuntimeEvent, RuntimeEventKind},
+    model::{LogEntry, LogLevel, LogSource, MetricSample, NewEvent, RuntimeSession, SessionState},
+    runtime::{
+        ExitStatus, ListOptions, LogCursor, LogOptions, LogStream, ResourceSample, RuntimeBackendExt, StatsOptions,
+        StopOptions, labels,
+    },
+    service::{journal::event_about, leases::Work, sessions::status_event, task::Backoff},
+    session::{self, Observed, Step, next_step},
+    store::{Change, ChangeSet, Fence, JobRef},
+};
+use futures_util::StreamExt;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+
+const RETRY: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
+/// Failures in a row after which a session that can't be made or started has failed.
+const MAX_FAILURES: u32 = 5;
+/// Longest wait for the last lines of an instance that has ended.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Takes care of one session, from wherever it is to its end.
+pub(super) struct Supervisor {
+    context: Arc<Context>,
+    id: SessionId,
+    work: Work,
+    follower: Option<JoinHandle<()>>,
+    sampler: Option<JoinHandle<()>>,
+}
+
+impl Supervisor {
+    pub(super) fn new(context: Arc<Context>, id: SessionId, work: Work) -> Self {
+        Self { context, id, work, follower: None, sampler: None }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut failures = 0;
+        loop {
+            match self.advance(failures).await {
+                Ok(true) => return,
+                Ok(false) => failures = 0,
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    // The record changed meanwhile, or the lease is another's: read it again and see.
+                    match self.context.journal.store().session(self.id).await {
+                        Ok(session) if session.lease.attempt != self.work.attempt => return,
+                        Err(error) if error.kind() == ErrorKind::NotFound => return,
+                        _ => {}
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound && error.component() == "" => return,
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(session = %self.id, failures, %error, "a step failed and will be tried again");
+                    self.pause(RETRY.wait(failures)).await;
+                }
+            }
+        }
+    }
+
+    /// Takes one step; whether it was the last.
+    async fn advance(&mut self, failures: u32) -> Result<bool> {
+        let session = self.context.journal.store().session(self.id).await?;
+        if session.lease.attempt != self.work.attempt {
+            return Ok(true);
+        }
+        let observed = self.observe(&session).await?;
+        if let Observed::Present(instance) = &observed
+            && instance.started_at.is_some()
+        {
+            self.follow(&instance.id);
+        }
+        match next_step(&session, &observed) {
+            Step::Create => self.create(&session, failures).await,
+            Step::Start => self.start(&session, &observed, failures).await,
+            Step::Stop => {
+                if let Observed::Present(instance) = &observed {
+                    let options = StopOptions::default().with_grace(self.context.options.stop_grace);
+                    self.context.runtime.stop(&instance.id, options).await?;
+                }
+                Ok(false)
+            }
+            Step::Record(state) => self.record(session, state, &observed).await.map(|()| false),
+            Step::Finish(state, message, exit) => {
+                self.finish(session, state, message, exit, &observed).await.map(|()| true)
+            }
+            Step::Wait if session.status.is_final() => Ok(true),
+            Step::Wait => {
+                self.sample(&session);
+                self.wait().await;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn observe(&self, session: &RuntimeSession) -> Result<Observed> {
+        let runtime = &self.context.runtime;
+        if let Some(id) = &session.container_id {
+            return match runtime.inspect(id).await {
+                Ok(instance) => Ok(Observed::Present(instance)),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(Observed::Missing),
+                Err(error) => Err(error),
+            };
+        }
+        // Made but not recorded: found by its label.
+        let ours = BTreeMap::from([(labels::SESSION.to_owned(), session.id.to_string())]);
+        let mut found = runtime.list_all(ListOptions::default().with_labels(ours)).await?;
+        Ok(found.pop().map_or(Observed::Missing, Observed::Present))
+    }
+
+    async fn create(&self, session: &RuntimeSession, failures: u32) -> Result<bool> {
+        let context = &self.context;
+        let spec = session
+            .container_config
+            .clone()
+            .with_label(labels::SESSION, session.id)
+            .with_label(labels::PROJECT, session.project_id)
+            .with_label(labels::DEPLOYMENT, &context.options.deployment)
+            .with_label(labels::OWNER, context.leases.worker())
+            .with_label(labels::GENERATION, self.work.attempt);
+        let made = match context.options.mounts.check(&spec) {
+            Ok(()) => context.runtime.create(&spec).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match made {
+            // Made before, and its reply was lost: it is found by its label.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && failures == 0 => Err(error),
+            Err(error) => self.give_up_or(session, error, failures).await,
+            Ok(()) => Ok(false),
+        }
+    }
+
+    async fn start(&self, session: &RuntimeSession, observed: &Observed, failures: u32) -> Result<bool> {
+        let Observed::Present(instance) = observed else { return Ok(false) };
+        match self.context.runtime.start(&instance.id).await {
+            Ok(()) => Ok(false),
+            // Somebody else started it since it was looked at.
+            Err(error) if error.kind() == ErrorKind::WrongState => Ok(false),
+            Err(error) => {
+                let given_up = self.give_up_or(session, error, failures).await?;
+                self.context.runtime.remove_if_there(&instance.id).await?;
+                Ok(given_up)
+            }
+        }
+    }
+
+    /// Fails the session for an error that another try wouldn't mend, or after too many tries.
+    async fn give_up_or(&self, session: &RuntimeSession, error: Error, failures: u32) -> Result<bool> {
+        let may_pass = error.retry() != crate::Retry::No;
+        if may_pass && failures < MAX_FAILURES {
+            return Err(error);
+        }
+        let mut ended = session.clone();
+        ended.error_message = Some(error.to_string());
+        self.end(ended, SessionState::Failed).await?;
+        Ok(true)
+    }
+
+    async fn record(&self, mut session: RuntimeSession, state: SessionState, observed: &Observed) -> Result<()> {
+        session::check(session.status, state)?;
+        let now = self.context.journal.now();
+        if let Observed::Present(instance) = observed {
+            session.container_id = Some(instance.id.clone());
+        }
+        let restarted = session.status == SessionState::Running && state == SessionState::Starting;
+        session.status = state;
+        let mut kinds = Vec::new();
+        match state {
+            SessionState::Starting => {
+                session.starting_at = Some(now);
+                session.restart_requested = false;
+                session.restarts += u32::from(restarted);
+            }
+            SessionState::Running => {
+                session.started_at = session.started_at.or(Some(now));
+                kinds.push(RuntimeEventKind::Started);
+            }
+            _ => {}
+        }
+        let set = self.guarded(session, &kinds, now)?;
+        self.context.journal.apply(set).await.map(drop)
+    }
+
+    async fn finish(
+        &mut self,
+        mut session: RuntimeSession,
+        state: SessionState,
+        message: Option<String>,
+        exit: Option<ExitStatus>,
+        observed: &Observed,
+    ) -> Result<()> {
+        self.sampler.take().inspect(JoinHandle::abort);
+        // The instance's last lines are stored before it, and its own log, are taken away.
+        if let Some(follower) = self.follower.take()
+            && tokio::time::timeout(DRAIN, follower).await.is_err()
+        {
+            tracing::warn!(session = %self.id, "the last log lines didn't come in time");
+        }
+        self.context.logs.barrier().await?;
+        session.error_message = message;
+        session.exit = exit;
+        self.end(session, state).await?;
+        if let Observed::Present(instance) = observed {
+            self.context.runtime.remove_if_there(&instance.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&self, mut session: RuntimeSession, state: SessionState) -> Result<()> {
+        session::check(session.status, state)?;
+        let now = self.context.journal.now();
+        let kind = if state == SessionState::Stopped { RuntimeEventKind::Stopped } else { RuntimeEventKind::Error };
+        session.status = state;
+        session.stopped_at = Some(now);
+        let release = Change::Release { user: session.user_id.clone(), usage: std::mem::take(&mut session.reserved) };
+        let set = self.guarded(session, &[kind], now)?.change(release);
+        metrics::counter!("slate_sessions_ended_total", "state" => state.as_str()).increment(1);
+        self.context.journal.apply(set).await.map(drop)
+    }
+
+    /// The change to this record, with its events, that only the lease's holder may make.
+    fn guarded(&self, mut session: RuntimeSession, kinds: &[RuntimeEventKind], now: Timestamp) -> Result<ChangeSet> {
+        session.revision.updated_at = now;
+        let version = session.revision.version.next();
+        let mut events: Vec<NewEvent> = vec![status_event(&session, version)?];
+        for &kind in kinds {
+            let data = serde_json::json!({
+                "status": session.status, "containerId": session.container_id, "error": session.error_message,
+                "exitCode": session.exit.and_then(|exit| exit.code),
+            });
+            let event = RuntimeEvent::new(kind, session.id, session.project_id, now).with_data(data);
+            events.push(event_about(event, session.id, version)?);
+        }
+        let worker = self.context.leases.worker().clone();
+        let fence = Fence { job: JobRef::Session(session.id), worker, attempt: self.work.attempt };
+        Ok(ChangeSet::new().update(session).events(events).fence(fence))
+    }
+
+    /// Carries the instance's output to the log aggregator, from where the store's ends.
+    fn follow(&mut self, instance: &InstanceId) {
+        if self.follower.as_ref().is_some_and(|follower| !follower.is_finished()) {
+            return;
+        }
+        let (context, session, instance) = (Arc::clone(&self.context), self.id, instance.clone());
+        let bell = Arc::clone(&self.work.bell);
+        self.follower = Some(tokio::spawn(async move {
+            if let Err(error) = follow_logs(&context, session, &instance).await {
+                tracing::warn!(%session, %error, "the session's log broke off and will be taken up again");
+            }
+            // The log ends with the instance: look at once.
+            bell.notify_one();
+        }));
+    }
+
+    /// Measures the running session now and then.
+    fn sample(&mut self, session: &RuntimeSession) {
+        if self.sampler.as_ref().is_some_and(|sampler| !sampler.is_finished()) {
+            return;
+        }
+        let Some(instance) = session.container_id.clone() else { return };
+        let (context, id) = (Arc::clone(&self.context), self.id);
+        self.sampler = Some(tokio::spawn(async move {
+            let options = StatsOptions::default().with_interval(context.options.sample_every);
+            let mut samples = context.runtime.stats(&instance, options);
+            while let Some(Ok(sample)) = samples.next().await {
+                if let Err(error) = context.journal.store().append_metrics(samples_of(id, &sample)).await {
+                    tracing::warn!(session = %id, %error, "a measurement could not be stored");
+                }
+            }
+        }));
+    }
+
+    async fn wait(&self) {
+        self.pause(self.context.options.watch).await;
+    }
+
+    async fn pause(&self, most: Duration) {
+        tokio::select! {
+            () = self.work.bell.notified() => {}
+            () = tokio::time::sleep(most) => {}
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        for task in [self.follower.take(), self.sampler.take()].into_iter().flatten() {
+            task.abort();
+        }
+    }
+}
+
+async fn follow_logs(context: &Context, session: SessionId, instance: &InstanceId) -> Result<()> {
+    let source = LogSource::Session(session);
+    let after = context.journal.store().last_log_seq(source).await?.map(LogCursor);
+    let mut options = LogOptions::default().with_follow(true);
+    options.after = after;
+    // Taken in bunches: one message to the aggregator for all that is there.
+    let mut chunks = context.runtime.logs(instance, options).ready_chunks(256);
+    while let Some(bunch) = chunks.next().await {
+        let mut entries = Vec::with_capacity(bunch.len());
+        let mut broken = None;
+        for chunk in bunch {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    broken = Some(error);
+                    break;
+                }
+            };
+            if chunk.lost_before > 0 {
+                let message =
+                    format!("{} lines are gone: they were rotated away before they were read", chunk.lost_before);
+                entries.push(LogEntry::new(source, LogLevel::Warning, message, chunk.at));
+            }
+            let level = if chunk.stream == LogStream::Stderr { LogLevel::Warning } else { LogLevel::Info };
+            entries.push(LogEntry::new(source, level, chunk.text(), chunk.at).with_seq(chunk.cursor.0));
+        }
+        context.logs.submit(entries).await?;
+        if let Some(error) = broken {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn samples_of(session: SessionId, sample: &ResourceSample) -> Vec<MetricSample> {
+    let values = [
+        ("cpu_percent", sample.cpu_percent, "percent"),
+        ("memory_usage", sample.memory_usage as f64, "bytes"),
+        ("network_rx_bytes", sample.network_rx_bytes as f64, "bytes"),
+        ("network_tx_bytes", sample.network_tx_bytes as f64, "bytes"),
+        ("block_read_bytes", sample.block_read_bytes as f64, "bytes"),
+        ("block_write_bytes", sample.block_write_bytes as f64, "bytes"),
+        ("pids", sample.pids as f64, "count"),
+    ];
+    values
+        .into_iter()
+        .map(|(metric_type, value, unit)| MetricSample {
+            session_id: Some(session),
+            metric_type: metric_type.into(),
+            value,
+            unit: unit.into(),
+            timestamp: sample.timestamp,
+        })
+        .collect()
+}
