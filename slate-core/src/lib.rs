@@ -15,6 +15,7 @@ pub mod asset;
 pub mod blob;
 pub mod bus;
 pub mod cache;
+pub mod memory;
 pub mod model;
 pub mod runtime;
 pub mod store;
