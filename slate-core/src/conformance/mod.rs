@@ -7,6 +7,7 @@
 
 pub mod bus;
 pub mod cache;
+pub mod store;
 
 /// Makes one `#[tokio::test]` for each named case of a suite. The suites' own macros call it.
 #[doc(hidden)]

@@ -46,9 +46,15 @@ pub trait Engine: Send + Sync + 'static {
     /// As the contract says.
     fn plan(&self, project: &ProjectView, request: &BuildRequest) -> Result<BuildPlan>;
 
-    /// What a line of the engine's output says.
-    fn classify(&self, line: &str) -> LineClass;
+    /// How lines of the project's builds and sessions are read.
+    ///
+    /// # Errors
+    /// `Invalid` for a project whose own rules are malformed.
+    fn classifier(&self, project: &ProjectView) -> Result<Classifier>;
 }
+
+/// Tells what a line of output says.
+pub type Classifier = Arc<dyn Fn(&str) -> LineClass + Send + Sync>;
 
 /// A project that an engine recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]

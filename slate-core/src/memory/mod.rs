@@ -5,8 +5,10 @@ mod blobs;
 mod bus;
 mod cache;
 mod clock;
+mod store;
 
 pub use blobs::MemoryBlobs;
 pub use bus::MemoryBus;
 pub use cache::MemoryCache;
 pub use clock::ManualClock;
+pub use store::MemoryStore;

@@ -1,6 +1,7 @@
 //! The truth: [`Store`], one small trait for each subject, and [`ChangeSet`], by which everything is written.
 
 mod changes;
+pub mod check;
 mod page;
 mod query;
 mod traits;

@@ -18,10 +18,13 @@ use std::time::Duration;
 /// # Contract
 /// - All changes and events of a set are committed, or none; when `apply` returns `Ok` they survive a crash.
 /// - Creating a record whose id or unique key is there gives `AlreadyExists`.
-/// - Creating a record whose parent (a session's, file's, asset's or build's project) isn't there, or is deleted, gives
+/// - Creating a record whose parent (its project, an asset's file, an asset job's asset) isn't there, or is deleted, gives
 ///   `NotFound`.
+/// - A change of the project of a record, or of the asset of an asset job, gives `Invalid`.
 /// - Updating or deleting a record whose version is another gives `Conflict`; one that isn't there or is deleted `NotFound`.
 /// - An update adds exactly one to the version, keeps `created_at` and sets `updated_at`.
+/// - Changes are made in order: a later one of a set sees what an earlier one did.
+/// - The id of a deleted record is never free again.
 /// - An update keeps the stored lease of a session, build or asset job, whatever the record says; one that sets a final
 ///   state, or a build or asset job to queued, ends the lease but keeps its attempt.
 /// - A deleted record is found by no get and in no list, and its unique keys are free again.
@@ -29,6 +32,7 @@ use std::time::Duration;
 /// - A set under an idempotency key that was applied before changes nothing and returns the stored result; another request
 ///   under that key gives `AlreadyExists`.
 /// - Of concurrent updates of one version exactly one succeeds.
+/// - A malformed record gives `Invalid`, as [`ChangeSet::check`] finds it.
 /// - A reservation over a limit gives `ResourceExhausted`, and concurrent ones never exceed it together.
 /// - A set of more than [`ChangeSet::MAX_LEN`] changes or events gives `LimitExceeded`.
 #[async_trait]
@@ -238,7 +242,7 @@ pub trait EventStore: ChangeStore {
     /// `Unavailable` and the like.
     async fn mark_published(&self, ids: &[EventId]) -> Result<()>;
 
-    /// The events for which the query holds, by `seq`.
+    /// The events for which the query holds, by `seq`; a page's cursor is the last event's `seq` as text.
     ///
     /// # Errors
     /// As for other lists.

@@ -2,7 +2,7 @@ use super::{Context, artifacts, assets, step, track::Track};
 use crate::{
     Error, ErrorKind, Result, Timestamp,
     build::{BuildPlan, BuildRequest, Evidence, Step, Verdict, judge},
-    engine::{Engine, ProjectView},
+    engine::{Classifier, Engine, ProjectView},
     model::{Artifact, BuildJob, BuildStatus, Json, LogLevel, ProjectPath, Stage},
     service::{leases::Work, worker::may_pass},
 };
@@ -19,6 +19,7 @@ const IGNORED: [&str; 4] = ["build", "builds", "target", "node_modules"];
 pub(super) struct Build {
     pub(super) context: Context,
     pub(super) engine: Arc<dyn Engine>,
+    pub(super) classify: Classifier,
     pub(super) view: Arc<ProjectView>,
     pub(super) request: BuildRequest,
     pub(super) plan: BuildPlan,
@@ -126,8 +127,18 @@ async fn prepare(context: &Context, track: &Track) -> Result<Build> {
     };
     let plan = engine.plan(&view, &request)?;
     plan.validate()?;
+    let classify = engine.classifier(&view)?;
     track.log(LogLevel::Info, format!("builds with {}: {} files", engine.name(), view.files().count())).await?;
-    Ok(Build { context: context.clone(), engine, view: Arc::new(view), request, plan, project_dir, output_dir })
+    Ok(Build {
+        context: context.clone(),
+        engine,
+        classify,
+        view: Arc::new(view),
+        request,
+        plan,
+        project_dir,
+        output_dir,
+    })
 }
 
 fn allowed(context: &Context, project_dir: &Path) -> Result<()> {

@@ -77,8 +77,7 @@ fn spec(
     env: &BTreeMap<String, String>,
 ) -> Result<RuntimeSpec> {
     let (context, request, job) = (&build.context, &build.request, track.job());
-    let name =
-        format!("slate-{}-{}-{}", &job.id.to_string()[..23], job.lease.attempt, stage as u8 as usize * 256 + index);
+    let name = format!("slate-{}-{}-{}", job.id, job.lease.attempt, stage as usize * BuildPlan::MAX_STEPS + index);
     let mut spec = build.engine.session_spec(&build.view, &request.project_dir, &name)?;
     spec.command = command.to_vec();
     spec.working_dir = Some(request.project_dir.clone());
@@ -140,7 +139,7 @@ async fn watch(
         for chunk in bunch {
             let chunk = chunk?;
             let line = chunk.text();
-            let class = build.engine.classify(&line);
+            let class = (build.classify)(&line);
             if class.fatal && evidence.len() < MAX_ERROR_LINES {
                 let line: String = line.chars().take(500).collect();
                 evidence.push(Evidence::ErrorLine { stage, line });
