@@ -8,12 +8,18 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountPolicy {
     roots: Vec<String>,
+    any: bool,
 }
 
 impl MountPolicy {
     /// Nothing may be mounted.
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// Any folder may be mounted: for a program that works for the user who started it, never for a service.
+    pub fn any() -> Self {
+        Self { roots: Vec::new(), any: true }
     }
 
     /// Folders below `root`, and `root` itself, may be mounted.
@@ -39,6 +45,9 @@ impl MountPolicy {
     pub fn check(&self, spec: &RuntimeSpec) -> Result<()> {
         for mount in spec.mounts.iter().filter(|mount| mount.kind == MountType::Bind) {
             mount.validate()?;
+            if self.any {
+                continue;
+            }
             let path = mount.host_path.trim_end_matches('/');
             let below = |root: &String| {
                 path == root || path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'))
@@ -72,6 +81,8 @@ mod tests {
             assert!(policy.check(&spec(bad)).is_err(), "{bad}");
         }
         assert!(MountPolicy::none().check(&spec("/var/slate/projects")).is_err());
+        MountPolicy::any().check(&spec("/var/slate/projects")).unwrap();
+        assert!(MountPolicy::any().check(&spec("relative")).is_err());
     }
 
     #[test]

@@ -131,7 +131,7 @@ pub trait LogStore: Component {
     /// `LimitExceeded` for more than 10 000 lines or a message over [`LogEntry::MAX_MESSAGE`].
     async fn append_logs(&self, entries: Vec<LogEntry>) -> Result<usize>;
 
-    /// The lines for which the query holds.
+    /// The lines for which the query holds; a page's cursor is the last line's id as text.
     ///
     /// # Errors
     /// As for other lists.

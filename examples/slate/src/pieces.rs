@@ -1,0 +1,149 @@
+use crate::config::Config;
+use slate_assets::{LocalPipeline, PipelineOptions};
+use slate_core::{
+    Error, Result, UserId,
+    blob::{Blobs, FolderBlobs},
+    engine::{Detected, Engine, Engines, ProjectView},
+    memory::{MemoryBus, MemoryRuntime, MemoryStore},
+    model::Project,
+    policy::MountPolicy,
+    runtime::RuntimeBackend,
+    service::{BuildWorkerOptions, Pieces, Projects, Services, ServicesOptions, start_all},
+    store::Store,
+};
+use slate_process::{ProcessBackend, ProcessOptions};
+use slate_store::{SqliteOptions, SqliteStore};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The configured pieces, opened.
+pub(crate) struct Opened {
+    pub(crate) pieces: Pieces,
+    pub(crate) engines: Engines,
+    sqlite: Option<SqliteStore>,
+}
+
+impl Opened {
+    pub(crate) async fn open(config: &Config) -> Result<Self> {
+        std::fs::create_dir_all(&config.data)
+            .map_err(|error| Error::io("make the data folder", error).with("path", config.data.display()))?;
+        let data = std::fs::canonicalize(&config.data)
+            .map_err(|error| Error::io("find the data folder", error).with("path", config.data.display()))?;
+        let sqlite = match config.store.as_str() {
+            "memory" => None,
+            _ => Some(SqliteStore::open(data.join("slate.db"), SqliteOptions::default()).await?),
+        };
+        let store: Arc<dyn Store> = match &sqlite {
+            Some(store) => Arc::new(store.clone()),
+            None => Arc::new(MemoryStore::new()),
+        };
+        let runtime: Arc<dyn RuntimeBackend> = match config.runtime.as_str() {
+            "memory" => Arc::new(MemoryRuntime::new()),
+            _ => Arc::new(ProcessBackend::open(ProcessOptions::new(data.join("instances")))?),
+        };
+        let blobs: Arc<dyn Blobs> = Arc::new(FolderBlobs::open(data.join("blobs"))?);
+        let mut options = PipelineOptions::default();
+        if config.threads > 0 {
+            options = options.with_threads(config.threads);
+        }
+        let assets = LocalPipeline::builder(Arc::clone(&blobs))
+            .with_texture()
+            .with_model()
+            .with_audio()
+            .with_options(options)
+            .build()?;
+        let pieces = Pieces::new(store, Arc::new(MemoryBus::new()), runtime, Arc::new(assets), blobs);
+        let engines = Engines::new().with(slate_custom::Custom).with(slate_godot::Godot::new());
+        Ok(Self { pieces, engines, sqlite })
+    }
+
+    /// Starts all services on the pieces.
+    pub(crate) async fn start(&self, config: &Config) -> Result<Services> {
+        let data = std::fs::canonicalize(&config.data).map_err(|error| Error::io("find the data folder", error))?;
+        let mut builds = BuildWorkerOptions::new(data.join("builds"), self.engines.clone());
+        builds.projects = mounts(config)?;
+        builds.deployment.clone_from(&config.deployment);
+        let mut options = ServicesOptions::new(builds);
+        options.orchestrator.deployment.clone_from(&config.deployment);
+        options.orchestrator.mounts = mounts(config)?;
+        start_all(self.pieces.clone(), options).await
+    }
+
+    /// Writes what is still held.
+    pub(crate) async fn close(self) {
+        if let Some(sqlite) = self.sqlite
+            && let Err(error) = sqlite.close().await
+        {
+            tracing::warn!(%error, "the store was not closed");
+        }
+    }
+
+    /// The engines' view of a project's folder, and which of them it is for.
+    pub(crate) fn look_at(&self, folder: &Path, engine: Option<&str>) -> Result<Found> {
+        let folder = std::fs::canonicalize(folder)
+            .map_err(|error| Error::io("find the project's folder", error).with("path", folder.display()))?;
+        let view = ProjectView::read(&folder, self.engines.iter().map(|engine| &**engine), &["build", "builds", "target"])?;
+        let (engine, detected) = match engine {
+            Some(name) => {
+                let engine = self.engines.named(name)?;
+                let detected = engine.detect(&view).ok_or_else(|| {
+                    Error::invalid(format!("this is no project of {name}")).with("path", folder.display())
+                })?;
+                (engine, detected)
+            }
+            None => self.engines.detect(&view).map_err(|error| error.with("path", folder.display()))?,
+        };
+        Ok(Found { folder, view, engine, detected })
+    }
+
+    /// The project's record: the one that lies in this folder already, or a new one.
+    pub(crate) async fn project(&self, found: &Found) -> Result<(Project, bool)> {
+        let projects = Projects::new(self.pieces.journal.clone(), Arc::clone(&self.pieces.blobs));
+        let name = found.name();
+        let path = found.folder.to_string_lossy().into_owned();
+        if let Some(project) = projects.find(&user()?, &name).await?
+            && project.settings["path"] == path.as_str()
+            && project.settings["engine"] == found.engine.name()
+        {
+            return Ok((project, false));
+        }
+        let mut project = Project::new(name, user()?, self.pieces.journal.now());
+        project.settings = serde_json::json!({ "path": path, "engine": found.engine.name() });
+        Ok((projects.create(project).await?, true))
+    }
+}
+
+/// A project's folder that an engine recognised.
+pub(crate) struct Found {
+    pub(crate) folder: PathBuf,
+    pub(crate) view: ProjectView,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) detected: Detected,
+}
+
+impl Found {
+    pub(crate) fn name(&self) -> String {
+        let folder = self.folder.file_name().map(|name| name.to_string_lossy().into_owned());
+        self.detected.project_name.clone().or(folder).unwrap_or_else(|| "project".into())
+    }
+}
+
+/// Whoever uses the program on this machine.
+pub(crate) fn user() -> Result<UserId> {
+    let name = std::env::var("USER").unwrap_or_default();
+    UserId::new(name).or_else(|_| UserId::new("local"))
+}
+
+/// The folders that projects may lie in. On one's own machine, without a word about it, that is any folder.
+fn mounts(config: &Config) -> Result<MountPolicy> {
+    if config.projects.is_empty() {
+        return Ok(MountPolicy::any());
+    }
+    config.projects.iter().try_fold(MountPolicy::none(), |policy, root| {
+        let root = std::fs::canonicalize(root)
+            .map_err(|error| Error::io("find a projects folder", error).with("path", root.display()))?;
+        policy.with_root(&root.to_string_lossy())
+    })
+}
