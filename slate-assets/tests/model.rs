@@ -145,7 +145,10 @@ fn files_outside_of_the_folder_are_denied() {
         std::fs::write(folder.path().join("in/m.gltf"), gltf(uri).to_string()).unwrap();
         let input = AssetInput::from_file(folder.path().join("in/m.gltf")).unwrap();
         let result = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default());
-        assert_eq!(result.map(|_| ()).map_err(|error| error.kind()), if fine { Ok(()) } else { Err(ErrorKind::PermissionDenied) });
+        assert_eq!(
+            result.map(|_| ()).map_err(|error| error.kind()),
+            if fine { Ok(()) } else { Err(ErrorKind::PermissionDenied) }
+        );
     }
 }
 

@@ -127,7 +127,10 @@ async fn work_that_nobody_waits_for_ends() {
     // Both job slots are free again, or these would wait for ever.
     for name in [&b"a"[..], b"b", b"c"] {
         let task = sound("a", name);
-        tokio::time::timeout(Duration::from_secs(10), pipeline.process(task, Progress::ignored())).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(10), pipeline.process(task, Progress::ignored()))
+            .await
+            .unwrap()
+            .unwrap();
     }
     assert_eq!(runs.load(Ordering::SeqCst), 4);
     assert_eq!(blobs.list("assets/index/").try_collect::<Vec<_>>().await.unwrap().len(), 3);
@@ -225,8 +228,10 @@ async fn any_number_of_threads_gives_the_same_bytes() {
         let samples: Vec<i16> = (0..20_000i32).map(|at| (at * 37 % 9001) as i16).collect();
         let mut audio = AudioOptions::default();
         audio.format = AudioFormat::Wav;
-        let task =
-            AssetTask::new(AssetInput::from_bytes("s.wav", support::wav(2, 44_100, &samples)), AssetOptions::Audio(audio));
+        let task = AssetTask::new(
+            AssetInput::from_bytes("s.wav", support::wav(2, 44_100, &samples)),
+            AssetOptions::Audio(audio),
+        );
         hashes.push(pipeline.process(task, Progress::ignored()).await.unwrap());
         outputs.push(hashes);
     }

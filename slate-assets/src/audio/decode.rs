@@ -61,7 +61,9 @@ impl Decoder {
             let rate = params.sample_rate.ok_or_else(|| Error::corrupt("the header tells no sample rate"))?;
             let channels = params.channels.as_ref().ok_or_else(|| Error::corrupt("the header tells no channels"))?;
             if !RATES.contains(&rate) {
-                return Err(Error::unsupported("sounds are read from 1000 to 384000 samples a second").with("rate", rate));
+                return Err(
+                    Error::unsupported("sounds are read from 1000 to 384000 samples a second").with("rate", rate)
+                );
             }
             let positions = positions(channels)?;
             Ok(Self { format, rate, positions, announced_frames, decoder, track: id, read, len, reader })

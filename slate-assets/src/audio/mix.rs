@@ -25,9 +25,11 @@ impl Mixer {
             // Stereo on more speakers plays from the front two.
             (2, _) => Some((0..to * 2).map(|at| if at == 0 || at == 3 { 1.0 } else { 0.0 }).collect()),
             _ => {
-                return Err(Error::unsupported("this channel mix is not available; choose channels 1, 2 or the source's")
-                    .with("source", from)
-                    .with("channels", to));
+                return Err(Error::unsupported(
+                    "this channel mix is not available; choose channels 1, 2 or the source's",
+                )
+                .with("source", from)
+                .with("channels", to));
             }
         };
         Ok(Self { from, to, shares })

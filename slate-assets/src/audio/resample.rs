@@ -36,9 +36,11 @@ impl Resampler {
         let taps = (2.0 * (CROSSINGS / pass).ceil()) as usize;
         let taps = taps.next_multiple_of(8);
         if up.saturating_mul(taps as u64) > 32 << 20 {
-            return Err(Error::unsupported("these sample rates have no common step that is small enough; choose 48000")
-                .with("from", from)
-                .with("to", to));
+            return Err(Error::unsupported(
+                "these sample rates have no common step that is small enough; choose 48000",
+            )
+            .with("from", from)
+            .with("to", to));
         }
         let filter = if up == down { Vec::new() } else { filter(up, taps, pass) };
         let lines = vec![vec![0.0; if up == down { 0 } else { taps / 2 - 1 }]; channels];

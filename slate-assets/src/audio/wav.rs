@@ -1,4 +1,7 @@
-use slate_core::{Error, Result, asset::{AssetLimits, WriteSeek}};
+use slate_core::{
+    Error, Result,
+    asset::{AssetLimits, WriteSeek},
+};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
 /// Writes 16-bit PCM in RIFF WAVE; the sizes are put in at the end.

@@ -48,9 +48,13 @@ pub(super) fn check(json: &Value, buffers: &[Bytes], limits: &AssetLimits, cance
             counts.vertices = counts.vertices.saturating_add(vertices);
             AssetLimits::check("the model's number of vertices", counts.vertices, limits.vertices)?;
             for (name, value) in primitive.get("attributes").and_then(Value::as_object).into_iter().flatten() {
-                let other = index(value).and_then(|at| list(json, "accessors").get(at)).map(|accessor| count(accessor, &place));
+                let other =
+                    index(value).and_then(|at| list(json, "accessors").get(at)).map(|accessor| count(accessor, &place));
                 if position.is_some() && other.transpose()?.is_some_and(|other| other != vertices) {
-                    return Err(corrupt("an attribute has another count than POSITION", &format!("{place}.attributes.{name}")));
+                    return Err(corrupt(
+                        "an attribute has another count than POSITION",
+                        &format!("{place}.attributes.{name}"),
+                    ));
                 }
             }
             let drawn = match primitive.get("indices").and_then(index) {

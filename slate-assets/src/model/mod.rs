@@ -34,13 +34,8 @@ pub struct ModelProcessor;
 impl Processor for ModelProcessor {
     type Options = ModelOptions;
 
-    const INFO: ProcessorInfo = ProcessorInfo {
-        name: "model",
-        version: 1,
-        kind: AssetKind::Model,
-        reads: &["glb", "gltf"],
-        writes: &["glb"],
-    };
+    const INFO: ProcessorInfo =
+        ProcessorInfo { name: "model", version: 1, kind: AssetKind::Model, reads: &["glb", "gltf"], writes: &["glb"] };
 
     fn check(&self, options: &ModelOptions) -> Result<()> {
         options.validate()?;
@@ -72,9 +67,14 @@ impl Processor for ModelProcessor {
         work.progress.report(0.6);
 
         let mut report = Report::new();
-        for (name, list) in [("meshes", "meshes"), ("nodes", "nodes"), ("materials", "materials"),
-            ("animations", "animations"), ("skins", "skins"), ("images", "images")]
-        {
+        for (name, list) in [
+            ("meshes", "meshes"),
+            ("nodes", "nodes"),
+            ("materials", "materials"),
+            ("animations", "animations"),
+            ("skins", "skins"),
+            ("images", "images"),
+        ] {
             report.insert(name.into(), document.count(list).into());
         }
         report.insert("vertices".into(), counts.vertices.into());

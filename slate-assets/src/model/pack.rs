@@ -29,7 +29,8 @@ pub(super) fn pack(json: &mut Value, buffers: &[Bytes], images: Vec<Image>, tigh
     for (at, view) in json.get_mut("bufferViews").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
         let place = format!("bufferViews[{at}]");
         let (buffer, from) = (view.get("buffer").and_then(index), number(view, "byteOffset", 0, &place)?);
-        let before = stretches.partition_point(|stretch| Some((stretch.buffer, stretch.from)) <= buffer.map(|at| (at, from)));
+        let before =
+            stretches.partition_point(|stretch| Some((stretch.buffer, stretch.from)) <= buffer.map(|at| (at, from)));
         let stretch = before.checked_sub(1).and_then(|at| stretches.get(at));
         let stretch = stretch.ok_or_else(|| corrupt("the bufferView is in no buffer", &place))?;
         view["buffer"] = 0.into();

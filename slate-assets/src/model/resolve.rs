@@ -75,8 +75,9 @@ pub(super) fn images(document: &Document, work: &Work<'_>) -> Result<Vec<Image>>
         let (bytes, told) = load(uri, work, &mut room, &format!("images[{at}].uri"))?;
         let named = image.get("mimeType").and_then(Value::as_str).map(str::to_owned);
         let media_type = signature(&bytes).map(str::to_owned).or(named).or(told);
-        let media_type = media_type
-            .ok_or_else(|| corrupt("the image's format is not known: png or jpg is expected", &format!("images[{at}]")))?;
+        let media_type = media_type.ok_or_else(|| {
+            corrupt("the image's format is not known: png or jpg is expected", &format!("images[{at}]"))
+        })?;
         all.push(Image { at, bytes, media_type });
     }
     Ok(all)

@@ -17,7 +17,9 @@ pub(super) fn check(json: &Value, limits: &AssetLimits) -> Result<()> {
         for child in list(node, "children").iter().filter_map(index) {
             match parents.get_mut(child) {
                 Some(parent @ None) => *parent = Some(at),
-                _ => return Err(corrupt("a node has two parents", &format!("nodes[{at}].children")).with("child", child)),
+                _ => {
+                    return Err(corrupt("a node has two parents", &format!("nodes[{at}].children")).with("child", child));
+                }
             }
         }
     }

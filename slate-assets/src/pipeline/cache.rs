@@ -78,7 +78,9 @@ impl ResultCache {
                     hash.update(&chunk);
                     size += chunk.len() as u64;
                 }
-                Ok(None) => return Ok(size == file.size && Sha256Hex::from_bytes(hash.finalize().into()) == file.sha256),
+                Ok(None) => {
+                    return Ok(size == file.size && Sha256Hex::from_bytes(hash.finalize().into()) == file.sha256);
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => return Ok(false),
                 Err(error) => return Err(error),
             }

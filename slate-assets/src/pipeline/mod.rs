@@ -284,13 +284,8 @@ impl Inner {
             let result = guard::processor(|| {
                 cancel.check()?;
                 let mut output = Spool::new(limits.output_bytes);
-                let mut work = Work {
-                    input: &input,
-                    output: &mut output,
-                    limits: &limits,
-                    cancel: &cancel,
-                    progress: &progress,
-                };
+                let mut work =
+                    Work { input: &input, output: &mut output, limits: &limits, cancel: &cancel, progress: &progress };
                 let report = served.process(&mut work, &options)?;
                 let mut files = output.finish()?;
                 for file in &mut files {

@@ -22,7 +22,8 @@ pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> 
     AssetLimits::check("the input's size in bytes", work.input.len(), limits.input_bytes)?;
     let (format, name) = detect(work.input)?;
     let open = Watched { inner: work.input.open()?, cancel: work.cancel.clone(), chunk: Vec::new(), at: 0 };
-    let image = guard::decoder(name, || decode(open, format, options, limits).map_err(|error| error.with("format", name)));
+    let image =
+        guard::decoder(name, || decode(open, format, options, limits).map_err(|error| error.with("format", name)));
     work.cancel.check()?;
     let pixels = of_image(image?)?;
     if matches!(pixels.data, Samples::F32(_)) != (options.kind == TextureKind::Hdr) {
@@ -60,7 +61,12 @@ fn detect(input: &AssetInput) -> Result<(ImageFormat, &'static str)> {
     })
 }
 
-fn decode(source: Watched, format: ImageFormat, options: &TextureOptions, limits: &AssetLimits) -> Result<DynamicImage> {
+fn decode(
+    source: Watched,
+    format: ImageFormat,
+    options: &TextureOptions,
+    limits: &AssetLimits,
+) -> Result<DynamicImage> {
     let mut reader = ImageReader::with_format(source, format);
     let mut allowed = Limits::no_limits();
     allowed.max_alloc = Some(limits.decoded_bytes);

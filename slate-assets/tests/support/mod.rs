@@ -72,7 +72,8 @@ pub(crate) fn pictures() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 pub(crate) fn wav(channels: u16, rate: u32, samples: &[i16]) -> Vec<u8> {
-    let spec = hound::WavSpec { channels, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec =
+        hound::WavSpec { channels, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut out = Cursor::new(Vec::new());
     let mut writer = hound::WavWriter::new(&mut out, spec).unwrap();
     samples.iter().for_each(|&sample| writer.write_sample(sample).unwrap());
@@ -91,7 +92,7 @@ pub(crate) fn gltf(uri: &str) -> serde_json::Value {
         "images": [{"uri": "data:image/png;base64,iVBORw0KGgo=", "name": "p"}],
         "buffers": [{"byteLength": 60, "uri": uri}],
         "bufferViews": [
-            {"buffer": 0, "byteLength": 36},
+            {"buffer": 0, "byteOffset": 0, "byteLength": 36},
             {"buffer": 0, "byteOffset": 36, "byteLength": 12},
             {"buffer": 0, "byteOffset": 48, "byteLength": 6}
         ],
@@ -105,7 +106,8 @@ pub(crate) fn gltf(uri: &str) -> serde_json::Value {
 }
 
 pub(crate) fn triangle() -> Vec<u8> {
-    let mut bytes: Vec<u8> = [0.0f32, 0., 0., 1., 0., 0., 0., 1., 0., 9., 9., 9.].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let mut bytes: Vec<u8> =
+        [0.0f32, 0., 0., 1., 0., 0., 0., 1., 0., 9., 9., 9.].iter().flat_map(|v| v.to_le_bytes()).collect();
     [0u16, 1, 2].iter().for_each(|index| bytes.extend(index.to_le_bytes()));
     bytes.resize(60, 0);
     bytes

@@ -85,7 +85,8 @@ impl AssetInput {
     /// `PermissionDenied` for a path that would leave the folder and for an asset in memory, which has no folder;
     /// `NotFound` and the like of the file system.
     pub fn sibling(&self, relative: &str) -> Result<Self> {
-        let denied = |why| Error::permission_denied(why).with("path", relative.escape_debug()).with("asset", &self.name);
+        let denied =
+            |why| Error::permission_denied(why).with("path", relative.escape_debug()).with("asset", &self.name);
         let Source::File { path, .. } = &self.source else {
             return Err(denied("an asset in memory has no files beside it: embed what it needs"));
         };
