@@ -1,4 +1,10 @@
 //! Sounds: exact values where nothing is changed, and measured ones where something is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::field_reassign_with_default,
+    reason = "a test fails by panicking; options are open-ended"
+)]
 
 mod support;
 
@@ -88,6 +94,28 @@ fn values_that_are_no_numbers_become_silence() {
 }
 
 #[test]
+fn flac_and_mp3_are_read() {
+    let samples: Vec<i16> = (0..3_000i32).map(|at| (at * 37 % 20_011) as i16 - 9_000).collect();
+    let run = |name: &str, bytes: Vec<u8>| {
+        let input = AssetInput::from_bytes(name, bytes);
+        support::run(&AudioProcessor, &input, &options(1, 44_100, false), &AssetLimits::default())
+    };
+    let flac = support::flac(44_100, &samples);
+    let (report, files) = run("s.flac", flac.clone()).unwrap();
+    assert_eq!(report["sourceFormat"], "flac");
+    let expected: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    assert!(files["s.wav"][44..] == expected);
+    assert_eq!(run("s.flac", flac[..flac.len() - 500].to_vec()).unwrap_err().kind(), ErrorKind::Corrupt);
+
+    let (report, files) = run("s.mp3", support::silent_mp3(20)).unwrap();
+    assert_eq!(report["sourceFormat"], "mp3");
+    // A frame has 1152 samples; a decoder may trim its delay.
+    let frames = (files["s.wav"].len() - 44) / 2;
+    assert!((18 * 1152..=20 * 1152).contains(&frames), "{frames}");
+    assert!(files["s.wav"][44..].iter().all(|&byte| byte == 0));
+}
+
+#[test]
 fn damage_and_limits_are_told_apart() {
     let whole = wav(2, 48_000, &tone(20_000, 48_000, 9_000.0));
     let run = |bytes: &[u8], limits: &AssetLimits| {
@@ -127,7 +155,7 @@ fn canceled_work_ends_as_canceled() {
         let cancel = cancel.clone();
         move |share| {
             if share > 0.6 {
-                cancel.cancel()
+                cancel.cancel();
             }
         }
     });

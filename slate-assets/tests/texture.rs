@@ -1,4 +1,10 @@
 //! Textures: exact values where nothing is filtered, an f64 reference where something is, and files to the letter.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::field_reassign_with_default,
+    reason = "a test fails by panicking; options are open-ended"
+)]
 
 mod support;
 
@@ -48,7 +54,7 @@ fn ktx(bytes: &[u8]) -> Ktx {
     assert_eq!((long(64), long(72)), (0, 0), "no global data");
     assert_eq!(word(descriptor) as usize, descriptor_len);
     let texel = bytes[descriptor + 4 + 16] as usize;
-    let align = if texel % 4 == 0 { texel } else { 4 };
+    let align = if texel.is_multiple_of(4) { texel } else { 4 };
     let mut levels = Vec::new();
     let mut end_of_smaller = keys + keys_len;
     for level in (0..count).rev() {
@@ -344,7 +350,7 @@ fn canceled_work_ends_as_canceled_at_every_step() {
             let cancel = cancel.clone();
             move |share| {
                 if share > stop_at {
-                    cancel.cancel()
+                    cancel.cancel();
                 }
             }
         });

@@ -53,7 +53,7 @@ impl Decoder {
             let track = reader.default_track(TrackType::Audio).ok_or_else(|| Error::corrupt("no sound track"))?;
             let params = track.codec_params.as_ref().and_then(|params| params.audio());
             let params = params.ok_or_else(|| Error::unsupported("the sound's codec is not known"))?;
-            let announced_frames = track.num_frames.or(track.duration.map(|duration| duration.get()));
+            let announced_frames = track.num_frames;
             let id = track.id;
             let decoder = symphonia::default::get_codecs()
                 .make_audio_decoder(params, &AudioDecoderOptions::default())

@@ -59,9 +59,7 @@ fn sides(positions: &[Position], side: usize) -> Vec<f32> {
     let share = |&position: &Position| {
         if position == FRONT[side] {
             1.0
-        } else if position == FRONT[1 - side] || position == BACK[1 - side] || position == SIDE[1 - side] {
-            0.0
-        } else if position == Position::LFE1 {
+        } else if [FRONT[1 - side], BACK[1 - side], SIDE[1 - side], Position::LFE1].contains(&position) {
             0.0
         } else if position == BACK[side] || position == SIDE[side] || position == Position::FRONT_CENTER {
             FRAC_1_SQRT_2

@@ -105,7 +105,7 @@ fn stream(
     let mut decoder = Decoder::open(work.input, work.cancel)?;
     let (source_rate, source_channels) = (decoder.rate, decoder.positions.len());
     let mixer = Mixer::new(&decoder.positions, usize::from(options.channels))?;
-    let mut resampler = Resampler::new(source_rate, options.sample_rate, usize::from(options.channels))?;
+    let mut resampler = Resampler::new(source_rate, options.sample_rate, usize::from(options.channels), work.cancel)?;
     let most = work.limits.audio_seconds.saturating_mul(u64::from(source_rate));
     const NAME: &str = "the sound's length in frames";
     AssetLimits::check(NAME, decoder.announced_frames.unwrap_or(0), most)?;

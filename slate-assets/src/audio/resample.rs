@@ -1,4 +1,4 @@
-use slate_core::{Error, Result};
+use slate_core::{Cancel, Error, Result};
 use std::f64::consts::PI;
 
 /// Zero crossings of the filter on each side, at the lower of both rates.
@@ -7,6 +7,8 @@ const CROSSINGS: f64 = 32.0;
 const BAND: f64 = 0.94;
 /// Of the Kaiser window: the stop band is about 90 dB down.
 const BETA: f64 = 9.0;
+/// Taps of all positions together: rates that share hardly a factor would take seconds to prepare.
+const TAPS: u64 = 4 << 20;
 
 /// Changes the sample rate by a polyphase filter: a windowed sinc, one set of taps for each of the `up` positions that
 /// an output sample can have between two input samples. It delays nothing: frame 0 stays at time 0.
@@ -29,20 +31,20 @@ pub(super) struct Resampler {
 }
 
 impl Resampler {
-    pub(super) fn new(from: u32, to: u32, channels: usize) -> Result<Self> {
+    pub(super) fn new(from: u32, to: u32, channels: usize, cancel: &Cancel) -> Result<Self> {
         let shared = gcd(from, to);
         let (up, down) = (u64::from(to / shared), u64::from(from / shared));
         let pass = (f64::from(to) / f64::from(from)).min(1.0);
         let taps = (2.0 * (CROSSINGS / pass).ceil()) as usize;
         let taps = taps.next_multiple_of(8);
-        if up.saturating_mul(taps as u64) > 32 << 20 {
+        if up.saturating_mul(taps as u64) > TAPS {
             return Err(Error::unsupported(
                 "these sample rates have no common step that is small enough; choose 48000",
             )
             .with("from", from)
             .with("to", to));
         }
-        let filter = if up == down { Vec::new() } else { filter(up, taps, pass) };
+        let filter = if up == down { Vec::new() } else { filter(up, taps, pass, cancel)? };
         let lines = vec![vec![0.0; if up == down { 0 } else { taps / 2 - 1 }]; channels];
         Ok(Self { channels, up, down, taps, filter, lines, at: 0, position: 0, pushed: 0, made: 0 })
     }
@@ -98,11 +100,12 @@ fn dot(samples: &[f32], taps: &[f32]) -> f32 {
     ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]))
 }
 
-fn filter(up: u64, taps: usize, pass: f64) -> Vec<f32> {
+fn filter(up: u64, taps: usize, pass: f64, cancel: &Cancel) -> Result<Vec<f32>> {
     let (half, cut) = (taps as f64 / 2.0, pass * BAND);
     let window_0 = bessel(BETA);
     let mut all = Vec::with_capacity(up as usize * taps);
     for position in 0..up {
+        cancel.check()?;
         let shift = half - 1.0 + position as f64 / up as f64;
         let weights: Vec<f64> = (0..taps)
             .map(|tap| {
@@ -117,7 +120,7 @@ fn filter(up: u64, taps: usize, pass: f64) -> Vec<f32> {
         let sum: f64 = weights.iter().sum();
         all.extend(weights.iter().map(|weight| (weight / sum) as f32));
     }
-    all
+    Ok(all)
 }
 
 /// The modified Bessel function of the first kind and order 0, by its series.
@@ -126,6 +129,9 @@ fn bessel(x: f64) -> f64 {
     for k in 1..40 {
         term *= (x / 2.0 / f64::from(k)) * (x / 2.0 / f64::from(k));
         sum += term;
+        if term < sum * 1e-17 {
+            break;
+        }
     }
     sum
 }
@@ -139,7 +145,7 @@ mod tests {
     use super::*;
 
     fn resampled(from: u32, to: u32, samples: &[f32], chunk: usize) -> Vec<f32> {
-        let mut resampler = Resampler::new(from, to, 1).unwrap();
+        let mut resampler = Resampler::new(from, to, 1, &Cancel::new()).unwrap();
         let mut out = Vec::new();
         samples.chunks(chunk).for_each(|chunk| resampler.push(chunk, &mut out));
         resampler.finish(&mut out);

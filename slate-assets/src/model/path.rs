@@ -73,25 +73,25 @@ pub(super) fn check_references(json: &Value) -> Result<()> {
 
 /// Calls `act` with each value at `path` and the place where it is.
 pub(super) fn each(json: &Value, path: &str, act: &mut dyn FnMut(&Value, &str) -> Result<()>) -> Result<()> {
-    walk(json, path, String::new(), act)
+    walk(json, path, "", act)
 }
 
-fn walk(json: &Value, path: &str, at: String, act: &mut dyn FnMut(&Value, &str) -> Result<()>) -> Result<()> {
+fn walk(json: &Value, path: &str, at: &str, act: &mut dyn FnMut(&Value, &str) -> Result<()>) -> Result<()> {
     if path.is_empty() {
-        return act(json, &at);
+        return act(json, at);
     }
     if let Some(rest) = path.strip_prefix("[]") {
-        let list = json.as_array().ok_or_else(|| corrupt("a list is expected here", &at))?;
+        let list = json.as_array().ok_or_else(|| corrupt("a list is expected here", at))?;
         let rest = rest.strip_prefix('.').unwrap_or(rest);
-        return list.iter().enumerate().try_for_each(|(n, entry)| walk(entry, rest, format!("{at}[{n}]"), act));
+        return list.iter().enumerate().try_for_each(|(n, entry)| walk(entry, rest, &format!("{at}[{n}]"), act));
     }
-    let object = json.as_object().ok_or_else(|| corrupt("an object is expected here", &at))?;
+    let object = json.as_object().ok_or_else(|| corrupt("an object is expected here", at))?;
     let end = path.find(['.', '[']).unwrap_or(path.len());
     let rest = path[end..].strip_prefix('.').unwrap_or(&path[end..]);
     let below = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
     match &path[..end] {
-        "*" => object.iter().try_for_each(|(name, value)| walk(value, rest, below(name), act)),
-        name => object.get(name).map_or(Ok(()), |value| walk(value, rest, below(name), act)),
+        "*" => object.iter().try_for_each(|(name, value)| walk(value, rest, &below(name), act)),
+        name => object.get(name).map_or(Ok(()), |value| walk(value, rest, &below(name), act)),
     }
 }
 

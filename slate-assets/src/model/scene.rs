@@ -18,7 +18,9 @@ pub(super) fn check(json: &Value, limits: &AssetLimits) -> Result<()> {
             match parents.get_mut(child) {
                 Some(parent @ None) => *parent = Some(at),
                 _ => {
-                    return Err(corrupt("a node has two parents", &format!("nodes[{at}].children")).with("child", child));
+                    return Err(
+                        corrupt("a node has two parents", &format!("nodes[{at}].children")).with("child", child)
+                    );
                 }
             }
         }

@@ -52,7 +52,7 @@ fn filter(
 fn taps(at: u32, old: u32, new: u32) -> Taps {
     if old == 1 {
         ([1.0, 0.0, 0.0], 1)
-    } else if old % 2 == 0 {
+    } else if old.is_multiple_of(2) {
         ([0.5, 0.5, 0.0], 2)
     } else {
         let (at, old, new) = (at as f32, old as f32, new as f32);

@@ -107,12 +107,12 @@ impl Floats {
         let srgb = matches!(kind, TextureKind::Color | TextureKind::Hdr);
         let data = match bits {
             8 => {
-                let round = |value: f32| (value.max(0.0).min(1.0) * 255.0 + 0.5) as u8;
+                let round = |value: f32| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
                 let code = |value: f32, at: usize| if srgb && at < 3 { to_srgb_8(value) } else { round(value) };
                 Samples::U8(self.each(finished, order, code))
             }
             16 => {
-                let round = |value: f32| (f64::from(value.max(0.0).min(1.0)) * 65_535.0 + 0.5) as u16;
+                let round = |value: f32| (f64::from(value.clamp(0.0, 1.0)) * 65_535.0 + 0.5) as u16;
                 let code = |value: f32, at: usize| if srgb && at < 3 { to_srgb_16(value) } else { round(value) };
                 Samples::U16(self.each(finished, order, code))
             }

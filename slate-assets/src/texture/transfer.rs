@@ -47,8 +47,8 @@ impl Rounding {
     }
 
     fn code(&self, linear: f32) -> usize {
-        // `max` first: it takes NaN to 0.
-        let linear = linear.max(0.0).min(1.0);
+        let linear = linear.clamp(0.0, 1.0);
+        // A NaN becomes 0 here, and begins nothing below.
         let start = (linear * STARTS as f32) as usize;
         let (from, to) = (usize::from(self.first[start]), usize::from(self.first[(start + 1).min(STARTS)]));
         from + self.begins[from..to.max(from)].partition_point(|&begin| begin <= linear)

@@ -1,5 +1,6 @@
 //! Seeds and short ways, shared by the tests.
 #![allow(dead_code, reason = "each test uses some")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use image::{ExtendedColorType, ImageEncoder};
 use slate_core::{
@@ -130,4 +131,37 @@ pub(crate) fn glb(bytes: &[u8]) -> (serde_json::Value, Vec<u8>) {
     let rest = &bytes[20 + json..];
     assert_eq!((rest.len() % 4, &rest[4..8]), (0, &b"BIN\0"[..]));
     (value, rest[8..].to_vec())
+}
+
+/// One verbatim frame of 16-bit mono FLAC: RFC 9639.
+pub(crate) fn flac(rate: u32, samples: &[i16]) -> Vec<u8> {
+    let crc = |bytes: &[u8], bits: u32, poly: u32| {
+        bytes.iter().fold(0u32, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte) << (bits - 8), |crc, _| {
+                let shifted = crc << 1;
+                (if crc >> (bits - 1) & 1 == 1 { shifted ^ poly } else { shifted }) & ((1 << bits) - 1)
+            })
+        })
+    };
+    let count = samples.len() as u16;
+    let mut out = b"fLaC\x80\0\0\x22".to_vec();
+    [count, count].iter().for_each(|size| out.extend(size.to_be_bytes()));
+    out.extend([0; 6]);
+    out.extend((u64::from(rate) << 44 | 15 << 36 | u64::from(count)).to_be_bytes());
+    out.extend([0; 16]);
+    let mut frame = vec![0xFF, 0xF8, 0x70, 0x08, 0];
+    frame.extend((count - 1).to_be_bytes());
+    frame.push(crc(&frame, 8, 0x07) as u8);
+    frame.push(2);
+    samples.iter().for_each(|sample| frame.extend(sample.to_be_bytes()));
+    frame.extend((crc(&frame, 16, 0x8005) as u16).to_be_bytes());
+    out.extend(frame);
+    out
+}
+
+/// Frames of MPEG 1 layer 3, 128 kbit/s, 44100 Hz, mono, that hold nothing.
+pub(crate) fn silent_mp3(frames: usize) -> Vec<u8> {
+    let mut frame = vec![0xFF, 0xFB, 0x90, 0xC0];
+    frame.resize(417, 0);
+    frame.repeat(frames)
 }
