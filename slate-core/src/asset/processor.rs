@@ -27,7 +27,8 @@ pub struct ProcessorInfo {
 ///
 /// # Contract
 /// - The same input, options and limits give the same bytes, on any machine and number of threads.
-/// - It reads no clock, no environment and no file but its input, and writes only to `work.output`.
+/// - It reads no clock, no environment and no file but its input and the `references` of it, and writes only to
+///   `work.output`.
 /// - Damaged input gives `Corrupt`, input over a limit `LimitExceeded`, an option it can't serve
 ///   `Unsupported`; nothing panics.
 /// - It asks `work.cancel` at least each hundred milliseconds of work and then returns `Canceled`.
@@ -38,6 +39,24 @@ pub trait Processor: Send + Sync + 'static {
 
     /// What this processor is.
     const INFO: ProcessorInfo;
+
+    /// Refuses options that it can't serve, before anything is read; `process` refuses the same ones.
+    ///
+    /// # Errors
+    /// `Unsupported`, naming what to choose instead.
+    fn check(&self, _options: &Self::Options) -> Result<()> {
+        Ok(())
+    }
+
+    /// The files beside the input that it will read, as [`AssetInput::sibling`] takes them, without repeats.
+    ///
+    /// Their bytes are part of the cache key: whoever changes one gets a new result.
+    ///
+    /// # Errors
+    /// Those of reading the input.
+    fn references(&self, _input: &AssetInput, _limits: &AssetLimits) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 
     /// Processes one asset.
     ///
@@ -73,8 +92,7 @@ impl Work<'_> {
 
     /// The input's name without its extension, for naming outputs.
     pub fn stem(&self) -> String {
-        let name = self.input.name();
-        name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()
+        self.input.stem()
     }
 }
 

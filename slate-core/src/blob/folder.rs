@@ -56,7 +56,7 @@ impl FolderBlobs {
     fn info(&self, key: &BlobKey) -> Result<BlobInfo> {
         let metadata = fs::metadata(self.path(key))
             .and_then(|metadata| if metadata.is_file() { Ok(metadata) } else { Err(io::ErrorKind::NotFound.into()) });
-        let metadata = metadata.map_err(|error| Error::io("find the blob", error).with("key", key))?;
+        let metadata = metadata.map_err(|error| Error::io("find the blob", missing(error)).with("key", key))?;
         let modified_at = metadata.modified().map(Timestamp::from).unwrap_or(Timestamp::EPOCH);
         Ok(BlobInfo { key: key.clone(), size: metadata.len(), sha256: None, modified_at })
     }
@@ -108,7 +108,7 @@ impl Blobs for FolderBlobs {
                 file.seek(SeekFrom::Start(range.start))?;
                 Ok(file.take(range.end.saturating_sub(range.start)))
             };
-            open().map_err(|error| Error::io("open the blob", error).with("key", &key).at(COMPONENT, "get"))
+            open().map_err(|error| Error::io("open the blob", missing(error)).with("key", &key).at(COMPONENT, "get"))
         });
         stream::once(open)
             .flat_map(|opened| match opened {
@@ -206,6 +206,11 @@ async fn read_chunk(file: Chunked) -> Option<(Result<Bytes>, Chunked)> {
         Ok((chunk, file)) => Some((Ok(chunk.into()), Some(file))),
         Err(error) => Some((Err(error), None)),
     }
+}
+
+/// A key below another key's file isn't there: for a file system that is another error.
+fn missing(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::NotADirectory { io::ErrorKind::NotFound.into() } else { error }
 }
 
 fn collect_keys(folder: &Path, name: &str, prefix: &str, keys: &mut Vec<BlobKey>) -> io::Result<()> {

@@ -4,6 +4,11 @@
 //! `slate_core::blobs_conformance!(async { make_blobs() });`, and gets one named test for each sentence. A case fails by
 //! panicking with the difference. Needs the feature `conformance`, and `tokio` among the implementor's dev-dependencies.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a case fails by panicking")]
+#![allow(missing_docs, clippy::missing_panics_doc, reason = "a case's name is its sentence")]
+#![allow(clippy::needless_pass_by_value, reason = "a case owns its subject")]
+
+pub mod assets;
+pub mod blobs;
 
 pub mod bus;
 pub mod cache;

@@ -1,0 +1,190 @@
+use crate::guard;
+use slate_core::{
+    Cancel, Error, Result,
+    asset::{AssetInput, ReadSeek},
+};
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use symphonia::core::{
+    audio::{Channels, Position},
+    codecs::audio::{AudioDecoder, AudioDecoderOptions},
+    errors::Error as Symphonia,
+    formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
+    io::MediaSourceStream,
+    meta::MetadataOptions,
+};
+
+const CHANNELS: usize = 8;
+/// The fastest converters there are; more is a damaged header.
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
+
+/// Yields a sound's samples, packet by packet.
+pub(super) struct Decoder {
+    pub(super) format: &'static str,
+    pub(super) rate: u32,
+    /// Where each channel of a frame belongs, in order.
+    pub(super) positions: Vec<Position>,
+    /// The number of frames that the header tells.
+    pub(super) announced_frames: Option<u64>,
+    reader: Box<dyn FormatReader>,
+    decoder: Box<dyn AudioDecoder>,
+    track: u32,
+    read: Arc<AtomicU64>,
+    len: u64,
+}
+
+impl Decoder {
+    pub(super) fn open(input: &AssetInput, cancel: &Cancel) -> Result<Self> {
+        let format = detect(input)?;
+        let (read, len) = (Arc::new(AtomicU64::new(0)), input.len());
+        let source = Source { inner: input.open()?, len, read: Arc::clone(&read), cancel: cancel.clone() };
+        guard::decoder(format, || {
+            let stream = MediaSourceStream::new(Box::new(source), Default::default());
+            let mut hint = Hint::new();
+            hint.with_extension(format);
+            let reader = symphonia::default::get_probe()
+                .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
+                .map_err(error_of)?;
+            let track = reader.default_track(TrackType::Audio).ok_or_else(|| Error::corrupt("no sound track"))?;
+            let params = track.codec_params.as_ref().and_then(|params| params.audio());
+            let params = params.ok_or_else(|| Error::unsupported("the sound's codec is not known"))?;
+            let announced_frames = track.num_frames;
+            let id = track.id;
+            let decoder = symphonia::default::get_codecs()
+                .make_audio_decoder(params, &AudioDecoderOptions::default())
+                .map_err(error_of)?;
+            let rate = params.sample_rate.ok_or_else(|| Error::corrupt("the header tells no sample rate"))?;
+            let channels = params.channels.as_ref().ok_or_else(|| Error::corrupt("the header tells no channels"))?;
+            if !RATES.contains(&rate) {
+                return Err(
+                    Error::unsupported("sounds are read from 1000 to 384000 samples a second").with("rate", rate)
+                );
+            }
+            let positions = positions(channels)?;
+            Ok(Self { format, rate, positions, announced_frames, decoder, track: id, read, len, reader })
+        })
+        .map_err(|error| cancel.check().err().unwrap_or(error).with("format", format))
+    }
+
+    /// Replaces `samples` by the next packet's, interleaved; `false` at the end.
+    pub(super) fn next(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
+        let (reader, decoder) = (&mut self.reader, &mut self.decoder);
+        let (track, rate, channels) = (self.track, self.rate, self.positions.len());
+        guard::decoder(self.format, || {
+            loop {
+                let Some(packet) = reader.next_packet().map_err(error_of)? else { return Ok(false) };
+                if packet.track_id != track {
+                    continue;
+                }
+                let decoded = decoder.decode(&packet).map_err(error_of)?;
+                let spec = decoded.spec();
+                if spec.rate() != rate || spec.channels().count() != channels {
+                    return Err(Error::unsupported("sounds that change their rate or channels midway are not read"));
+                }
+                samples.clear();
+                decoded.copy_to_vec_interleaved(samples);
+                return Ok(true);
+            }
+        })
+    }
+
+    /// The share of the input that was read.
+    pub(super) fn share(&self) -> f32 {
+        self.read.load(Ordering::Relaxed) as f32 / self.len.max(1) as f32
+    }
+
+    /// Refuses a file that ended before what its header tells. MP3 and Ogg headers are estimates.
+    pub(super) fn check_whole(&self, frames: u64) -> Result<()> {
+        match self.announced_frames {
+            Some(announced) if matches!(self.format, "wav" | "flac") && frames < announced => {
+                Err(Error::corrupt("the sound is cut short").with("frames", frames).with("announced", announced))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn detect(input: &AssetInput) -> Result<&'static str> {
+    let mut head = Vec::new();
+    let read = input.open()?.take(16).read_to_end(&mut head);
+    read.map_err(|error| Error::io("read the sound", error).with("asset", input.name()))?;
+    match &head[..] {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Ok("wav"),
+        [b'f', b'L', b'a', b'C', ..] => Ok("flac"),
+        [b'O', b'g', b'g', b'S', ..] => Ok("ogg"),
+        [b'I', b'D', b'3', ..] => Ok("mp3"),
+        [0xFF, second, ..] if second & 0xE0 == 0xE0 => Ok("mp3"),
+        _ if matches!(input.extension().as_str(), "wav" | "flac" | "ogg" | "mp3") => {
+            Err(Error::corrupt(format!("this is no {} sound: its first bytes are others", input.extension())))
+        }
+        _ => Err(Error::unsupported("this sound format is not read; save it as wav, flac, ogg (Vorbis) or mp3")
+            .with("asset", input.name())),
+    }
+}
+
+fn positions(channels: &Channels) -> Result<Vec<Position>> {
+    let count = channels.count();
+    if count == 0 || count > CHANNELS {
+        return Err(Error::unsupported("sounds are read with 1 to 8 channels").with("channels", count));
+    }
+    let mask = match channels {
+        Channels::Positioned(mask) => *mask,
+        // Without positions it is the usual order for this number of channels.
+        _ => Position::from_wave_channel_count(count as u32)
+            .ok_or_else(|| Error::unsupported("the channels have no known positions").with("channels", count))?,
+    };
+    Ok(mask.iter().collect())
+}
+
+fn error_of(error: Symphonia) -> Error {
+    match error {
+        Symphonia::IoError(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Error::permission_denied("can't read the sound").because(error)
+        }
+        Symphonia::Unsupported(what) => Error::unsupported(format!("this variant of the format is not read: {what}")),
+        Symphonia::LimitError(what) => Error::limit_exceeded(format!("the sound's {what} is over its limit")),
+        error => Error::corrupt(format!("the sound is damaged: {error}")),
+    }
+}
+
+/// Tells how far it was read, and ends early once the work is canceled.
+struct Source {
+    inner: Box<dyn ReadSeek>,
+    len: u64,
+    read: Arc<AtomicU64>,
+    cancel: Cancel,
+}
+
+impl Read for Source {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_canceled() {
+            return Err(io::Error::other("the work was canceled"));
+        }
+        let count = self.inner.read(out)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = self.inner.seek(to)?;
+        self.read.store(at, Ordering::Relaxed);
+        Ok(at)
+    }
+}
+
+impl symphonia::core::io::MediaSource for Source {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.len)
+    }
+}

@@ -1,0 +1,182 @@
+use slate_core::{Cancel, Error, Result};
+use std::f64::consts::PI;
+
+/// Zero crossings of the filter on each side, at the lower of both rates.
+const CROSSINGS: f64 = 32.0;
+/// The share of the lower rate's band that passes; the rest is where the filter falls.
+const BAND: f64 = 0.94;
+/// Of the Kaiser window: the stop band is about 90 dB down.
+const BETA: f64 = 9.0;
+/// Taps of all positions together: rates that share hardly a factor would take seconds to prepare.
+const TAPS: u64 = 4 << 20;
+
+/// Changes the sample rate by a polyphase filter: a windowed sinc, one set of taps for each of the `up` positions that
+/// an output sample can have between two input samples. It delays nothing: frame 0 stays at time 0.
+pub(super) struct Resampler {
+    channels: usize,
+    /// Output frames for `down` input frames.
+    up: u64,
+    down: u64,
+    taps: usize,
+    /// `taps` weights for each position.
+    filter: Vec<f32>,
+    /// The input still needed, a line for each channel; it begins half a filter before the first frame.
+    lines: Vec<Vec<f32>>,
+    /// The place of the next output frame in the lines, and its position there.
+    at: usize,
+    position: u64,
+    /// Output frames still owed for the input pushed so far, times `down`.
+    pushed: u64,
+    made: u64,
+}
+
+impl Resampler {
+    pub(super) fn new(from: u32, to: u32, channels: usize, cancel: &Cancel) -> Result<Self> {
+        let shared = gcd(from, to);
+        let (up, down) = (u64::from(to / shared), u64::from(from / shared));
+        let pass = (f64::from(to) / f64::from(from)).min(1.0);
+        let taps = (2.0 * (CROSSINGS / pass).ceil()) as usize;
+        let taps = taps.next_multiple_of(8);
+        if up.saturating_mul(taps as u64) > TAPS {
+            return Err(Error::unsupported(
+                "these sample rates have no common step that is small enough; choose 48000",
+            )
+            .with("from", from)
+            .with("to", to));
+        }
+        let filter = if up == down { Vec::new() } else { filter(up, taps, pass, cancel)? };
+        let lines = vec![vec![0.0; if up == down { 0 } else { taps / 2 - 1 }]; channels];
+        Ok(Self { channels, up, down, taps, filter, lines, at: 0, position: 0, pushed: 0, made: 0 })
+    }
+
+    /// Takes interleaved frames and appends what can be told by now to `out`.
+    pub(super) fn push(&mut self, frames: &[f32], out: &mut Vec<f32>) {
+        if self.up == self.down {
+            out.extend_from_slice(frames);
+            return;
+        }
+        for (channel, line) in self.lines.iter_mut().enumerate() {
+            line.extend(frames.iter().skip(channel).step_by(self.channels));
+        }
+        self.pushed += (frames.len() / self.channels) as u64;
+        self.drain(out);
+    }
+
+    /// Appends what is left: the input was all there is, and is followed by silence.
+    pub(super) fn finish(&mut self, out: &mut Vec<f32>) {
+        if self.up != self.down {
+            self.lines.iter_mut().for_each(|line| line.resize(line.len() + self.taps, 0.0));
+            self.drain(out);
+        }
+    }
+
+    fn drain(&mut self, out: &mut Vec<f32>) {
+        let len = self.lines.first().map_or(0, Vec::len);
+        // As long as the input: the last frame lies before the input's end.
+        while self.at + self.taps <= len && self.made * self.down < self.pushed * self.up {
+            let taps = &self.filter[self.position as usize * self.taps..][..self.taps];
+            for line in &self.lines {
+                out.push(dot(&line[self.at..self.at + self.taps], taps));
+            }
+            self.made += 1;
+            self.position += self.down;
+            self.at += (self.position / self.up) as usize;
+            self.position %= self.up;
+        }
+        let done = self.at.min(len);
+        self.lines.iter_mut().for_each(|line| drop(line.drain(..done)));
+        self.at -= done;
+    }
+}
+
+/// Eight sums side by side: vector units can do them at once, and the order is the same without any.
+fn dot(samples: &[f32], taps: &[f32]) -> f32 {
+    let mut sums = [0.0f32; 8];
+    for (samples, taps) in samples.chunks_exact(8).zip(taps.chunks_exact(8)) {
+        for ((sum, sample), tap) in sums.iter_mut().zip(samples).zip(taps) {
+            *sum += sample * tap;
+        }
+    }
+    ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]))
+}
+
+fn filter(up: u64, taps: usize, pass: f64, cancel: &Cancel) -> Result<Vec<f32>> {
+    let (half, cut) = (taps as f64 / 2.0, pass * BAND);
+    let window_0 = bessel(BETA);
+    let mut all = Vec::with_capacity(up as usize * taps);
+    for position in 0..up {
+        cancel.check()?;
+        let shift = half - 1.0 + position as f64 / up as f64;
+        let weights: Vec<f64> = (0..taps)
+            .map(|tap| {
+                let x = tap as f64 - shift;
+                let inside = (1.0 - (x / half) * (x / half)).max(0.0);
+                let window = bessel(BETA * inside.sqrt()) / window_0;
+                let sinc = if x == 0.0 { 1.0 } else { libm::sin(PI * x * cut) / (PI * x * cut) };
+                sinc * window
+            })
+            .collect();
+        // Each set passes a constant unchanged, so that there is no hum at the rate of the positions.
+        let sum: f64 = weights.iter().sum();
+        all.extend(weights.iter().map(|weight| (weight / sum) as f32));
+    }
+    Ok(all)
+}
+
+/// The modified Bessel function of the first kind and order 0, by its series.
+fn bessel(x: f64) -> f64 {
+    let (mut sum, mut term) = (1.0, 1.0);
+    for k in 1..40 {
+        term *= (x / 2.0 / f64::from(k)) * (x / 2.0 / f64::from(k));
+        sum += term;
+        if term < sum * 1e-17 {
+            break;
+        }
+    }
+    sum
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resampled(from: u32, to: u32, samples: &[f32], chunk: usize) -> Vec<f32> {
+        let mut resampler = Resampler::new(from, to, 1, &Cancel::new()).unwrap();
+        let mut out = Vec::new();
+        samples.chunks(chunk).for_each(|chunk| resampler.push(chunk, &mut out));
+        resampler.finish(&mut out);
+        out
+    }
+
+    #[test]
+    fn a_tone_stays_the_same_tone() {
+        for (from, to) in [(44_100, 48_000), (48_000, 44_100), (48_000, 16_000), (8_000, 48_000), (96_000, 44_100)] {
+            let tone = |rate: u32, at: usize| (1_000.0 * 2.0 * PI * at as f64 / f64::from(rate)).sin();
+            let samples: Vec<f32> = (0..from as usize).map(|at| tone(from, at) as f32).collect();
+            let out = resampled(from, to, &samples, 1152);
+            assert_eq!(out.len(), to as usize, "{from} to {to}");
+            for (at, value) in out.iter().enumerate().skip(500).take(out.len() - 1000) {
+                assert!((f64::from(*value) - tone(to, at)).abs() < 2e-4, "{from} to {to} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_lower_rate_can_not_hold_is_gone() {
+        let samples: Vec<f32> =
+            (0..48_000).map(|at| (15_000.0 * 2.0 * PI * f64::from(at) / 48_000.0).sin() as f32).collect();
+        let out = resampled(48_000, 16_000, &samples, 4096);
+        let loudest = out.iter().skip(200).take(15_000).fold(0.0f32, |most, value| most.max(value.abs()));
+        assert!(loudest < 1e-4, "{loudest}");
+    }
+
+    #[test]
+    fn chunks_don_t_matter() {
+        let samples: Vec<f32> = (0..5000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7).collect();
+        assert_eq!(resampled(44_100, 48_000, &samples, 1), resampled(44_100, 48_000, &samples, 5000));
+    }
+}

@@ -1,0 +1,84 @@
+use super::pixels::{Floats, Pixels};
+use rayon::prelude::*;
+use slate_core::{Cancel, Result, asset::TextureKind};
+
+/// Pixels of the larger image that a pixel of the smaller one covers along one side, with their shares.
+type Taps = ([f32; 3], usize);
+
+/// The next level of the chain: half the size, rounded down, each pixel the mean of the area it covers.
+pub(super) fn half(source: &Floats, kind: TextureKind, cancel: &Cancel) -> Result<Floats> {
+    let (width, height) = (source.width, source.height);
+    filter(width, height, source.channels, kind, cancel, |at| source.data[at])
+}
+
+/// The next level straight from an image as it was read, without a copy of it in floats.
+pub(super) fn half_of_pixels(source: &Pixels, kind: TextureKind, cancel: &Cancel) -> Result<Floats> {
+    filter(source.width, source.height, source.channels, kind, cancel, |at| source.working(at, kind))
+}
+
+fn filter(
+    width: u32,
+    height: u32,
+    channels: u8,
+    kind: TextureKind,
+    cancel: &Cancel,
+    pixel: impl Fn(usize) -> [f32; 4] + Sync,
+) -> Result<Floats> {
+    let (new_width, new_height) = ((width / 2).max(1), (height / 2).max(1));
+    let mut data = vec![[0.0f32; 4]; new_width as usize * new_height as usize];
+    data.par_chunks_mut(new_width as usize).enumerate().try_for_each(|(y, row)| {
+        cancel.check()?;
+        let (rows, row_count) = taps(y as u32, height, new_height);
+        for (x, out) in row.iter_mut().enumerate() {
+            let (columns, column_count) = taps(x as u32, width, new_width);
+            let mut sum = [0.0f32; 4];
+            for (dy, row_share) in rows.iter().enumerate().take(row_count) {
+                for (dx, column_share) in columns.iter().enumerate().take(column_count) {
+                    let source = pixel((y * 2 + dy) * width as usize + x * 2 + dx);
+                    let share = row_share * column_share;
+                    for (sum, value) in sum.iter_mut().zip(source) {
+                        *sum += value * share;
+                    }
+                }
+            }
+            *out = if kind == TextureKind::Normal { unit(sum) } else { sum };
+        }
+        Ok::<_, slate_core::Error>(())
+    })?;
+    Ok(Floats { width: new_width, height: new_height, channels, data })
+}
+
+/// An odd side of 2m+1 pixels is cut in m equal parts: each covers two whole pixels and a bit, spread over three.
+fn taps(at: u32, old: u32, new: u32) -> Taps {
+    if old == 1 {
+        ([1.0, 0.0, 0.0], 1)
+    } else if old.is_multiple_of(2) {
+        ([0.5, 0.5, 0.0], 2)
+    } else {
+        let (at, old, new) = (at as f32, old as f32, new as f32);
+        ([(new - at) / old, new / old, (at + 1.0) / old], 3)
+    }
+}
+
+fn unit([x, y, z, w]: [f32; 4]) -> [f32; 4] {
+    let length = (x * x + y * y + z * z).sqrt();
+    if length > 1e-6 { [x / length, y / length, z / length, w] } else { [0.0, 0.0, 1.0, w] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_of_a_pixel_are_one() {
+        for old in [1, 2, 3, 5, 6, 7, 101, 16_383] {
+            let new = (old / 2).max(1);
+            for at in 0..new {
+                let (shares, count) = taps(at, old, new);
+                let sum: f32 = shares[..count].iter().sum();
+                assert!((sum - 1.0).abs() < 1e-6, "{at} of {old}: {sum}");
+                assert!(at as usize * 2 + count <= old as usize);
+            }
+        }
+    }
+}

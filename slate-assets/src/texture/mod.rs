@@ -1,0 +1,116 @@
+//! Textures: from PNG, JPEG, WebP, TGA, BMP and Radiance HDR to PNG, JPEG, WebP and KTX2.
+//!
+//! What a texture means ([`TextureKind`]) decides how it is filtered: colours in linear light and weighted by alpha,
+//! normals as vectors, masks as plain numbers, HDR as linear floats. An image that is neither resized nor converted
+//! keeps its exact values. All filters are scalar code in a fixed order, so that bytes don't depend on the machine.
+
+mod codec;
+mod encode;
+mod ktx2;
+mod math;
+mod mip;
+mod pixels;
+mod read;
+mod resample;
+mod transfer;
+
+use pixels::{Floats, Pixels};
+use slate_core::{
+    Error, Result,
+    asset::{
+        AssetKind, AssetLimits, Compression, Processor, ProcessorInfo, Report, TextureFormat, TextureKind,
+        TextureOptions, Work,
+    },
+};
+
+/// Reads an image, filters it by its kind and writes it; its output is named after the input.
+///
+/// - Alpha is straight. EXIF orientation is applied. Embedded colour profiles are ignored: colours count as sRGB.
+/// - `quality` is the loss of JPEG and the effort of PNG; WebP is always lossless here, whatever the quality.
+/// - JPEG drops alpha, PNG and WebP hold no HDR, WebP and KTX2 colours have 8 bits a channel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TextureProcessor;
+
+impl Processor for TextureProcessor {
+    type Options = TextureOptions;
+
+    const INFO: ProcessorInfo = ProcessorInfo {
+        name: "texture",
+        version: 1,
+        kind: AssetKind::Texture,
+        reads: &["bmp", "hdr", "jpeg", "jpg", "png", "tga", "webp"],
+        writes: &["jpg", "ktx2", "png", "webp"],
+    };
+
+    fn check(&self, options: &TextureOptions) -> Result<()> {
+        options.validate()?;
+        if options.compression != Compression::None {
+            return Err(codec::unavailable(options.compression));
+        }
+        if options.format == TextureFormat::Dds {
+            return Err(Error::unsupported("dds is not available yet; choose ktx2, png, jpg or webp"));
+        }
+        if options.kind == TextureKind::Hdr && options.format != TextureFormat::Ktx2 {
+            return Err(Error::unsupported(format!("{} holds no hdr values; choose ktx2", options.format)));
+        }
+        Ok(())
+    }
+
+    fn process(&self, work: &mut Work<'_>, options: &TextureOptions) -> Result<Report> {
+        self.check(options)?;
+        work.cancel.check()?;
+        let source = read::read(work, options)?;
+        let mut report = Report::new();
+        report.insert("sourceFormat".into(), source.format.into());
+        report.insert("sourceWidth".into(), source.pixels.width.into());
+        report.insert("sourceHeight".into(), source.pixels.height.into());
+        report.insert("sourceBits".into(), source.pixels.bits().into());
+        report.insert("channels".into(), source.pixels.channels.into());
+        work.progress.report(0.4);
+        let levels = levels(work, source.pixels, options)?;
+        work.progress.report(0.8);
+        report.insert("width".into(), levels[0].width.into());
+        report.insert("height".into(), levels[0].height.into());
+        report.insert("levels".into(), levels.len().into());
+        let name = format!("{}.{}", work.stem(), options.format);
+        encode::write(work, &name, &levels, options, &mut report)?;
+        work.progress.report(1.0);
+        Ok(report)
+    }
+}
+
+/// The levels to write, largest first; level 0 has the source's exact values unless it is resized.
+fn levels(work: &Work<'_>, source: Pixels, options: &TextureOptions) -> Result<Vec<Pixels>> {
+    let bits = source.bits();
+    let (base, mut filtered) = match options.resize {
+        Some(size) if (size.width, size.height) != (source.width, source.height) => {
+            let room = source.bytes()
+                + 32 * source.area()
+                + 32 * u64::from(size.width) * u64::from(size.height).max(source.height.into());
+            AssetLimits::check("the memory to resize", room, work.limits.decoded_bytes)?;
+            let floats = Floats::of(&source, options.kind);
+            drop(source);
+            let resized = resample::lanczos3(&floats, size.width, size.height, work.cancel)?;
+            (resized.to_pixels(options.kind, bits), Some(resized))
+        }
+        _ => (source, None),
+    };
+    if options.format != TextureFormat::Ktx2 || !options.generate_mipmaps {
+        return Ok(vec![base]);
+    }
+    let mut levels = vec![base];
+    loop {
+        work.cancel.check()?;
+        let last = &levels[levels.len() - 1];
+        if last.width == 1 && last.height == 1 {
+            return Ok(levels);
+        }
+        // Each level comes from the unrounded values of the one before.
+        let next = match &filtered {
+            Some(floats) => mip::half(floats, options.kind, work.cancel)?,
+            None => mip::half_of_pixels(last, options.kind, work.cancel)?,
+        };
+        levels.push(next.to_pixels(options.kind, bits));
+        filtered = Some(next);
+    }
+}

@@ -1,0 +1,192 @@
+use super::pixels::{Floats, Pixels, Samples};
+use crate::guard;
+use image::{
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits,
+    error::{LimitErrorKind, UnsupportedErrorKind},
+};
+use slate_core::{
+    Cancel, Error, Result,
+    asset::{AssetInput, AssetLimits, ReadSeek, TextureKind, TextureOptions, Work},
+};
+use std::io::{self, BufRead, Read, Seek, SeekFrom};
+
+/// A decoded image, upright.
+pub(super) struct Source {
+    pub(super) format: &'static str,
+    pub(super) pixels: Pixels,
+}
+
+/// Reads and decodes the input; sizes are held against the limits before memory is taken for the pixels.
+pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> {
+    let limits = work.limits;
+    AssetLimits::check("the input's size in bytes", work.input.len(), limits.input_bytes)?;
+    let (format, name) = detect(work.input)?;
+    let open = Watched { inner: work.input.open()?, cancel: work.cancel.clone(), chunk: Vec::new(), at: 0 };
+    let image =
+        guard::decoder(name, || decode(open, format, options, limits).map_err(|error| error.with("format", name)));
+    work.cancel.check()?;
+    let pixels = of_image(image?)?;
+    if matches!(pixels.data, Samples::F32(_)) != (options.kind == TextureKind::Hdr) {
+        if options.kind != TextureKind::Hdr {
+            return Err(Error::invalid("this image is linear light beyond 1.0: choose kind hdr").with("format", name));
+        }
+        return Ok(Source { format: name, pixels: Floats::of(&pixels, options.kind).to_pixels(options.kind, 32) });
+    }
+    Ok(Source { format: name, pixels })
+}
+
+/// The format by its signature; a TGA has none and goes by its extension.
+fn detect(input: &AssetInput) -> Result<(ImageFormat, &'static str)> {
+    let mut head = Vec::new();
+    let read = input.open()?.take(16).read_to_end(&mut head);
+    read.map_err(|error| Error::io("read the image", error).with("asset", input.name()))?;
+    let extension = input.extension();
+    let found = match &head[..] {
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Some((ImageFormat::Png, "png")),
+        [0xFF, 0xD8, 0xFF, ..] => Some((ImageFormat::Jpeg, "jpg")),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some((ImageFormat::WebP, "webp")),
+        [b'#', b'?', b'R', b'A', b'D' | b'G', ..] | [b'#', b'?', b'R', b'G', b'B', b'E', ..] => {
+            Some((ImageFormat::Hdr, "hdr"))
+        }
+        _ if extension == "tga" => Some((ImageFormat::Tga, "tga")),
+        [b'B', b'M', ..] => Some((ImageFormat::Bmp, "bmp")),
+        _ => None,
+    };
+    found.ok_or_else(|| match extension.as_str() {
+        "png" | "jpg" | "jpeg" | "webp" | "hdr" | "bmp" => {
+            Error::corrupt(format!("this is no {extension} image: its first bytes are others"))
+        }
+        _ => Error::unsupported("this image format is not read; save it as png, jpg, webp, tga, bmp or hdr")
+            .with("asset", input.name()),
+    })
+}
+
+fn decode(
+    source: Watched,
+    format: ImageFormat,
+    options: &TextureOptions,
+    limits: &AssetLimits,
+) -> Result<DynamicImage> {
+    let mut reader = ImageReader::with_format(source, format);
+    let mut allowed = Limits::no_limits();
+    allowed.max_alloc = Some(limits.decoded_bytes);
+    reader.limits(allowed);
+    let mut decoder = reader.into_decoder().map_err(error_of)?;
+    let (width, height) = decoder.dimensions();
+    let area = u64::from(width) * u64::from(height);
+    if area == 0 {
+        return Err(Error::corrupt("the image has no pixels"));
+    }
+    AssetLimits::check("the image's number of pixels", area, limits.pixels)?;
+    // The pixels; their upright copy; and a float level of a quarter of the size with its output.
+    let hdr = if options.kind == TextureKind::Hdr { 32 * area } else { 8 * area };
+    let room = area.saturating_mul(u64::from(decoder.color_type().bytes_per_pixel()) * 2).saturating_add(hdr);
+    AssetLimits::check("the decoded image's size in bytes", room, limits.decoded_bytes)?;
+    let orientation = decoder.orientation().map_err(error_of)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(error_of)?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+fn of_image(image: DynamicImage) -> Result<Pixels> {
+    let (width, height) = (image.width(), image.height());
+    let channels = image.color().channel_count();
+    let data = match image {
+        DynamicImage::ImageLuma8(image) => Samples::U8(image.into_raw()),
+        DynamicImage::ImageLumaA8(image) => Samples::U8(image.into_raw()),
+        DynamicImage::ImageRgb8(image) => Samples::U8(image.into_raw()),
+        DynamicImage::ImageRgba8(image) => Samples::U8(image.into_raw()),
+        DynamicImage::ImageLuma16(image) => Samples::U16(image.into_raw()),
+        DynamicImage::ImageLumaA16(image) => Samples::U16(image.into_raw()),
+        DynamicImage::ImageRgb16(image) => Samples::U16(image.into_raw()),
+        DynamicImage::ImageRgba16(image) => Samples::U16(image.into_raw()),
+        DynamicImage::ImageRgb32F(image) => Samples::F32(finite(image.into_raw())),
+        DynamicImage::ImageRgba32F(image) => Samples::F32(finite(image.into_raw())),
+        _ => return Err(Error::unsupported("this pixel layout is not read")),
+    };
+    Ok(Pixels { width, height, channels, data })
+}
+
+/// Light is a number from 0 up: whatever else a damaged file holds would spread through every filter.
+fn finite(mut samples: Vec<f32>) -> Vec<f32> {
+    for sample in &mut samples {
+        *sample = if sample.is_finite() { sample.max(0.0) } else { 0.0 };
+    }
+    samples
+}
+
+/// Names a decoder's error by what the caller does next.
+fn error_of(error: ImageError) -> Error {
+    match &error {
+        ImageError::Limits(limit) => match limit.kind() {
+            LimitErrorKind::DimensionError | LimitErrorKind::InsufficientMemory => {
+                Error::limit_exceeded("the decoded image's size in bytes is over its limit").because(error)
+            }
+            _ => Error::unsupported("this image can't be read within limits").because(error),
+        },
+        ImageError::Unsupported(unsupported) => match unsupported.kind() {
+            UnsupportedErrorKind::GenericFeature(_) | UnsupportedErrorKind::Color(_) => {
+                Error::unsupported(format!("this variant of the format is not read: {error}")).because(error)
+            }
+            _ => Error::corrupt(format!("the image is damaged: {error}")).because(error),
+        },
+        ImageError::IoError(io) if io.kind() == io::ErrorKind::Interrupted => Error::canceled("the work was canceled"),
+        ImageError::IoError(io) if io.kind() == io::ErrorKind::PermissionDenied => {
+            Error::permission_denied("can't read the image").because(error)
+        }
+        _ => Error::corrupt(format!("the image is damaged: {error}")).because(error),
+    }
+}
+
+/// A reader that ends early once the work is canceled: decoders ask nothing else.
+struct Watched {
+    inner: Box<dyn ReadSeek>,
+    cancel: Cancel,
+    chunk: Vec<u8>,
+    at: usize,
+}
+
+impl BufRead for Watched {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.chunk.len() {
+            if self.cancel.is_canceled() {
+                return Err(io::Error::other("the work was canceled"));
+            }
+            self.chunk.resize(64 * 1024, 0);
+            self.at = 0;
+            let count = self.inner.read(&mut self.chunk);
+            self.chunk.truncate(*count.as_ref().unwrap_or(&0));
+            count?;
+        }
+        Ok(&self.chunk[self.at..])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.at = (self.at + count).min(self.chunk.len());
+    }
+}
+
+impl Read for Watched {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let chunk = self.fill_buf()?;
+        let count = chunk.len().min(out.len());
+        out[..count].copy_from_slice(&chunk[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl Seek for Watched {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let ahead = (self.chunk.len() - self.at) as i64;
+        let to = match to {
+            // The inner reader is further than who reads here.
+            SeekFrom::Current(offset) => SeekFrom::Current(
+                offset.checked_sub(ahead).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?,
+            ),
+            other => other,
+        };
+        (self.chunk, self.at) = (Vec::new(), 0);
+        self.inner.seek(to)
+    }
+}

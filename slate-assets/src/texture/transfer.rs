@@ -1,0 +1,83 @@
+//! The transfer function of sRGB, IEC 61966-2-1, by exact tables.
+
+use super::math::powf;
+use std::sync::LazyLock;
+
+/// Linear light of each 8-bit value.
+pub(super) static LINEAR_8: LazyLock<[f32; 256]> =
+    LazyLock::new(|| std::array::from_fn(|code| to_linear(code as f64 / 255.0) as f32));
+
+/// Linear light of each 16-bit value.
+pub(super) static LINEAR_16: LazyLock<Vec<f32>> =
+    LazyLock::new(|| (0..=65_535u32).map(|code| to_linear(f64::from(code) / 65_535.0) as f32).collect());
+
+static ROUND_8: LazyLock<Rounding> = LazyLock::new(|| Rounding::new(255));
+static ROUND_16: LazyLock<Rounding> = LazyLock::new(|| Rounding::new(65_535));
+
+/// The 8-bit sRGB value nearest to `linear`, which is clamped to 0..=1.
+pub(super) fn to_srgb_8(linear: f32) -> u8 {
+    ROUND_8.code(linear) as u8
+}
+
+/// The 16-bit sRGB value nearest to `linear`, which is clamped to 0..=1.
+pub(super) fn to_srgb_16(linear: f32) -> u16 {
+    ROUND_16.code(linear) as u16
+}
+
+fn to_linear(value: f64) -> f64 {
+    if value <= 0.040_45 { value / 12.92 } else { powf((value + 0.055) / 1.055, 2.4) }
+}
+
+/// Rounds linear light to sRGB codes: the light at which each code begins, and where to start looking.
+struct Rounding {
+    begins: Vec<f32>,
+    first: Vec<u16>,
+}
+
+const STARTS: usize = 4096;
+
+impl Rounding {
+    fn new(max: u32) -> Self {
+        let begins: Vec<f32> =
+            (1..=max).map(|code| to_linear((f64::from(code) - 0.5) / f64::from(max)) as f32).collect();
+        let first = (0..=STARTS)
+            .map(|start| begins.partition_point(|&begin| begin <= start as f32 / STARTS as f32) as u16)
+            .collect();
+        Self { begins, first }
+    }
+
+    fn code(&self, linear: f32) -> usize {
+        let linear = linear.clamp(0.0, 1.0);
+        // A NaN becomes 0 here, and begins nothing below.
+        let start = (linear * STARTS as f32) as usize;
+        let (from, to) = (usize::from(self.first[start]), usize::from(self.first[(start + 1).min(STARTS)]));
+        from + self.begins[from..to.max(from)].partition_point(|&begin| begin <= linear)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_comes_back() {
+        for code in 0..=255u8 {
+            assert_eq!(to_srgb_8(LINEAR_8[usize::from(code)]), code);
+        }
+        for code in 0..=65_535u16 {
+            assert_eq!(to_srgb_16(LINEAR_16[usize::from(code)]), code);
+        }
+    }
+
+    #[test]
+    fn rounding_is_to_the_nearest_code() {
+        for step in 0..=100_000u32 {
+            let linear = f64::from(step) / 100_000.0;
+            let srgb = if linear <= 0.003_130_8 { linear * 12.92 } else { 1.055 * linear.powf(1.0 / 2.4) - 0.055 };
+            let exact = srgb * 255.0;
+            let code = f64::from(to_srgb_8(linear as f32));
+            assert!((code - exact).abs() <= 0.5001, "{linear}: {code} for {exact}");
+        }
+        assert_eq!((to_srgb_8(-1.0), to_srgb_8(2.0), to_srgb_8(f32::NAN)), (0, 255, 0));
+    }
+}

@@ -1,0 +1,208 @@
+//! Models: what is kept, what is refused, and how it is said.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::field_reassign_with_default,
+    reason = "a test fails by panicking; options are open-ended"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use slate_assets::model::ModelProcessor;
+use slate_core::{
+    Error, ErrorKind,
+    asset::{AssetInput, AssetLimits, ModelFormat, ModelOptions, Processor, Report},
+};
+use support::{data_uri, gltf, triangle};
+
+fn options() -> ModelOptions {
+    let mut options = ModelOptions::default();
+    options.generate_lods = false;
+    options
+}
+
+fn process(json: &Value, options: &ModelOptions) -> Result<(Report, Value, Vec<u8>), Error> {
+    let input = AssetInput::from_bytes("m.gltf", json.to_string());
+    let (report, files) = support::run(&ModelProcessor, &input, options, &AssetLimits::default())?;
+    let (json, binary) = support::glb(&files["m.glb"]);
+    Ok((report, json, binary))
+}
+
+#[test]
+fn a_model_is_packed_with_all_that_it_said() {
+    let source = gltf(&data_uri(&triangle()));
+    let mut keep = options();
+    keep.optimize = false;
+    let (report, out, binary) = process(&source, &keep).unwrap();
+    assert_eq!(&binary[..60], &triangle()[..]);
+    for part in ["asset", "scene", "scenes", "nodes", "meshes", "accessors", "extras"] {
+        assert_eq!(out[part], source[part], "{part}");
+    }
+    assert_eq!(out["images"], json!([{"name": "p", "mimeType": "image/png", "bufferView": 3}]));
+    assert_eq!(out["bufferViews"][3], json!({"buffer": 0, "byteOffset": 60, "byteLength": 8}));
+    assert_eq!((&report["vertices"], &report["triangles"]), (&json!(3), &json!(1)));
+}
+
+#[test]
+fn optimizing_drops_what_nothing_names() {
+    let (report, out, binary) = process(&gltf(&data_uri(&triangle())), &options()).unwrap();
+    assert_eq!(report["droppedAccessorsAndViews"], json!(2));
+    assert_eq!(out["accessors"].as_array().unwrap().len(), 2);
+    assert_eq!(out["accessors"][1]["bufferView"], json!(1));
+    let view = &out["bufferViews"][1];
+    let at = view["byteOffset"].as_u64().unwrap() as usize;
+    assert_eq!(&binary[at..at + 6], &triangle()[48..54]);
+    assert_eq!(binary.len(), 36 + 8 + 8, "positions, indices with padding, image");
+
+    let mut unknown = gltf(&data_uri(&triangle()));
+    unknown["meshes"][0]["extensions"] = json!({"VENDOR_secret": {"accessor": 2}});
+    let (report, out, _) = process(&unknown, &options()).unwrap();
+    assert_eq!(out["accessors"].as_array().unwrap().len(), 3);
+    assert!(report["notOptimized"].as_str().unwrap().contains("VENDOR_secret"));
+    assert_eq!(out["meshes"][0]["extensions"], unknown["meshes"][0]["extensions"]);
+}
+
+#[test]
+fn scale_is_a_node_above_each_root() {
+    let mut scaled = options();
+    scaled.scale = 2.5;
+    let (_, out, _) = process(&gltf(&data_uri(&triangle())), &scaled).unwrap();
+    assert_eq!(out["scenes"][0]["nodes"], json!([1]));
+    assert_eq!(out["nodes"][1]["children"], json!([0]));
+    assert_eq!(out["nodes"][1]["scale"], json!([2.5, 2.5, 2.5]));
+}
+
+#[test]
+fn a_glb_comes_back_the_same() {
+    let mut source = gltf("");
+    source["buffers"][0].as_object_mut().unwrap().remove("uri");
+    let mut text = source.to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(4), b' ');
+    let mut glb = b"glTF".to_vec();
+    for word in [2, (12 + 8 + text.len() + 8 + 60) as u32, text.len() as u32] {
+        glb.extend(word.to_le_bytes());
+    }
+    glb.extend(b"JSON");
+    glb.extend(&text);
+    glb.extend(60u32.to_le_bytes());
+    glb.extend(b"BIN\0");
+    glb.extend(triangle());
+    let first = run_glb(glb);
+    assert_eq!(run_glb(first.clone()), first, "nothing is left to change");
+}
+
+fn run_glb(bytes: Vec<u8>) -> Vec<u8> {
+    let input = AssetInput::from_bytes("m.glb", bytes);
+    let (_, files) = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()).unwrap();
+    files["m.glb"].to_vec()
+}
+
+#[test]
+fn damage_is_named_by_its_path() {
+    let float = |value: f32| {
+        let mut bytes = triangle();
+        bytes[4..8].copy_from_slice(&value.to_le_bytes());
+        json!(data_uri(&bytes))
+    };
+    let cases: [(&str, Value, &str); 17] = [
+        ("/buffers/0/uri", float(f32::NAN), "accessors[0]"),
+        ("/buffers/0/uri", float(f32::INFINITY), "accessors[0]"),
+        ("/buffers/0/byteLength", json!(61), "buffers[0]"),
+        ("/buffers/0/byteLength", json!(-1), "buffers[0].byteLength"),
+        ("/bufferViews/0/byteLength", json!(4_000_000_000u64), "bufferViews[0]"),
+        ("/bufferViews/0/byteOffset", json!(u64::MAX), "bufferViews[0]"),
+        ("/accessors/0/count", json!(4), "accessors[0]"),
+        ("/accessors/0/count", json!(u64::MAX), "accessors[0]"),
+        ("/accessors/0/type", json!("VEC2"), "accessors[0]"),
+        ("/accessors/1/componentType", json!(5126), "accessors[1]"),
+        ("/accessors/1/bufferView", json!(7), "accessors[1].bufferView"),
+        ("/nodes/0/mesh", json!(1), "nodes[0].mesh"),
+        ("/nodes/0/mesh", json!("x"), "nodes[0].mesh"),
+        ("/meshes/0/primitives/0/indices", json!(1.5), "meshes[0].primitives[0].indices"),
+        ("/meshes/0/primitives", json!(7), "meshes[0].primitives"),
+        ("/scenes/0/nodes/0", json!(99), "scenes[0].nodes[0]"),
+        ("/nodes", json!([{"children": [1]}, {"children": [0]}]), "nodes"),
+    ];
+    for (pointer, value, path) in cases {
+        let mut json = gltf(&data_uri(&triangle()));
+        *json.pointer_mut(pointer).unwrap() = value.clone();
+        let error = process(&json, &options()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{pointer} {value}: {error:?}");
+        assert!(error.context().contains(&("path", path.to_owned())), "{pointer}: {error}");
+    }
+    let mut bytes = triangle();
+    bytes[50] = 3;
+    let error = process(&gltf(&data_uri(&bytes)), &options()).unwrap_err();
+    assert!(error.to_string().contains("index=3"), "{error}");
+}
+
+#[test]
+fn files_outside_of_the_folder_are_denied() {
+    for uri in ["../m.bin", "/etc/passwd", "file:///etc/passwd", "http://localhost/x", "%2e%2e/m.bin", "m.bin"] {
+        let error = process(&gltf(uri), &options()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{uri}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret.bin"), triangle()).unwrap();
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    std::fs::write(folder.path().join("in/a b.bin"), triangle()).unwrap();
+    for (uri, fine) in [("a%20b.bin", true), ("../secret.bin", false), ("%2E%2E/secret.bin", false)] {
+        std::fs::write(folder.path().join("in/m.gltf"), gltf(uri).to_string()).unwrap();
+        let input = AssetInput::from_file(folder.path().join("in/m.gltf")).unwrap();
+        let result = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default());
+        assert_eq!(
+            result.map(|_| ()).map_err(|error| error.kind()),
+            if fine { Ok(()) } else { Err(ErrorKind::PermissionDenied) }
+        );
+    }
+}
+
+#[test]
+fn deep_nodes_and_large_models_are_refused() {
+    let chain: Vec<_> = (1..=200_000).map(|child| json!({"children": [child]})).chain([json!({})]).collect();
+    let json = json!({"asset": {"version": "2.0"}, "nodes": chain});
+    assert_eq!(process(&json, &options()).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    let input = AssetInput::from_bytes("m.gltf", gltf(&data_uri(&triangle())).to_string());
+    for limits in [
+        limit(|limits| limits.vertices = 2),
+        limit(|limits| limits.indices = 2),
+        limit(|limits| limits.nodes = 0),
+        limit(|limits| limits.decoded_bytes = 1000),
+        limit(|limits| limits.input_bytes = 100),
+    ] {
+        let error = support::run(&ModelProcessor, &input, &options(), &limits).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{limits:?}");
+    }
+}
+
+fn quiet() -> AssetLimits {
+    AssetLimits::default()
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_with_what_to_choose() {
+    let refused = |change: &dyn Fn(&mut ModelOptions)| {
+        let mut options = options();
+        change(&mut options);
+        let error = ModelProcessor.check(&options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        error.message().to_owned()
+    };
+    assert!(refused(&|options| options.generate_lods = true).contains("set generateLODs to false"));
+    assert!(refused(&|options| options.bake_lighting = true).contains("set bakeLighting to false"));
+    for format in [ModelFormat::Gltf, ModelFormat::Fbx, ModelFormat::Obj] {
+        assert!(refused(&|options| options.format = format).contains("choose glb"));
+    }
+    for name in ["a.obj", "a.fbx"] {
+        let input = AssetInput::from_bytes(name, &b"v 0 0 0"[..]);
+        let error = support::run(&ModelProcessor, &input, &options(), &quiet()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+}
+
+fn limit(change: impl FnOnce(&mut AssetLimits)) -> AssetLimits {
+    let mut limits = quiet();
+    change(&mut limits);
+    limits
+}

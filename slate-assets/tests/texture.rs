@@ -1,0 +1,364 @@
+//! Textures: exact values where nothing is filtered, an f64 reference where something is, and files to the letter.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::field_reassign_with_default,
+    reason = "a test fails by panicking; options are open-ended"
+)]
+
+mod support;
+
+use half::f16;
+use image::ExtendedColorType::{L8, L16, Rgb8, Rgba8, Rgba16};
+use slate_assets::texture::TextureProcessor;
+use slate_core::{
+    Cancel, ErrorKind,
+    asset::{
+        AssetInput, AssetLimits, Compression, MemoryOutput, Processor, Progress, Report, Resize, TextureFormat,
+        TextureKind, TextureOptions, Work,
+    },
+};
+use support::{Random, png};
+
+fn options(format: TextureFormat, kind: TextureKind) -> TextureOptions {
+    let mut options = TextureOptions::default();
+    (options.format, options.kind) = (format, kind);
+    options.generate_mipmaps = format == TextureFormat::Ktx2;
+    options
+}
+
+fn process(name: &str, bytes: &[u8], options: &TextureOptions) -> (Report, Vec<u8>) {
+    let input = AssetInput::from_bytes(name, bytes.to_vec());
+    let (report, files) = support::run(&TextureProcessor, &input, options, &AssetLimits::default()).unwrap();
+    (report, files.values().next().unwrap().to_vec())
+}
+
+/// A KTX2 file, read by the book and by nothing of the writer.
+struct Ktx {
+    format: u32,
+    type_size: u32,
+    size: (u32, u32),
+    descriptor: Vec<u8>,
+    levels: Vec<Vec<u8>>,
+}
+
+fn ktx(bytes: &[u8]) -> Ktx {
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    assert_eq!(&bytes[..12], b"\xABKTX 20\xBB\r\n\x1A\n");
+    assert_eq!([word(28), word(32), word(36), word(44)], [0, 0, 1, 0], "depth, layers, faces, supercompression");
+    let count = word(40) as usize;
+    let (descriptor, descriptor_len) = (word(48) as usize, word(52) as usize);
+    let (keys, keys_len) = (word(56) as usize, word(60) as usize);
+    assert_eq!((descriptor, keys), (80 + 24 * count, descriptor + descriptor_len));
+    assert_eq!((long(64), long(72)), (0, 0), "no global data");
+    assert_eq!(word(descriptor) as usize, descriptor_len);
+    let texel = bytes[descriptor + 4 + 16] as usize;
+    let align = if texel.is_multiple_of(4) { texel } else { 4 };
+    let mut levels = Vec::new();
+    let mut end_of_smaller = keys + keys_len;
+    for level in (0..count).rev() {
+        let entry = 80 + 24 * level;
+        let (at, len) = (long(entry), long(entry + 8));
+        let (width, height) = ((word(20) as usize >> level).max(1), (word(24) as usize >> level).max(1));
+        assert_eq!((len, long(entry + 16)), (width * height * texel, width * height * texel));
+        assert_eq!(at % align, 0, "level {level} at {at}");
+        assert!(at >= end_of_smaller && at < end_of_smaller + align, "smallest first, no gaps but padding");
+        assert!(bytes[end_of_smaller..at].iter().all(|&byte| byte == 0));
+        end_of_smaller = at + len;
+        levels.insert(0, bytes[at..at + len].to_vec());
+    }
+    assert_eq!(end_of_smaller, bytes.len());
+    let mut at = keys;
+    let mut names = Vec::new();
+    while at < keys + keys_len {
+        let len = word(at) as usize;
+        let entry = &bytes[at + 4..at + 4 + len];
+        assert_eq!(entry.last(), Some(&0));
+        names.push(String::from_utf8(entry.split(|&byte| byte == 0).next().unwrap().to_vec()).unwrap());
+        at += (4 + len).next_multiple_of(4);
+    }
+    assert_eq!(names, ["KTXorientation", "KTXwriter"]);
+    Ktx {
+        format: word(12),
+        type_size: word(16),
+        size: (word(20), word(24)),
+        descriptor: bytes[descriptor..descriptor + descriptor_len].to_vec(),
+        levels,
+    }
+}
+
+#[test]
+fn png_and_webp_keep_every_value() {
+    for (color, channels, depth) in [(L8, 1, 1), (Rgb8, 3, 1), (Rgba8, 4, 1), (L16, 1, 2), (Rgba16, 4, 2)] {
+        let raw = Random(3).bytes(19 * 11 * channels * depth);
+        let source = png(19, 11, color, &raw);
+        let (_, out) = process("a.png", &source, &options(TextureFormat::Png, TextureKind::Color));
+        let image = image::load_from_memory(&out).unwrap();
+        assert_eq!(
+            (image.color().bytes_per_pixel() as usize, image.as_bytes()),
+            (channels * depth, &raw[..]),
+            "{color:?}"
+        );
+        if depth == 1 {
+            let (report, out) = process("a.png", &source, &options(TextureFormat::Webp, TextureKind::Color));
+            assert_eq!(report["lossless"], true);
+            let expected = image::load_from_memory(&source).unwrap().to_rgba8();
+            assert_eq!(image::load_from_memory(&out).unwrap().to_rgba8(), expected);
+        }
+    }
+}
+
+#[test]
+fn jpeg_is_near_and_smaller_with_less_quality() {
+    let raw: Vec<u8> = (0..64 * 64).flat_map(|at| [(at % 64 * 4) as u8, (at / 64 * 4) as u8, 128]).collect();
+    let source = png(64, 64, Rgb8, &raw);
+    let mut options = options(TextureFormat::Jpeg, TextureKind::Color);
+    let (_, fine) = process("a.png", &source, &options);
+    options.quality = 20;
+    let (_, coarse) = process("a.png", &source, &options);
+    assert!(coarse.len() < fine.len());
+    let image = image::load_from_memory(&fine).unwrap().to_rgb8();
+    let worst = image.as_raw().iter().zip(&raw).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    assert!(worst <= 16, "{worst}");
+}
+
+#[test]
+fn every_format_is_read_and_written_as_ktx2() {
+    for (name, bytes) in support::pictures() {
+        let kind = if name == "a.hdr" { TextureKind::Hdr } else { TextureKind::Color };
+        let (report, out) = process(name, &bytes, &options(TextureFormat::Ktx2, kind));
+        let file = ktx(&out);
+        assert_eq!((file.size, file.levels.len()), ((13, 7), 4), "{name}");
+        assert_eq!(report["sourceFormat"], name[2..]);
+        let expected =
+            image::load_from_memory_with_format(&bytes, image::ImageFormat::from_path(name).unwrap()).unwrap();
+        if kind == TextureKind::Color {
+            assert_eq!(file.levels[0], expected.to_rgba8().into_raw(), "{name}");
+        } else {
+            let half: Vec<_> = expected.to_rgba32f().iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+            assert!(file.levels[0] == half, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_descriptor_says_what_the_format_says() {
+    let rgba = png(4, 4, Rgba8, &Random(1).bytes(64));
+    let rgba16 = png(4, 4, Rgba16, &Random(1).bytes(128));
+    let grey = png(4, 4, L8, &Random(1).bytes(16));
+    let cases = [
+        (&rgba, TextureKind::Color, 43, 1, 4, 2),
+        (&rgba16, TextureKind::Color, 43, 1, 4, 2),
+        (&rgba, TextureKind::Normal, 37, 1, 4, 1),
+        (&rgba16, TextureKind::Mask, 91, 2, 4, 1),
+        (&grey, TextureKind::Mask, 9, 1, 1, 1),
+        (&grey, TextureKind::Color, 43, 1, 4, 2),
+        (&rgba, TextureKind::Hdr, 97, 2, 4, 1),
+    ];
+    for (source, kind, format, type_size, channels, transfer) in cases {
+        let (_, out) = process("a.png", source, &options(TextureFormat::Ktx2, kind));
+        let file = ktx(&out);
+        assert_eq!((file.format, file.type_size), (format, type_size), "{kind}");
+        assert_eq!((file.descriptor[12], file.descriptor[13], file.descriptor[14]), (1, 1, transfer));
+        assert_eq!(file.descriptor.len(), 28 + 16 * channels);
+        if channels == 4 {
+            let alpha = if format == 97 {
+                0xCF
+            } else if transfer == 2 {
+                0x1F
+            } else {
+                0x0F
+            };
+            assert_eq!(file.descriptor[28 + 48 + 3], alpha, "{kind}");
+        }
+        let reader = ktx2::Reader::new(&out[..]).unwrap();
+        let header = reader.header();
+        assert_eq!(header.format.map(|format| format.value()), Some(format));
+        assert_eq!(reader.levels().count(), 3);
+        for (level, expected) in reader.levels().zip(&file.levels) {
+            assert_eq!(level.data, expected);
+        }
+    }
+}
+
+/// The mean over the area that a pixel covers, in f64, straight from level 0 and in no hurry.
+fn reference(source: &[[f64; 4]], width: usize, height: usize, level: u32, x: usize, y: usize) -> [f64; 4] {
+    let weights = |at: usize, size: usize| {
+        // The cascade of means over halves, as a list of shares of level 0.
+        let mut shares = vec![(at, 1.0)];
+        for step in (0..level).rev() {
+            let old = (size >> step).max(1);
+            let new = (size >> (step + 1)).max(1);
+            shares = shares
+                .iter()
+                .flat_map(|&(at, share)| {
+                    let (from, to) = (at as f64 * old as f64 / new as f64, (at + 1) as f64 * old as f64 / new as f64);
+                    (0..old).filter_map(move |pixel| {
+                        let part = (to.min(pixel as f64 + 1.0) - from.max(pixel as f64)).max(0.0) / (to - from);
+                        (part > 1e-12).then_some((pixel, share * part))
+                    })
+                })
+                .collect();
+        }
+        shares
+    };
+    let mut sum = [0.0; 4];
+    for (row, row_share) in weights(y, height) {
+        for (column, column_share) in weights(x, width) {
+            for (sum, value) in sum.iter_mut().zip(source[row * width + column]) {
+                *sum += value * row_share * column_share;
+            }
+        }
+    }
+    sum
+}
+
+#[test]
+fn mips_match_a_reference_in_linear_light_weighted_by_alpha() {
+    let linear = |v: f64| if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) };
+    let srgb = |v: f64| if v <= 0.0031308 { v * 12.92 } else { 1.055 * v.powf(1.0 / 2.4) - 0.055 };
+    for (width, height) in [(16, 16), (13, 7), (1, 9), (17, 2)] {
+        let raw = Random(width as u64).bytes(width * height * 4);
+        let source: Vec<[f64; 4]> = raw
+            .chunks(4)
+            .map(|p| {
+                let a = f64::from(p[3]) / 255.0;
+                let c = |v: u8| linear(f64::from(v) / 255.0) * a;
+                [c(p[0]), c(p[1]), c(p[2]), a]
+            })
+            .collect();
+        let bytes = png(width as u32, height as u32, Rgba8, &raw);
+        let (_, out) = process("a.png", &bytes, &options(TextureFormat::Ktx2, TextureKind::Color));
+        for (level, texels) in ktx(&out).levels.iter().enumerate().skip(1) {
+            let row = (width >> level).max(1);
+            for (at, texel) in texels.chunks(4).enumerate() {
+                let sum = reference(&source, width, height, level as u32, at % row, at / row);
+                let c = |v: f64| srgb(v / sum[3]) * 255.0;
+                let expected = [c(sum[0]), c(sum[1]), c(sum[2]), sum[3] * 255.0];
+                for (value, expected) in texel.iter().zip(expected) {
+                    assert!(
+                        (f64::from(*value) - expected).abs() < 0.55,
+                        "{width}x{height} level {level}: {value} {expected}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn normals_stay_unit_and_masks_stay_linear() {
+    let raw: Vec<u8> = [[255u8, 128, 128], [128, 255, 128], [128, 128, 255], [200, 60, 200]].concat();
+    let bytes = png(2, 2, Rgb8, &raw);
+    let (_, out) = process("n.png", &bytes, &options(TextureFormat::Ktx2, TextureKind::Normal));
+    let texel: Vec<f64> = ktx(&out).levels[1][..3].iter().map(|v| f64::from(*v) / 127.5 - 1.0).collect();
+    let length = texel.iter().map(|v| v * v).sum::<f64>().sqrt();
+    assert!((length - 1.0).abs() < 0.01, "{texel:?}");
+    let (_, out) =
+        process("m.png", &png(2, 2, L8, &[0, 255, 255, 255]), &options(TextureFormat::Ktx2, TextureKind::Mask));
+    assert_eq!(ktx(&out).levels[1], [191]);
+    let (_, out) =
+        process("c.png", &png(2, 2, L8, &[0, 255, 255, 255]), &options(TextureFormat::Ktx2, TextureKind::Color));
+    assert_eq!(ktx(&out).levels[1], [225, 225, 225, 255], "three quarters of the light, not of the code");
+}
+
+#[test]
+fn transparent_pixels_lend_no_colour() {
+    let raw = [[255u8, 0, 0, 255], [0, 255, 0, 0], [0, 255, 0, 0], [0, 255, 0, 0]].concat();
+    let source = png(2, 2, Rgba8, &raw);
+    let (_, out) = process("a.png", &source, &options(TextureFormat::Ktx2, TextureKind::Color));
+    let texel = &ktx(&out).levels[1];
+    assert_eq!((texel[0], texel[3]), (255, 64));
+    assert!(texel[1] <= 3, "{texel:?}");
+    let clear = png(2, 2, Rgba8, &[10, 200, 30, 0].repeat(4));
+    let (_, out) = process("a.png", &clear, &options(TextureFormat::Ktx2, TextureKind::Color));
+    assert_eq!(ktx(&out).levels[1], [10, 200, 30, 0], "what is wholly transparent keeps its colour");
+}
+
+#[test]
+fn resizing_gives_the_size_asked_for_in_linear_light() {
+    let raw: Vec<u8> = (0..64 * 64).map(|at| if (at + at / 64) % 2 == 0 { 255 } else { 0 }).collect();
+    let mut options = options(TextureFormat::Png, TextureKind::Color);
+    options.resize = Some(Resize { width: 8, height: 20 });
+    let (report, out) = process("a.png", &png(64, 64, L8, &raw), &options);
+    let image = image::load_from_memory(&out).unwrap();
+    assert_eq!((image.width(), image.height(), report["width"].as_u64()), (8, 20, Some(8)));
+    let middle = image.to_luma8().get_pixel(4, 10).0[0];
+    assert!(middle.abs_diff(188) <= 4, "half the light of a checkerboard is 188, not 128: {middle}");
+}
+
+#[test]
+fn exif_orientation_is_applied() {
+    let image = image::RgbImage::from_fn(16, 8, |x, _| image::Rgb(if x < 8 { [255, 0, 0] } else { [0, 0, 255] }));
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+    let jpeg = jpeg.into_inner();
+    // One entry: orientation 6, turned a quarter to the right.
+    let exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let mut turned = jpeg[..2].to_vec();
+    turned.extend([0xFF, 0xE1]);
+    turned.extend((exif.len() as u16 + 2).to_be_bytes());
+    turned.extend(exif);
+    turned.extend(&jpeg[2..]);
+    let (_, out) = process("a.jpg", &turned, &options(TextureFormat::Png, TextureKind::Color));
+    let image = image::load_from_memory(&out).unwrap().to_rgb8();
+    assert_eq!(image.dimensions(), (8, 16));
+    assert!(image.get_pixel(4, 2).0[0] > 200 && image.get_pixel(4, 13).0[2] > 200);
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_with_what_to_choose() {
+    for &compression in Compression::ALL.iter().filter(|&&compression| compression != Compression::None) {
+        let mut options = options(TextureFormat::Ktx2, TextureKind::Color);
+        options.compression = compression;
+        let error = TextureProcessor.check(&options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.message(), format!("{compression} is not available yet; choose compression none"));
+    }
+    let dds = TextureProcessor.check(&options(TextureFormat::Dds, TextureKind::Color)).unwrap_err();
+    assert!(dds.message().contains("choose ktx2"));
+    let hdr = TextureProcessor.check(&options(TextureFormat::Png, TextureKind::Hdr)).unwrap_err();
+    assert_eq!(hdr.kind(), ErrorKind::Unsupported);
+    let input = AssetInput::from_bytes("a.psd", &b"8BPS"[..]);
+    let error = support::run(&TextureProcessor, &input, &TextureOptions::default(), &AssetLimits::default());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn limits_hold_before_pixels_are_decoded() {
+    for (name, bytes) in support::pictures() {
+        let input = AssetInput::from_bytes(name, bytes);
+        let kind = if name == "a.hdr" { TextureKind::Hdr } else { TextureKind::Color };
+        let changes: [fn(&mut AssetLimits); 3] = [|l| l.pixels = 90, |l| l.decoded_bytes = 500, |l| l.input_bytes = 20];
+        for change in changes {
+            let mut limits = AssetLimits::default();
+            change(&mut limits);
+            let error =
+                support::run(&TextureProcessor, &input, &options(TextureFormat::Ktx2, kind), &limits).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{name}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn canceled_work_ends_as_canceled_at_every_step() {
+    let bytes = png(300, 300, Rgb8, &Random(5).bytes(270_000));
+    for stop_at in [0.3, 0.7] {
+        let (cancel, mut output) = (Cancel::new(), MemoryOutput::new(1 << 30));
+        let progress = Progress::new({
+            let cancel = cancel.clone();
+            move |share| {
+                if share > stop_at {
+                    cancel.cancel();
+                }
+            }
+        });
+        let input = AssetInput::from_bytes("a.png", bytes.clone());
+        let limits = AssetLimits::default();
+        let mut work =
+            Work { input: &input, output: &mut output, limits: &limits, cancel: &cancel, progress: &progress };
+        let error = TextureProcessor.process(&mut work, &TextureOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Canceled, "{error:?}");
+    }
+}
