@@ -1,0 +1,170 @@
+use super::{
+    SqliteStore, analytics, audits,
+    error::PLACE,
+    events, quotas,
+    sql::{Columns, Statement, Value},
+    table,
+    writer::Work,
+};
+use async_trait::async_trait;
+use slate_core::{
+    Error, Result, Timestamp, Version,
+    model::{Asset, AssetJob, BuildJob, FileRecord, Json, Project, RuntimeSession, Sha256Hex, Template},
+    store::{Applied, Change, ChangeSet, ChangeStore, Fence, Idempotency, JobRef, Record, RecordId},
+};
+use sqlx::SqliteConnection;
+
+#[async_trait]
+impl ChangeStore for SqliteStore {
+    async fn apply(&self, set: ChangeSet) -> Result<Applied> {
+        set.check().map_err(|error| error.at(PLACE, "apply"))?;
+        self.writer.write("apply", Apply(set)).await
+    }
+}
+
+struct Apply(ChangeSet);
+
+#[async_trait]
+impl Work for Apply {
+    type Output = Applied;
+
+    async fn run(&self, db: &mut SqliteConnection, now: Timestamp) -> Result<Applied> {
+        let set = &self.0;
+        let mut applied = Applied::default();
+        if let Some(request) = &set.idempotency {
+            applied.replayed = replay(db, request).await?;
+            if applied.replayed.is_some() {
+                return Ok(applied);
+            }
+            note_request(db, request, now).await?;
+        }
+        for fence in &set.fences {
+            check_fence(db, fence).await?;
+        }
+        for each in &set.changes {
+            applied.versions.extend(change(db, each, now).await?);
+        }
+        events::store(db, &set.events).await?;
+        Ok(applied)
+    }
+}
+
+/// What the request was answered with before; `None` for a new one.
+async fn replay(db: &mut SqliteConnection, wanted: &Idempotency) -> Result<Option<Json>> {
+    let mut select = Statement::new("SELECT request, result FROM slate_idempotency WHERE true");
+    select.and_equal("scope", Some(wanted.scope.as_str())).and_equal("key", Some(wanted.key.as_str()));
+    let Some(row) = select.row(db).await? else { return Ok(None) };
+    let row = Columns(&row);
+    if row.parse::<Sha256Hex>("request")? != wanted.request {
+        return Err(Error::already_exists("another request was made under this idempotency key")
+            .with("scope", wanted.scope.escape_debug())
+            .with("key", wanted.key.escape_debug()));
+    }
+    row.json("result").map(Some)
+}
+
+async fn note_request(db: &mut SqliteConnection, request: &Idempotency, now: Timestamp) -> Result<()> {
+    let row = vec![
+        Value::text(&request.scope),
+        Value::text(&request.key),
+        Value::text(&request.request),
+        Value::json(&request.result)?,
+        now.into(),
+    ];
+    let mut insert = Statement::new("INSERT INTO slate_idempotency (scope, key, request, result, created_at) VALUES ");
+    insert.bind_rows([row]).execute(db).await.map(drop)
+}
+
+async fn check_fence(db: &mut SqliteConnection, fence: &Fence) -> Result<()> {
+    let (table, id) = place_of(fence.job)?;
+    let mut select = Statement::new(format!("SELECT 1 FROM {table} WHERE deleted_at IS NULL"));
+    select
+        .and_equal("id", Some(Value::id(id)))
+        .and_equal("lease_owner", Some(fence.worker.as_str()))
+        .and_equal("attempt", Some(Value::Int(fence.attempt.into())));
+    if select.row(db).await?.is_some() {
+        return Ok(());
+    }
+    Err(Error::conflict("the lease is no longer this worker's")
+        .with("worker", &fence.worker)
+        .with("attempt", fence.attempt))
+}
+
+/// The table and the id of a job.
+pub(super) fn place_of(job: JobRef) -> Result<(&'static str, u128)> {
+    use table::Table;
+    match job {
+        JobRef::Build(id) => Ok((BuildJob::NAME, id.as_u128())),
+        JobRef::AssetJob(id) => Ok((AssetJob::NAME, id.as_u128())),
+        JobRef::Session(id) => Ok((RuntimeSession::NAME, id.as_u128())),
+        other => Err(Error::unsupported("this store has no such jobs").with("job", format!("{other:?}"))),
+    }
+}
+
+/// Makes one change; the version of a record that was made or replaced.
+async fn change(db: &mut SqliteConnection, change: &Change, now: Timestamp) -> Result<Option<(RecordId, Version)>> {
+    match change {
+        Change::Create(record) => {
+            create(db, record).await.map_err(|error| error.with("record", record.id()))?;
+            return Ok(Some((record.id(), Version::FIRST)));
+        }
+        Change::Update(record) => {
+            let version = update(db, record, now).await.map_err(|error| error.with("record", record.id()))?;
+            return Ok(Some((record.id(), version)));
+        }
+        Change::Delete(id, version) => {
+            delete(db, *id, *version, now).await.map_err(|error| error.with("record", id))?
+        }
+        Change::SetQuota(user, limits) => quotas::set(db, user, *limits, now).await?,
+        Change::Reserve { user, usage, default } => quotas::reserve(db, user, *usage, *default, now).await?,
+        Change::Release { user, usage } => quotas::release(db, user, *usage, now).await?,
+        Change::Count(counter) => analytics::count(db, counter).await?,
+        Change::Audit(entry) => audits::add(db, entry).await?,
+        other => return Err(unknown(other)),
+    }
+    Ok(None)
+}
+
+fn unknown(what: &impl std::fmt::Debug) -> Error {
+    let name: String = format!("{what:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
+    Error::unsupported("this store doesn't know this kind of change or record").with("kind", name)
+}
+
+async fn create(db: &mut SqliteConnection, record: &Record) -> Result<()> {
+    match record {
+        Record::Project(record) => table::insert(db, record).await,
+        Record::File(record) => table::insert(db, record).await,
+        Record::Asset(record) => table::insert(db, record).await,
+        Record::Session(record) => table::insert(db, record).await,
+        Record::Build(record) => table::insert(db, record).await,
+        Record::AssetJob(record) => table::insert(db, record).await,
+        Record::Template(record) => table::insert(db, record).await,
+        other => Err(unknown(other)),
+    }
+}
+
+async fn update(db: &mut SqliteConnection, record: &Record, now: Timestamp) -> Result<Version> {
+    match record {
+        Record::Project(record) => table::update(db, record, now).await,
+        Record::File(record) => table::update(db, record, now).await,
+        Record::Asset(record) => table::update(db, record, now).await,
+        Record::Session(record) => table::update(db, record, now).await,
+        Record::Build(record) => table::update(db, record, now).await,
+        Record::AssetJob(record) => table::update(db, record, now).await,
+        Record::Template(record) => table::update(db, record, now).await,
+        other => Err(unknown(other)),
+    }
+}
+
+async fn delete(db: &mut SqliteConnection, id: RecordId, version: Version, now: Timestamp) -> Result<()> {
+    match id {
+        RecordId::Project(id) => table::delete::<Project>(db, id.as_u128(), version, now).await,
+        RecordId::File(id) => table::delete::<FileRecord>(db, id.as_u128(), version, now).await,
+        RecordId::Asset(id) => table::delete::<Asset>(db, id.as_u128(), version, now).await,
+        RecordId::Session(id) => table::delete::<RuntimeSession>(db, id.as_u128(), version, now).await,
+        RecordId::Build(id) => table::delete::<BuildJob>(db, id.as_u128(), version, now).await,
+        RecordId::AssetJob(id) => table::delete::<AssetJob>(db, id.as_u128(), version, now).await,
+        RecordId::Template(id) => table::delete::<Template>(db, id.as_u128(), version, now).await,
+        other => Err(unknown(&other)),
+    }
+}

@@ -1,0 +1,197 @@
+use super::{
+    SqliteStore,
+    error::PLACE,
+    sql::{Columns, Statement, Value},
+    table::{direction, one_too_many},
+    writer::Work,
+};
+use async_trait::async_trait;
+use slate_core::{
+    Error, EventId, Result, Timestamp, Version, WorkerId,
+    model::{Aggregate, NewEvent, StoredEvent},
+    store::{Cursor, EventQuery, EventStore, Page, PageRequest, check::MAX_BATCH},
+};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use std::time::Duration;
+
+/// Events, or ids, of one statement.
+const CHUNK: usize = 500;
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn unpublished(&self, limit: u32) -> Result<Vec<StoredEvent>> {
+        let limit = u64::from(limit).min(MAX_BATCH as u64);
+        let list = async {
+            // Numbers are given under the lock that commits hold, so none appears below one that was seen.
+            let mut select =
+                Statement::new("SELECT * FROM slate_outbox WHERE published_at IS NULL ORDER BY seq LIMIT ");
+            select.bind(Value::number(limit)).rows(&self.readers).await?.iter().map(read).collect::<Result<Vec<_>>>()
+        };
+        list.await.map_err(|error: Error| error.at(PLACE, "unpublished"))
+    }
+
+    async fn mark_published(&self, ids: &[EventId]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.writer.write("mark_published", Mark(ids.to_vec())).await
+    }
+
+    async fn events(&self, query: EventQuery, page: PageRequest) -> Result<Page<StoredEvent>> {
+        let list = async {
+            let limit = page.checked_limit()?;
+            let (operator, direction) = direction(page.order);
+            let after = page.after.as_ref().map(Cursor::parse::<u64>).transpose()?;
+            let mut select = Statement::new("SELECT * FROM slate_outbox WHERE true");
+            add_conditions(&mut select, query);
+            select.and("seq", operator, after.map(Value::number));
+            select.sql(format_args!(" ORDER BY seq {direction} LIMIT ")).bind(one_too_many(limit));
+            let rows = select.rows(&self.readers).await?;
+            let found = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+            Ok(Page::from_overfull(found, limit, |event| Cursor::new(event.seq.to_string())))
+        };
+        list.await.map_err(|error: Error| error.at(PLACE, "events"))
+    }
+
+    async fn count_events(&self, query: EventQuery) -> Result<u64> {
+        let count = async {
+            let mut select = Statement::new("SELECT count(*) AS count FROM slate_outbox WHERE true");
+            add_conditions(&mut select, query);
+            select.row(&self.readers).await?.map_or(Ok(0), |row| Columns(&row).number("count"))
+        };
+        count.await.map_err(|error: Error| error.at(PLACE, "count_events"))
+    }
+
+    async fn purge_events(&self, before: Timestamp, limit: u32) -> Result<u64> {
+        self.writer.write("purge_events", Purge { before, limit }).await
+    }
+
+    async fn lease(&self, name: &str, worker: &WorkerId, ttl: Duration) -> Result<Option<u64>> {
+        self.writer.write("lease", TakeLease { name: name.to_owned(), worker: worker.clone(), ttl }).await
+    }
+
+    async fn release_lease(&self, name: &str, worker: &WorkerId) -> Result<()> {
+        self.writer.write("release_lease", GiveLease { name: name.to_owned(), worker: worker.clone() }).await
+    }
+}
+
+/// Stores the events of a set, in their order.
+pub(super) async fn store(db: &mut SqliteConnection, events: &[NewEvent]) -> Result<()> {
+    for chunk in events.chunks(CHUNK) {
+        let rows = chunk.iter().map(values).collect::<Result<Vec<_>>>()?;
+        let mut insert = Statement::new(
+            "INSERT INTO slate_outbox (id, subject, payload, aggregate, aggregate_version, headers, at) VALUES ",
+        );
+        insert.bind_rows(rows).execute(&mut *db).await?;
+    }
+    Ok(())
+}
+
+struct Mark(Vec<EventId>);
+
+#[async_trait]
+impl Work for Mark {
+    type Output = ();
+
+    async fn run(&self, db: &mut SqliteConnection, now: Timestamp) -> Result<()> {
+        for chunk in self.0.chunks(CHUNK) {
+            let mut mark = Statement::new("UPDATE slate_outbox SET published_at = ");
+            mark.bind(now).sql(" WHERE published_at IS NULL AND id IN (").bind_all(chunk.iter().copied()).sql(")");
+            mark.execute(&mut *db).await?;
+        }
+        Ok(())
+    }
+}
+
+struct Purge {
+    before: Timestamp,
+    limit: u32,
+}
+
+#[async_trait]
+impl Work for Purge {
+    type Output = u64;
+
+    async fn run(&self, db: &mut SqliteConnection, _now: Timestamp) -> Result<u64> {
+        let mut purge = Statement::new(
+            "DELETE FROM slate_outbox WHERE seq IN (SELECT seq FROM slate_outbox WHERE published_at IS NOT NULL",
+        );
+        purge.and("at", "<", Some(self.before)).sql(" ORDER BY seq LIMIT ");
+        purge.bind(Value::Int(self.limit.into())).sql(")").execute(db).await
+    }
+}
+
+struct TakeLease {
+    name: String,
+    worker: WorkerId,
+    ttl: Duration,
+}
+
+#[async_trait]
+impl Work for TakeLease {
+    type Output = Option<u64>;
+
+    async fn run(&self, db: &mut SqliteConnection, now: Timestamp) -> Result<Option<u64>> {
+        let row = vec![Value::text(&self.name), Value::text(&self.worker), (now + self.ttl).into(), Value::Int(1)];
+        let mut take = Statement::new("INSERT INTO slate_leases (name, worker, until, term) VALUES ");
+        take.bind_rows([row]);
+        take.sql(" ON CONFLICT (name) DO UPDATE SET worker = excluded.worker, until = excluded.until,");
+        take.sql(" term = term + iif(worker = excluded.worker AND until > ").bind(now).sql(", 0, 1)");
+        take.sql(" WHERE worker IS NULL OR worker = excluded.worker OR until <= ").bind(now).sql(" RETURNING term");
+        take.row(db).await?.map(|row| Columns(&row).number("term")).transpose()
+    }
+}
+
+struct GiveLease {
+    name: String,
+    worker: WorkerId,
+}
+
+#[async_trait]
+impl Work for GiveLease {
+    type Output = ();
+
+    async fn run(&self, db: &mut SqliteConnection, _now: Timestamp) -> Result<()> {
+        // The row stays, for its term: the next one must be greater.
+        let mut give = Statement::new("UPDATE slate_leases SET worker = NULL, until = NULL WHERE true");
+        give.and_equal("name", Some(self.name.as_str())).and_equal("worker", Some(self.worker.as_str()));
+        give.execute(db).await.map(drop)
+    }
+}
+
+fn add_conditions(select: &mut Statement, query: EventQuery) {
+    select.and_equal("aggregate", query.aggregate.map(Value::Text)).and_starts_with("subject", query.subject_prefix);
+}
+
+fn values(event: &NewEvent) -> Result<Vec<Value>> {
+    let aggregate = event.aggregate.as_ref();
+    Ok(vec![
+        event.id.into(),
+        Value::text(&event.subject),
+        Value::json(&event.payload)?,
+        aggregate.map(|aggregate| aggregate.name.as_str()).into(),
+        aggregate.map_or(Value::Null, |aggregate| Value::number(aggregate.version.0)),
+        Value::json(&event.headers)?,
+        event.at.into(),
+    ])
+}
+
+fn read(row: &SqliteRow) -> Result<StoredEvent> {
+    let row = Columns(row);
+    let aggregate = match row.maybe_text("aggregate")? {
+        Some(name) => Some(Aggregate { name, version: Version(row.number("aggregate_version")?) }),
+        None => None,
+    };
+    Ok(StoredEvent {
+        seq: row.number("seq")?,
+        event: NewEvent {
+            id: row.id("id", EventId::from_u128)?,
+            subject: row.parse("subject")?,
+            payload: row.json("payload")?,
+            aggregate,
+            headers: row.json("headers")?,
+            at: row.time("at")?,
+        },
+        published_at: row.maybe_time("published_at")?,
+    })
+}
