@@ -14,6 +14,7 @@ mod wire;
 pub mod asset;
 pub mod blob;
 pub mod cache;
+pub mod memory;
 pub mod model;
 pub mod runtime;
 

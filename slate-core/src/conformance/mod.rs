@@ -5,6 +5,8 @@
 //! panicking with the difference. Needs the feature `conformance`, and `tokio` among the implementor's dev-dependencies.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a case fails by panicking")]
 
+pub mod runtime;
+
 /// Makes one `#[tokio::test]` for each named case of a suite. The suites' own macros call it.
 #[doc(hidden)]
 #[macro_export]
