@@ -115,5 +115,6 @@ fn write_bytes(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _: io::Result<()> = fs::remove_file(&aside);
         return written;
     }
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }

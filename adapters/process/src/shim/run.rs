@@ -83,6 +83,7 @@ fn begin(folder: &Path, run: u64) -> Result<Begun> {
 
     let family = Arc::new(Family::new(launch, groups));
     let words = family.launch.words.clone();
+    let before: Option<State> = record::read(Path::new(STATE))?;
     let started = family.spawn(&words, Extra::default()).and_then(|child| {
         let pid = child.id() as i32;
         let key = |pid| ProcessKey::of(pid).ok_or_else(|| Error::internal("/proc can't be read"));
@@ -99,6 +100,11 @@ fn begin(folder: &Path, run: u64) -> Result<Begun> {
             family.kill();
             family.groups.remove();
             let _: io::Result<()> = fs::remove_file(CONTROL);
+            // The instance is left as it was.
+            let _: Result<()> = match before {
+                Some(before) => record::write_state(Path::new(STATE), &before),
+                None => fs::remove_file(STATE).map_err(|error| Error::io("take the state back", error)),
+            };
             return Err(error);
         }
     };
