@@ -75,9 +75,9 @@ pub(crate) fn defaults() -> [AssetOptions; 3] {
 
 fn options(wanted: &Wanted) -> Result<[AssetOptions; 3]> {
     fn read<T: DeserializeOwned>(flag: &str, text: Option<&String>) -> Result<Option<T>> {
-        text.map(|text| serde_json::from_str(text)).transpose().map_err(|error| {
-            Error::invalid(format!("--{flag} is no sound JSON: {error}")).because(error)
-        })
+        text.map(|text| serde_json::from_str(text))
+            .transpose()
+            .map_err(|error| Error::invalid(format!("--{flag} is no sound JSON: {error}")).because(error))
     }
     let [texture, model, audio] = defaults();
     let options = [
@@ -104,7 +104,8 @@ fn collect(root: &Path, options: &[AssetOptions], files: &mut Vec<File>) -> Resu
     if root.is_file() {
         let kind = AssetKind::of_path(&root.to_string_lossy());
         let options = options.iter().find(|options| options.kind() == kind).ok_or_else(|| {
-            Error::unsupported("neither a texture nor a model nor a sound, by its extension").with("path", root.display())
+            Error::unsupported("neither a texture nor a model nor a sound, by its extension")
+                .with("path", root.display())
         })?;
         files.push(File { path: root.to_owned(), folder: PathBuf::new(), options: options.clone() });
         return Ok(());

@@ -121,7 +121,9 @@ impl Config {
             ("runtime", &self.runtime, &["process", "memory"]),
         ] {
             if !known.contains(&value.as_str()) {
-                return Err(Error::invalid(format!("{key} is one of: {}", known.join(", "))).with("value", redacted(value)));
+                return Err(
+                    Error::invalid(format!("{key} is one of: {}", known.join(", "))).with("value", redacted(value))
+                );
             }
         }
         Ok(())
@@ -149,7 +151,8 @@ fn redacted(text: &str) -> String {
         },
         None => authority.to_owned(),
     };
-    let path = path.map(|path| format!("/{}", path.split_once('?').map_or(path.to_owned(), |(p, _)| format!("{p}?***"))));
+    let path =
+        path.map(|path| format!("/{}", path.split_once('?').map_or(path.to_owned(), |(p, _)| format!("{p}?***"))));
     format!("{scheme}://{authority}{}", path.unwrap_or_default())
 }
 
@@ -176,7 +179,10 @@ mod tests {
 
     #[test]
     fn secrets_are_redacted() {
-        assert_eq!(redacted("postgres://ada:hunter2@db:5432/slate?sslpassword=x"), "postgres://ada:***@db:5432/slate?***");
+        assert_eq!(
+            redacted("postgres://ada:hunter2@db:5432/slate?sslpassword=x"),
+            "postgres://ada:***@db:5432/slate?***"
+        );
         assert_eq!(redacted("nats://token@host"), "nats://***@host");
         assert_eq!(redacted("sqlite"), "sqlite");
     }

@@ -9,7 +9,9 @@ use crate::{
 use slate_core::{
     Error, Result,
     asset::{AssetKind, AssetOptions},
-    model::{AssetJob, AssetJobStatus, BuildJob, BuildStatus, BuildType, LogSource, Project, RuntimeSession, TargetPlatform},
+    model::{
+        AssetJob, AssetJobStatus, BuildJob, BuildStatus, BuildType, LogSource, Project, RuntimeSession, TargetPlatform,
+    },
     service::{Assets, Imported, Projects},
     store::{AssetJobQuery, AssetQuery, EventQuery, LogQuery, PageRequest},
 };
@@ -87,9 +89,7 @@ async fn process(opened: &Opened, project: &Project, output: &Output) -> Result<
     let first = queued.iter().map(|job| job.id).min();
     let mut bar = output.bar("assets", queued.len() as u64);
     loop {
-        let page = store
-            .asset_jobs(AssetJobQuery::all().of_project(project.id), PageRequest::newest(1000))
-            .await?;
+        let page = store.asset_jobs(AssetJobQuery::all().of_project(project.id), PageRequest::newest(1000)).await?;
         let ours: Vec<_> = page.items.into_iter().filter(|job| Some(job.id) >= first).collect();
         let done = ours.iter().filter(|job| job.status.is_final()).count();
         bar.step(done as u64, "");
@@ -101,13 +101,7 @@ async fn process(opened: &Opened, project: &Project, output: &Output) -> Result<
     }
 }
 
-async fn summary(
-    opened: &Opened,
-    output: &Output,
-    shown: &Shown,
-    imported: &Imported,
-    took: Duration,
-) -> Result<bool> {
+async fn summary(opened: &Opened, output: &Output, shown: &Shown, imported: &Imported, took: Duration) -> Result<bool> {
     let store = opened.pieces.journal.store();
     let Shown { project, session, jobs, build } = shown;
     output.line("\n== what is recorded");

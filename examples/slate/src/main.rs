@@ -19,9 +19,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // The process backend starts this program again as the supervisor of each instance.
-    if let Some(code) = slate_process::shim::run_if_asked() {
-        return code;
-    }
+    slate_process::shim::run_if_asked();
     let cli = Cli::parse();
     let output = Output::new(cli.json);
     let config = match config::load(&cli) {

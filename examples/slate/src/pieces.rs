@@ -41,7 +41,7 @@ impl Opened {
         };
         let runtime: Arc<dyn RuntimeBackend> = match config.runtime.as_str() {
             "memory" => Arc::new(MemoryRuntime::new()),
-            _ => Arc::new(ProcessBackend::open(ProcessOptions::new(data.join("instances")))?),
+            _ => Arc::new(ProcessBackend::open(ProcessOptions::new(data.join("instances"))).await?),
         };
         let blobs: Arc<dyn Blobs> = Arc::new(FolderBlobs::open(data.join("blobs"))?);
         let mut options = PipelineOptions::default();
@@ -84,7 +84,8 @@ impl Opened {
     pub(crate) fn look_at(&self, folder: &Path, engine: Option<&str>) -> Result<Found> {
         let folder = std::fs::canonicalize(folder)
             .map_err(|error| Error::io("find the project's folder", error).with("path", folder.display()))?;
-        let view = ProjectView::read(&folder, self.engines.iter().map(|engine| &**engine), &["build", "builds", "target"])?;
+        let view =
+            ProjectView::read(&folder, self.engines.iter().map(|engine| &**engine), &["build", "builds", "target"])?;
         let (engine, detected) = match engine {
             Some(name) => {
                 let engine = self.engines.named(name)?;

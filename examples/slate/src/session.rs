@@ -67,12 +67,10 @@ pub(crate) async fn start(opened: &Opened, found: &Found, spec: RuntimeSpec) -> 
     let journal = &opened.pieces.journal;
     let sessions = Sessions::new(journal.clone(), MountPolicy::any(), None);
     let backend = opened.pieces.runtime.descriptor().name;
-    let session = sessions
-        .create(NewSession::new(project.id, user()?, found.engine.runtime_type(), backend, spec))
-        .await?;
-    let waiting = until(opened, session.id, |session| {
-        session.status == SessionState::Running || session.status.is_final()
-    });
+    let session =
+        sessions.create(NewSession::new(project.id, user()?, found.engine.runtime_type(), backend, spec)).await?;
+    let waiting =
+        until(opened, session.id, |session| session.status == SessionState::Running || session.status.is_final());
     tokio::select! {
         session = waiting => session,
         _ = interrupted() => {

@@ -14,6 +14,8 @@ pub mod bus;
 pub mod cache;
 pub mod store;
 
+pub mod runtime;
+
 /// Makes one `#[tokio::test]` for each named case of a suite. The suites' own macros call it.
 #[doc(hidden)]
 #[macro_export]

@@ -5,10 +5,12 @@ mod blobs;
 mod bus;
 mod cache;
 mod clock;
+mod runtime;
 mod store;
 
 pub use blobs::MemoryBlobs;
 pub use bus::MemoryBus;
 pub use cache::MemoryCache;
 pub use clock::ManualClock;
+pub use runtime::{MemoryRuntime, ProgramIo};
 pub use store::MemoryStore;

@@ -5,6 +5,7 @@ mod defaults;
 mod ext;
 mod instance;
 mod launch;
+mod lines;
 mod mount;
 mod options;
 mod size;
@@ -21,6 +22,7 @@ pub use launch::{
     DisplayConfiguration, DisplayMethod, GameLaunchRequest, GamePlatform, GpuAccess, HostCapabilities,
     LaunchConfiguration, ResourceLimits, ResourceUsage, RunnerSession, SessionStatus,
 };
+pub use lines::LineCutter;
 pub use mount::{MountMode, MountType, VolumeMount};
 pub use options::{
     Command, ExecOptions, ListOptions, LogOptions, RemoveOptions, StatsOptions, StopOptions, WatchOptions,
