@@ -12,7 +12,7 @@ use slate_core::{
     store::Store,
 };
 use slate_process::{ProcessBackend, ProcessOptions};
-use slate_store::{SqliteOptions, SqliteStore};
+use slate_store::sqlite::{SqliteOptions, SqliteStore};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,7 +22,7 @@ use std::{
 pub(crate) struct Opened {
     pub(crate) pieces: Pieces,
     pub(crate) engines: Engines,
-    sqlite: Option<SqliteStore>,
+    sqlite: Option<Arc<SqliteStore>>,
 }
 
 impl Opened {
@@ -33,10 +33,10 @@ impl Opened {
             .map_err(|error| Error::io("find the data folder", error).with("path", config.data.display()))?;
         let sqlite = match config.store.as_str() {
             "memory" => None,
-            _ => Some(SqliteStore::open(data.join("slate.db"), SqliteOptions::default()).await?),
+            _ => Some(Arc::new(SqliteStore::open(data.join("slate.db"), SqliteOptions::default()).await?)),
         };
         let store: Arc<dyn Store> = match &sqlite {
-            Some(store) => Arc::new(store.clone()),
+            Some(store) => Arc::clone(store) as Arc<dyn Store>,
             None => Arc::new(MemoryStore::new()),
         };
         let runtime: Arc<dyn RuntimeBackend> = match config.runtime.as_str() {
