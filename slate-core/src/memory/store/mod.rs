@@ -94,9 +94,7 @@ impl ChangeStore for MemoryStore {
         set.check().map_err(|error| error.at(PLACE, "apply"))?;
         let mut state = self.state();
         if let Some(result) = state.replay(&set).map_err(|error| error.at(PLACE, "apply"))? {
-            let mut applied = Applied::default();
-            applied.replayed = Some(result);
-            return Ok(applied);
+            return Ok(Applied { replayed: Some(result), ..Applied::default() });
         }
         let staged = Stage::of(&state, set, self.now()).map_err(|error| error.at(PLACE, "apply"))?;
         Ok(state.commit(staged))

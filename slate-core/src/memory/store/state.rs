@@ -92,9 +92,7 @@ impl State {
         if let Some(request) = stage.idempotency {
             self.requests.insert((request.scope, request.key), (request.request, request.result));
         }
-        let mut applied = Applied::default();
-        applied.versions = stage.versions;
-        applied
+        Applied { versions: stage.versions, ..Applied::default() }
     }
 
     /// The counters in the order of lists.
