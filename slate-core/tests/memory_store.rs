@@ -1,5 +1,5 @@
 //! What is the memory store's own: its clock. The contract is in `conformance_store.rs`.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use async_trait::async_trait;
 use slate_core::{

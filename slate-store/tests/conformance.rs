@@ -1,4 +1,5 @@
 //! The SQLite store keeps the contract of every store: in a file, and in memory.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use slate_core::{conformance::store::agrees_with_the_reference, store::Store};
 use slate_store::sqlite::{SqliteOptions, SqliteStore};

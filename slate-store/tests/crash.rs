@@ -1,4 +1,5 @@
 //! A process that writes is killed at random moments: what it was told is stored is there, and nothing is torn.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -41,7 +42,7 @@ impl Acknowledged {
             (Some("ack-version"), Some(version), _) => self.version = version.parse().unwrap(),
             (Some("ack-lines"), Some(count), _) => self.lines = count.parse().unwrap(),
             (Some("ack-pair"), Some(a), Some(b)) => {
-                self.builds.extend([a.parse().unwrap(), b.parse::<BuildId>().unwrap()])
+                self.builds.extend([a.parse().unwrap(), b.parse::<BuildId>().unwrap()]);
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use super::{
 };
 use async_trait::async_trait;
 use slate_core::{
-    AuditId, Error, Result,
+    AuditId, Error, Result, UserId,
     model::AuditEntry,
     store::{AuditQuery, AuditStore, Page, PageRequest},
 };
@@ -31,7 +31,7 @@ pub(super) async fn add(db: &mut SqliteConnection, entry: &AuditEntry) -> Result
     let row = vec![
         entry.id.into(),
         entry.at.into(),
-        entry.user_id.as_ref().map(|user| user.as_str()).into(),
+        entry.user_id.as_ref().map(UserId::as_str).into(),
         Value::text(&entry.action),
         Value::text(&entry.target),
         Value::text(entry.outcome),

@@ -7,7 +7,7 @@ use super::{
 use async_trait::async_trait;
 use slate_core::{
     BuildId, ProjectId, Result,
-    model::{BuildJob, BuildStatistics, BuildStatus, Lease, Revision},
+    model::{BuildJob, BuildStatistics, BuildStatus, Lease, Revision, Stage},
     store::{BuildQuery, BuildStore, Page, PageRequest},
 };
 use sqlx::Row;
@@ -54,7 +54,7 @@ impl Table for BuildJob {
             self.source_commit.as_deref().into(),
             self.output_path.as_deref().into(),
             self.error_message.as_deref().into(),
-            self.stage.map(|stage| stage.as_str()).into(),
+            self.stage.map(Stage::as_str).into(),
             Value::Int(self.progress.into()),
             Value::json(&self.artifacts)?,
             self.cancel_requested.into(),

@@ -113,8 +113,9 @@ async fn change(db: &mut SqliteConnection, change: &Change, now: Timestamp) -> R
             return Ok(Some((record.id(), version)));
         }
         Change::Delete(id, version) => {
-            delete(db, *id, *version, now).await.map_err(|error| error.with("record", id))?
+            delete(db, *id, *version, now).await.map_err(|error| error.with("record", id))?;
         }
+
         Change::SetQuota(user, limits) => quotas::set(db, user, *limits, now).await?,
         Change::Reserve { user, usage, default } => quotas::reserve(db, user, *usage, *default, now).await?,
         Change::Release { user, usage } => quotas::release(db, user, *usage, now).await?,

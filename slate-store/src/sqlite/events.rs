@@ -1,7 +1,7 @@
 use super::{
     SqliteStore,
     error::PLACE,
-    sql::{Columns, Statement, Value},
+    sql::{CHUNK, Columns, Statement, Value},
     table::{direction, one_too_many},
     writer::Work,
 };
@@ -13,9 +13,6 @@ use slate_core::{
 };
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use std::time::Duration;
-
-/// Events, or ids, of one statement.
-const CHUNK: usize = 500;
 
 #[async_trait]
 impl EventStore for SqliteStore {
@@ -96,7 +93,8 @@ impl Work for Mark {
     async fn run(&self, db: &mut SqliteConnection, now: Timestamp) -> Result<()> {
         for chunk in self.0.chunks(CHUNK) {
             let mut mark = Statement::new("UPDATE slate_outbox SET published_at = ");
-            mark.bind(now).sql(" WHERE published_at IS NULL AND id IN (").bind_all(chunk.iter().copied()).sql(")");
+            mark.bind(now).sql(" WHERE published_at IS NULL AND id IN (VALUES ");
+            mark.bind_rows(chunk.iter().map(|id| vec![Value::from(*id)])).sql(")");
             mark.execute(&mut *db).await?;
         }
         Ok(())

@@ -2,7 +2,7 @@ use super::{
     SqliteStore,
     changes::place_of,
     error::PLACE,
-    sql::{Columns, Statement, Value},
+    sql::{CHUNK, Columns, Statement, Value},
     table::{self, Table},
     writer::Work,
 };
@@ -14,9 +14,6 @@ use slate_core::{
 };
 use sqlx::SqliteConnection;
 use std::{collections::BTreeMap, time::Duration};
-
-/// Jobs of one statement: two values each, of the 32 766 that SQLite allows.
-const CHUNK: usize = 1000;
 
 #[async_trait]
 impl JobStore for SqliteStore {

@@ -1,7 +1,7 @@
 use super::{
     SqliteStore,
     error::PLACE,
-    sql::{Columns, Statement, Value},
+    sql::{CHUNK, Columns, Statement, Value},
     table::{direction, one_too_many},
     writer::Work,
 };
@@ -12,9 +12,6 @@ use slate_core::{
     store::{Cursor, LogQuery, LogStore, Page, PageRequest, check},
 };
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
-
-/// Lines of one statement: where more no longer made it quicker.
-const CHUNK: usize = 500;
 
 #[async_trait]
 impl LogStore for SqliteStore {

@@ -1,7 +1,7 @@
 use super::{
     SqliteStore,
     error::PLACE,
-    sql::{Columns, Statement, Value},
+    sql::{CHUNK, Columns, Statement, Value},
     table::{direction, one_too_many},
     writer::Work,
 };
@@ -16,9 +16,6 @@ use slate_core::{
 };
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use std::time::Duration;
-
-/// Samples of one statement.
-const CHUNK: usize = 500;
 
 #[async_trait]
 impl MetricStore for SqliteStore {

@@ -6,7 +6,7 @@ use super::{
 };
 use async_trait::async_trait;
 use slate_core::{
-    ProjectId, Result, SessionId,
+    InstanceId, ProjectId, Result, SessionId,
     model::{Lease, Revision, RuntimeSession},
     store::{Page, PageRequest, SessionQuery, SessionStore},
 };
@@ -50,7 +50,7 @@ impl Table for RuntimeSession {
             Value::text(self.status),
             self.stop_requested.into(),
             Value::text(&self.backend),
-            self.container_id.as_ref().map(|id| id.as_str()).into(),
+            self.container_id.as_ref().map(InstanceId::as_str).into(),
             Value::json(&self.container_config)?,
             self.started_at.into(),
             self.stopped_at.into(),

@@ -76,27 +76,34 @@ macro_rules! ids {
 ids!(ProjectId, FileId, AssetId, SessionId, BuildId, AssetJobId, TemplateId, AuditId, EventId, LogId);
 
 /// A statement that is put together; every value is bound, never written into the text.
-pub(super) struct Statement(pub(super) QueryBuilder<Sqlite>);
+pub(super) struct Statement {
+    builder: QueryBuilder<Sqlite>,
+    /// Whether the connection keeps it prepared: a text that varies with the number of rows would only push out others.
+    keep: bool,
+}
+
+/// Most rows of one statement: where more no longer made it quicker. Full ones are many, so these are kept prepared.
+pub(super) const CHUNK: usize = 500;
 
 impl Statement {
     pub(super) fn new(sql: impl Into<String>) -> Self {
-        Self(QueryBuilder::new(sql))
+        Self { builder: QueryBuilder::new(sql), keep: true }
     }
 
     /// Adds SQL, which never holds a caller's words.
     pub(super) fn sql(&mut self, sql: impl Display) -> &mut Self {
-        self.0.push(sql);
+        self.builder.push(sql);
         self
     }
 
     /// Adds a value.
     pub(super) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         match value.into() {
-            Value::Null => self.0.push_bind(None::<i64>),
-            Value::Int(value) => self.0.push_bind(value),
-            Value::Real(value) => self.0.push_bind(value),
-            Value::Text(value) => self.0.push_bind(value),
-            Value::Blob(value) => self.0.push_bind(value),
+            Value::Null => self.builder.push_bind(None::<i64>),
+            Value::Int(value) => self.builder.push_bind(value),
+            Value::Real(value) => self.builder.push_bind(value),
+            Value::Text(value) => self.builder.push_bind(value),
+            Value::Blob(value) => self.builder.push_bind(value),
         };
         self
     }
@@ -114,9 +121,12 @@ impl Statement {
 
     /// Adds rows, each in parentheses, joined by commas.
     pub(super) fn bind_rows(&mut self, rows: impl IntoIterator<Item = Vec<Value>>) -> &mut Self {
-        for (index, row) in rows.into_iter().enumerate() {
-            self.sql(if index > 0 { ", (" } else { "(" }).bind_all(row).sql(")");
+        let mut count = 0;
+        for row in rows {
+            self.sql(if count > 0 { ", (" } else { "(" }).bind_all(row).sql(")");
+            count += 1;
         }
+        self.keep = matches!(count, 1 | CHUNK);
         self
     }
 
@@ -153,17 +163,17 @@ impl Statement {
 
     /// Runs it; the number of rows that it changed.
     pub(super) async fn execute(&mut self, db: impl sqlx::Executor<'_, Database = Sqlite>) -> Result<u64> {
-        self.0.build().execute(db).await.map(|done| done.rows_affected()).map_err(failed)
+        self.builder.build().persistent(self.keep).execute(db).await.map(|done| done.rows_affected()).map_err(failed)
     }
 
     /// Runs it; the rows that it yields.
     pub(super) async fn rows(&mut self, db: impl sqlx::Executor<'_, Database = Sqlite>) -> Result<Vec<SqliteRow>> {
-        self.0.build().fetch_all(db).await.map_err(failed)
+        self.builder.build().persistent(self.keep).fetch_all(db).await.map_err(failed)
     }
 
     /// Runs it; the first row that it yields.
     pub(super) async fn row(&mut self, db: impl sqlx::Executor<'_, Database = Sqlite>) -> Result<Option<SqliteRow>> {
-        self.0.build().fetch_optional(db).await.map_err(failed)
+        self.builder.build().persistent(self.keep).fetch_optional(db).await.map_err(failed)
     }
 }
 

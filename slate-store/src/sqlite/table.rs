@@ -2,7 +2,7 @@
 
 use super::sql::{Columns, Statement, Value};
 use slate_core::{
-    Error, Result, Timestamp, Version,
+    Error, Result, Timestamp, Version, WorkerId,
     model::{Lease, Revision},
     store::{Cursor, Order, Page, PageRequest},
 };
@@ -147,7 +147,7 @@ pub(super) async fn insert<T: Table>(db: &mut SqliteConnection, record: &T) -> R
 
 fn lease_values(lease: &Lease) -> [Value; 3] {
     [
-        Value::from(lease.owner.as_ref().map(|owner| owner.as_str())),
+        Value::from(lease.owner.as_ref().map(WorkerId::as_str)),
         Value::from(lease.until),
         Value::Int(lease.attempt.into()),
     ]

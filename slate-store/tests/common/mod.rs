@@ -7,23 +7,23 @@ use slate_core::{
     model::{Aggregate, BuildJob, BuildType, NewEvent, Project, TargetPlatform},
 };
 
-pub fn user() -> UserId {
+pub(crate) fn user() -> UserId {
     UserId::new("ada").unwrap()
 }
 
-pub fn worker(name: &str) -> WorkerId {
+pub(crate) fn worker(name: &str) -> WorkerId {
     WorkerId::new(name).unwrap()
 }
 
-pub fn project() -> Project {
+pub(crate) fn project() -> Project {
     Project::new("Breakout", user(), Timestamp::now())
 }
 
-pub fn build(project: ProjectId) -> BuildJob {
+pub(crate) fn build(project: ProjectId) -> BuildJob {
     BuildJob::new(project, user(), BuildType::Development, TargetPlatform::Linux, Timestamp::now())
 }
 
-pub fn event(aggregate: &str, version: u64) -> NewEvent {
+pub(crate) fn event(aggregate: &str, version: u64) -> NewEvent {
     NewEvent {
         id: EventId::new(),
         subject: Subject::new("slate.test").unwrap(),

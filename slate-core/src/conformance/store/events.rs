@@ -84,14 +84,18 @@ pub async fn events_are_found_by_aggregate_and_subject_in_the_order_of_seq(store
     assert_eq!(found(EventQuery::all().of_aggregate("session:2".into()), all()).await, [c.id]);
     assert_eq!(found(EventQuery::all().under("slate.runtime.".into()), all()).await, [a.id, c.id]);
     assert_eq!(found(EventQuery::all().under("slate_".into()), all()).await, []);
-    let (mut seen, mut page) = (Vec::new(), PageRequest::first(1));
-    loop {
-        let got = store.events(EventQuery::all(), page.clone()).await.unwrap();
-        seen.extend(ids(&got.items));
-        let Some(next) = got.next else { break };
-        page = page.after(Some(next));
+    for (mut page, expected) in
+        [(PageRequest::first(1), [a.id, b.id, c.id]), (PageRequest::newest(1), [c.id, b.id, a.id])]
+    {
+        let mut seen = Vec::new();
+        loop {
+            let got = store.events(EventQuery::all(), page.clone()).await.unwrap();
+            seen.extend(ids(&got.items));
+            let Some(next) = got.next else { break };
+            page = page.after(Some(next));
+        }
+        assert_eq!(seen, expected);
     }
-    assert_eq!(seen, [a.id, b.id, c.id]);
 }
 
 pub async fn purge_events_removes_published_events_only(store: Arc<dyn Store>) {

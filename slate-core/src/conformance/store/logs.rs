@@ -184,14 +184,21 @@ pub async fn metrics_yields_samples_by_the_time_of_measurement(store: Arc<dyn St
     assert_eq!(found(MetricQuery::all().since(at(3)).until(at(5)), all()).await, times(&[3, 4]));
     let page = store.metrics(MetricQuery::all().of_type("memory".into()), all()).await.unwrap();
     assert_eq!((page.items, page.next), (vec![memory], None));
-    let (mut seen, mut page) = (Vec::new(), PageRequest::first(1));
-    loop {
-        let got = store.metrics(MetricQuery::all(), page.clone()).await.unwrap();
-        seen.extend(got.items.into_iter().map(|sample| sample.timestamp));
-        let Some(next) = got.next else { break };
-        page = page.after(Some(next));
+    for (mut page, expected) in [
+        (PageRequest::first(1), [1, 1, 2, 3, 4, 5]),
+        (PageRequest::newest(1), [5, 4, 3, 2, 1, 1]),
+        (PageRequest::newest(6), [5, 4, 3, 2, 1, 1]),
+    ] {
+        let mut seen = Vec::new();
+        loop {
+            let got = store.metrics(MetricQuery::all(), page.clone()).await.unwrap();
+            assert!(!got.items.is_empty(), "a page that another one leads to holds something");
+            seen.extend(got.items.into_iter().map(|sample| sample.timestamp));
+            let Some(next) = got.next else { break };
+            page = page.after(Some(next));
+        }
+        assert_eq!(seen, times(&expected));
     }
-    assert_eq!(seen, times(&[1, 1, 2, 3, 4, 5]));
 }
 
 pub async fn metric_buckets_covers_just_the_samples_of_the_query_in_spans_since_the_epoch(store: Arc<dyn Store>) {
