@@ -6,13 +6,13 @@ use crate::{
     serve::interrupted,
     session::finish,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use slate_core::{
-    BuildId, Error, Result,
+    Error, Result,
     blob::Blobs,
-    model::{BuildJob, BuildStatus, BuildType, LogLevel, LogSource, TargetPlatform},
+    bus::{BuildTopic, Message, SubscribeOptions, Topic},
+    model::{BuildJob, BuildStatus, BuildType, Json, TargetPlatform},
     service::Builds,
-    store::{Cursor, LogQuery, PageRequest},
 };
 use std::{fs, io::Write, path::Path, sync::Arc, time::Duration};
 
@@ -51,22 +51,26 @@ pub(crate) async fn build(
     let journal = &opened.pieces.journal;
     let builds = Builds::new(journal.clone(), Arc::clone(&opened.pieces.bus));
     let job = BuildJob::new(project.id, user()?, build_type, target, journal.now());
-    let id = builds.enqueue(job).await?.id;
+    let id = job.id;
+    let lines = Topic::Build(BuildTopic::Log(id)).subject().into();
+    let mut lines = opened.pieces.bus.subscribe(&lines, SubscribeOptions::default()).await?;
+    builds.enqueue(job).await?;
     let mut bar = output.bar("build", 100);
-    let mut log = Tail { id, after: None };
     let mut canceled = false;
     loop {
         let build = journal.store().build(id).await?;
-        log.tell(opened, output).await?;
         let stage = build.stage.map_or("waits", |stage| stage.title());
         bar.step(u64::from(build.progress), stage);
         if build.status.is_final() {
-            log.tell(opened, output).await?;
+            while let Some(Some(line)) = lines.next().now_or_never() {
+                tell_line(output, &line);
+            }
             bar.finish();
             return Ok(build);
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            Some(line) = lines.next() => tell_line(output, &line),
             signal = interrupted(), if !canceled => {
                 signal?;
                 canceled = true;
@@ -76,34 +80,15 @@ pub(crate) async fn build(
     }
 }
 
-/// Shows a build's log as it grows.
-struct Tail {
-    id: BuildId,
-    after: Option<Cursor>,
-}
-
-impl Tail {
-    async fn tell(&mut self, opened: &Opened, output: &Output) -> Result<()> {
-        let query = LogQuery::all().of_source(LogSource::Build(self.id));
-        loop {
-            let page = PageRequest::first(500).after(self.after.clone());
-            let page = opened.pieces.journal.store().logs(query.clone(), page).await?;
-            for entry in &page.items {
-                let mark = match entry.level {
-                    LogLevel::Error => "!!",
-                    LogLevel::Warning => " !",
-                    _ => "  ",
-                };
-                output.line(format!("        {mark} {}", entry.message));
-            }
-            if let Some(last) = page.items.last() {
-                self.after = Some(Cursor::new(last.id.to_string()));
-            }
-            if page.next.is_none() {
-                return Ok(());
-            }
-        }
-    }
+/// Shows a line of the build as it is shown on the bus.
+fn tell_line(output: &Output, message: &Message) {
+    let Ok(line) = message.parse::<Json>() else { return };
+    let mark = match line["data"]["level"].as_str() {
+        Some("error") => "!!",
+        Some("warning") => " !",
+        _ => "  ",
+    };
+    output.line(format!("        {mark} {}", line["data"]["message"].as_str().unwrap_or_default()));
 }
 
 pub(crate) fn tell(output: &Output, build: &BuildJob) -> Result<()> {

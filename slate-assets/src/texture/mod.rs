@@ -59,6 +59,7 @@ impl Processor for TextureProcessor {
     fn process(&self, work: &mut Work<'_>, options: &TextureOptions) -> Result<Report> {
         self.check(options)?;
         work.cancel.check()?;
+        let options = &self.resolved(work, options)?;
         let source = read::read(work, options)?;
         let mut report = Report::new();
         report.insert("sourceFormat".into(), source.format.into());
@@ -66,6 +67,7 @@ impl Processor for TextureProcessor {
         report.insert("sourceHeight".into(), source.pixels.height.into());
         report.insert("sourceBits".into(), source.pixels.bits().into());
         report.insert("channels".into(), source.pixels.channels.into());
+        report.insert("kind".into(), options.kind.as_str().into());
         work.progress.report(0.4);
         let levels = levels(work, source.pixels, options)?;
         work.progress.report(0.8);
@@ -76,6 +78,18 @@ impl Processor for TextureProcessor {
         encode::write(work, &name, &levels, options, &mut report)?;
         work.progress.report(1.0);
         Ok(report)
+    }
+}
+
+impl TextureProcessor {
+    /// The options with the kind that the source says, where they leave it to the source.
+    fn resolved(self, work: &Work<'_>, options: &TextureOptions) -> Result<TextureOptions> {
+        let mut options = options.clone();
+        if options.kind == TextureKind::Auto {
+            options.kind = if read::is_hdr(work.input)? { TextureKind::Hdr } else { TextureKind::Color };
+            self.check(&options)?;
+        }
+        Ok(options)
     }
 }
 

@@ -35,6 +35,11 @@ pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> 
     Ok(Source { format: name, pixels })
 }
 
+/// Whether the input holds linear light beyond 1.0, by its signature.
+pub(super) fn is_hdr(input: &AssetInput) -> Result<bool> {
+    Ok(detect(input)?.0 == ImageFormat::Hdr)
+}
+
 /// The format by its signature; a TGA has none and goes by its extension.
 fn detect(input: &AssetInput) -> Result<(ImageFormat, &'static str)> {
     let mut head = Vec::new();

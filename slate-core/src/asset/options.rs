@@ -139,6 +139,8 @@ wire_enum! {
 wire_enum! {
     /// What a texture's values mean; it decides how it is filtered and encoded.
     TextureKind {
+        /// As the source says: HDR for an image of linear light beyond 1.0, colour for every other.
+        Auto = "auto",
         /// Colours in sRGB.
         Color = "color",
         /// Tangent-space normals.
@@ -205,7 +207,7 @@ pub struct TextureOptions {
     pub quality: u8,
     /// Exact size to resample to; default: the source's own.
     pub resize: Option<Resize>,
-    /// What the values mean; default colour.
+    /// What the values mean; default: as the source says.
     pub kind: TextureKind,
 }
 
@@ -217,7 +219,7 @@ impl Default for TextureOptions {
             generate_mipmaps: true,
             quality: 90,
             resize: None,
-            kind: TextureKind::Color,
+            kind: TextureKind::Auto,
         }
     }
 }
