@@ -20,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) projects: Vec<PathBuf>,
     /// Whose instances these are.
     pub(crate) deployment: String,
+    /// Seconds that work stays with a process that is heard of no more, at least 1.
+    pub(crate) lease: u64,
     /// What to tell of the work inside.
     pub(crate) log: String,
 }
@@ -34,6 +36,7 @@ impl Default for Config {
             threads: 0,
             projects: Vec::new(),
             deployment: "default".into(),
+            lease: 15,
             log: "warn".into(),
         }
     }
@@ -62,6 +65,7 @@ struct Layer {
     threads: Option<usize>,
     projects: Option<Vec<PathBuf>>,
     deployment: Option<String>,
+    lease: Option<u64>,
     log: Option<String>,
 }
 
@@ -86,24 +90,29 @@ fn from_text(text: &str) -> Result<Layer> {
 }
 
 fn from_env(read: impl Fn(&str) -> Option<String>) -> Result<Layer> {
-    let threads = read("SLATE_THREADS").map(|text| {
-        text.parse().map_err(|_| Error::invalid("SLATE_THREADS is a whole number").with("value", text.escape_debug()))
-    });
+    let number = |name: &str| {
+        let parse = |text: String| {
+            let refused = || Error::invalid(format!("{name} is a whole number")).with("value", text.escape_debug());
+            text.parse::<u64>().map_err(|_| refused())
+        };
+        read(name).map(parse).transpose()
+    };
     Ok(Layer {
         data: read("SLATE_DATA").map(PathBuf::from),
         store: read("SLATE_STORE"),
         bus: read("SLATE_BUS"),
         runtime: read("SLATE_RUNTIME"),
-        threads: threads.transpose()?,
+        threads: number("SLATE_THREADS")?.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         projects: read("SLATE_PROJECTS").map(|list| std::env::split_paths(&list).collect()),
         deployment: read("SLATE_DEPLOYMENT"),
+        lease: number("SLATE_LEASE")?,
         log: read("SLATE_LOG"),
     })
 }
 
 impl Config {
     fn take(&mut self, layer: Layer) {
-        let Layer { data, store, bus, runtime, threads, projects, deployment, log } = layer;
+        let Layer { data, store, bus, runtime, threads, projects, deployment, lease, log } = layer;
         self.data = data.unwrap_or(std::mem::take(&mut self.data));
         self.store = store.unwrap_or(std::mem::take(&mut self.store));
         self.bus = bus.unwrap_or(std::mem::take(&mut self.bus));
@@ -111,6 +120,7 @@ impl Config {
         self.threads = threads.unwrap_or(self.threads);
         self.projects = projects.unwrap_or(std::mem::take(&mut self.projects));
         self.deployment = deployment.unwrap_or(std::mem::take(&mut self.deployment));
+        self.lease = lease.unwrap_or(self.lease);
         self.log = log.unwrap_or(std::mem::take(&mut self.log));
     }
 
@@ -125,6 +135,9 @@ impl Config {
                     Error::invalid(format!("{key} is one of: {}", known.join(", "))).with("value", redacted(value))
                 );
             }
+        }
+        if self.lease == 0 || self.threads > 1024 {
+            return Err(Error::invalid("lease is at least 1 second, threads are at most 1024"));
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use slate_store::sqlite::{SqliteOptions, SqliteStore};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// The configured pieces, opened.
@@ -65,7 +66,12 @@ impl Opened {
         let mut builds = BuildWorkerOptions::new(data.join("builds"), self.engines.clone());
         builds.projects = mounts(config)?;
         builds.deployment.clone_from(&config.deployment);
+        let lease = Duration::from_secs(config.lease);
+        (builds.lease, builds.orphan_grace) = (lease, lease * 2);
         let mut options = ServicesOptions::new(builds);
+        options.assets.lease = lease;
+        (options.orchestrator.lease, options.orchestrator.orphan_grace) = (lease, lease * 2);
+        options.orchestrator.sweep_every = lease * 2;
         options.orchestrator.deployment.clone_from(&config.deployment);
         options.orchestrator.mounts = mounts(config)?;
         start_all(self.pieces.clone(), options).await
