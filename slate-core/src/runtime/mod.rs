@@ -2,7 +2,9 @@
 
 mod backend;
 mod defaults;
+mod env;
 mod ext;
+mod image;
 mod instance;
 mod launch;
 mod lines;
@@ -13,7 +15,9 @@ mod spec;
 
 pub use backend::{Files, ImageProgress, Images, Pausing, PullOptions, RegistryLogin, RuntimeBackend, Volumes};
 pub use defaults::RuntimeType;
+pub use env::EnvValue;
 pub use ext::RuntimeBackendExt;
+pub use image::{ImageRef, ImageVersion};
 pub use instance::{
     Capabilities, Exec, ExecExit, ExecInput, ExecOutput, ExitStatus, Instance, InstanceState, LogChunk, LogCursor,
     LogStream, ResourceSample, RuntimeChange,
@@ -28,7 +32,4 @@ pub use options::{
     Command, ExecOptions, ListOptions, LogOptions, RemoveOptions, StatsOptions, StopOptions, WatchOptions,
 };
 pub use size::{Cpus, MemorySize};
-pub use spec::{
-    EnvValue, Gpu, HealthCheck, HealthProbe, ImageRef, ImageVersion, NetworkMode, PortMapping, Protocol, RuntimeSpec,
-    labels,
-};
+pub use spec::{Gpu, HealthCheck, HealthProbe, NetworkMode, PortMapping, Protocol, RuntimeSpec, labels};
