@@ -1,5 +1,6 @@
 //! Limits, where they are enforced and where they are only watched; output without end; a full disk; secrets.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! What survives the death of the service, and of the supervisor.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
