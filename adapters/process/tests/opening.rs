@@ -58,3 +58,24 @@ async fn a_long_root_and_a_mounted_folder_work() {
     assert_eq!(String::from_utf8(stdout).unwrap().trim_end(), project.to_str().unwrap());
     backend.remove_if_there(&id).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opening_takes_nothing_from_those_at_work() {
+    let root = tempfile::tempdir().unwrap();
+    let backend = ProcessBackend::open(options(root.path())).await.unwrap();
+    let opening = tokio::spawn({
+        let options = options(root.path()).with_cgroups(Cgroups::Off);
+        async move {
+            for _ in 0..300 {
+                ProcessBackend::open(options.clone()).await.unwrap();
+            }
+        }
+    });
+    let mut made = 0;
+    while !opening.is_finished() {
+        backend.create(&RuntimeSpec::new(format!("n{made}"), ["true"])).await.unwrap();
+        made += 1;
+    }
+    opening.await.unwrap();
+    assert_eq!(backend.list_all(Default::default()).await.unwrap().len(), made);
+}
