@@ -1,5 +1,6 @@
 //! `MemoryRuntime` keeps every sentence of the contract of `RuntimeBackend`.
 #![cfg(feature = "conformance")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use slate_core::{
     conformance::runtime::{Program, RuntimeFixture},

@@ -129,7 +129,7 @@ impl RuntimeBackend for ProcessBackend {
     }
 
     async fn exec(&self, id: &InstanceId, command: &Command, options: ExecOptions) -> Result<Exec> {
-        let found = self.on_instance("exec", id, |ground, id| ground.find(id)).await?;
+        let found = self.on_instance("exec", id, Ground::find).await?;
         exec::exec(found, command, options).await.map_err(|error| naming(error, id).at(PLACE, "exec"))
     }
 

@@ -63,7 +63,10 @@ impl Ground {
             poll: options.poll,
             inherited_env: options.inherited_env,
         };
-        let _lock = ground.lock(FlockOperation::LockExclusive)?;
+        // While anybody makes an instance, what lies there may be its: then it is left for the next one.
+        let Ok(_making) = lock_file(&ground.root.join("making"), FlockOperation::NonBlockingLockExclusive) else {
+            return Ok(ground);
+        };
         for name in ["new", "trash"] {
             for entry in fs::read_dir(ground.root.join(name)).into_iter().flatten().flatten() {
                 // What can't be removed now is tried again by the next one.
@@ -90,6 +93,7 @@ impl Ground {
         let inherited: BTreeMap<_, _> = self.inherited_env.iter().filter_map(env).collect();
         let (record, launch) =
             spec::translate(spec, &id, inherited, &folder.join(WORK), self.log, self.groups.clone())?;
+        let _making = lock_file(&self.root.join("making"), FlockOperation::LockShared)?;
         let aside = self.root.join("new").join(id.as_str());
         let written = (|| {
             make_folder(&aside)?;

@@ -26,7 +26,7 @@
 //!
 //! # What an instance gets
 //! - The spec's environment, and of the service's own only [`ProcessOptions::inherited_env`]. `DISPLAY` or
-//!   `WAYLAND_DISPLAY` follow the spec's display.
+//!   `WAYLAND_DISPLAY` follow the spec's display; `SLATE_INSTANCE` is the instance's id, by which leftovers are found.
 //! - The spec's working folder; without one a folder of its own, which goes with the instance. A working folder that is
 //!   or lies under a mount's `container_path` becomes the mount's host path, because nothing is mounted: programs see the
 //!   host's paths.

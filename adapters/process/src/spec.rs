@@ -7,7 +7,7 @@ use crate::{
 };
 use slate_core::{
     Error, InstanceId, Result, Timestamp,
-    runtime::{DisplayMethod, Gpu, MountType, NetworkMode, PortMapping, RuntimeSpec},
+    runtime::{Cpus, DisplayMethod, Gpu, MemorySize, MountType, NetworkMode, PortMapping, RuntimeSpec},
 };
 use std::{collections::BTreeMap, path::Path};
 
@@ -39,7 +39,7 @@ pub(crate) fn translate(
         name: spec.name.clone(),
         labels: spec.labels.clone(),
         ports: spec.ports.iter().map(|port| PortMapping { host: Some(port.container), ..*port }).collect(),
-        memory: spec.memory.map(|memory| memory.bytes()),
+        memory: spec.memory.map(MemorySize::bytes),
         created_at: Timestamp::now(),
     };
     let launch = Launch {
@@ -49,7 +49,7 @@ pub(crate) fn translate(
         folder,
         memory: record.memory,
         pids: spec.pids,
-        cpu_millis: spec.cpus.map(|cpus| cpus.millis()),
+        cpu_millis: spec.cpus.map(Cpus::millis),
         log,
         groups,
     };

@@ -45,7 +45,8 @@ impl LogReader {
             if !chunks.is_empty() {
                 return Ok(chunks);
             }
-            if !moved && !(later && self.open_next(first)?) {
+            let goes_on = moved || (later && self.open_next(first)?);
+            if !goes_on {
                 return Ok(Vec::new());
             }
         }

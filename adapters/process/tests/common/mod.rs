@@ -1,5 +1,6 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test file uses its share")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use slate_core::{
     InstanceId,

@@ -76,7 +76,7 @@ impl Program {
             Self::PrintFolder => "pwd -P".into(),
             Self::Sleep(seconds) => format!("echo ready; exec sleep {seconds}"),
             Self::EndWhenAsked(code) => {
-                format!("trap 'echo asked; kill $!; exit {code}' TERM; echo ready; sleep 600 & wait")
+                format!("trap 'echo asked; kill $! 2>/dev/null; exit {code}' TERM; echo ready; sleep 600 & wait")
             }
             Self::IgnoreTheAsking => "trap '' TERM; echo ready; while :; do sleep 1; done".into(),
             Self::Descendants(seconds) => format!(
