@@ -108,10 +108,11 @@ impl ProgramIo {
 
     /// Starts a task of the program, a descendant so to speak. It ends with the instance at the latest.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let _: Spawned = self.0.run(Box::pin(async move {
+        // Dropping the handle detaches the task.
+        drop(self.0.run(Box::pin(async move {
             task.await;
             0
-        }));
+        })));
     }
 }
 
