@@ -119,7 +119,9 @@ impl Layer for Cached {
         match landed {
             Ok(value) => match serde_json::from_slice(value) {
                 Ok(Some(record)) => Ok(record),
-                Ok(None) => Err(Error::not_found("no such record").with("record", id).at("store", operation.name)),
+                Ok(None) => {
+                    Err(Error::not_found("no such record").with("record", id).at("store.cached", operation.name))
+                }
                 // The record doesn't survive being written as JSON: it can't be cached.
                 Err(_) => run().await,
             },
@@ -202,18 +204,19 @@ impl Shared {
             Ok(_) => count("miss"),
             Err(_) => count("failed"),
         }
-        let (value, ttl) = match run().await {
-            Ok(record) => match serde_json::to_vec(&record) {
+        let read = run().await;
+        let (value, ttl) = match &read {
+            Ok(record) => match serde_json::to_vec(record) {
                 Ok(value) => (Bytes::from(value), ttl),
                 Err(error) => return Err(Failure::of(&Error::internal(format!("a record is no JSON: {error}")))),
             },
             Err(error) if error.kind() == ErrorKind::NotFound => (Bytes::from_static(b"null"), self.options.missing),
-            Err(error) => return Err(Failure::of(&error)),
+            Err(error) => return Err(Failure::of(error)),
         };
         if cached.is_ok() {
             self.fill(id, flight, &value, ttl).await;
         }
-        Ok(value)
+        read.map(|_| value).map_err(|error| Failure::of(&error))
     }
 
     /// Puts what a flight brought, unless something newer is known.
