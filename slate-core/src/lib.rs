@@ -16,6 +16,7 @@ pub mod blob;
 pub mod build;
 pub mod bus;
 pub mod cache;
+pub mod decorate;
 pub mod engine;
 pub mod memory;
 pub mod model;
