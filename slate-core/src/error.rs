@@ -117,7 +117,7 @@ pub enum Retry {
     Reread,
 }
 
-/// An error of any SLATE operation. See the [module documentation](self).
+/// An error of any SLATE operation. Its kind says what the caller does next.
 pub struct Error(Box<Inner>);
 
 struct Inner {
