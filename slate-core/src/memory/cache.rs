@@ -3,10 +3,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use moka::{Expiry, sync};
 use std::{
+    collections::HashMap,
     fmt,
-    sync::Arc,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::sync::OnceCell;
 
 const COMPONENT: &str = "cache.memory";
 
@@ -14,8 +17,12 @@ const COMPONENT: &str = "cache.memory";
 #[derive(Clone)]
 pub struct MemoryCache {
     entries: sync::Cache<Arc<str>, Entry>,
+    loads: Arc<Mutex<HashMap<Arc<str>, Arc<Load>>>>,
     max_value: usize,
 }
+
+/// A value that is being loaded, for all who wait for it.
+type Load = OnceCell<Bytes>;
 
 #[derive(Clone)]
 struct Entry {
@@ -49,7 +56,52 @@ impl MemoryCache {
             .expire_after(ByEntry)
             .support_invalidation_closures()
             .build();
-        Self { entries, max_value: usize::try_from(capacity / 4).unwrap_or(usize::MAX) }
+        Self { entries, loads: Arc::default(), max_value: usize::try_from(capacity / 4).unwrap_or(usize::MAX) }
+    }
+
+    /// The value under `key`; where there is none, what `load` brings, which is kept for `ttl`. Of many who ask at a time one
+    /// loads and the others wait for it. A load that fails, or is dropped, is begun anew by the next who waits; one during
+    /// which the key was removed is returned but not kept.
+    ///
+    /// # Errors
+    /// Those of `load`.
+    pub async fn get_or_load(
+        &self,
+        key: &str,
+        ttl: Duration,
+        load: impl Future<Output = Result<Bytes>> + Send,
+    ) -> Result<Bytes> {
+        if let Some(entry) = self.entries.get(key) {
+            return Ok(entry.value);
+        }
+        let ours = Arc::clone(self.lock().entry(key.into()).or_default());
+        let loaded = ours
+            .get_or_try_init(|| async {
+                // Somebody's load may have ended between the look and the join.
+                if let Some(entry) = self.entries.get(key) {
+                    return Ok(entry.value);
+                }
+                let value = load.await?;
+                let current = self.lock().get(key).is_some_and(|load| Arc::ptr_eq(load, &ours));
+                if current && value.len() <= self.max_value && !ttl.is_zero() {
+                    self.entries.insert(key.into(), Entry { value: value.clone(), ttl });
+                }
+                Ok(value)
+            })
+            .await
+            .cloned();
+        let mut loads = self.lock();
+        // Two hold it where nobody else waits: the table and this one.
+        if loads.get(key).is_some_and(|load| Arc::ptr_eq(load, &ours))
+            && (loaded.is_ok() || Arc::strong_count(&ours) == 2)
+        {
+            loads.remove(key);
+        }
+        loaded
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Load>>> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,11 +143,13 @@ impl Cache for MemoryCache {
     }
 
     async fn remove(&self, key: &str) -> Result<()> {
+        self.lock().remove(key);
         self.entries.invalidate(key);
         Ok(())
     }
 
     async fn remove_prefix(&self, prefix: &str) -> Result<()> {
+        self.lock().retain(|key, _| !key.starts_with(prefix));
         let prefix: Arc<str> = prefix.into();
         self.entries.invalidate_entries_if(move |key, _| key.starts_with(&*prefix)).map(drop).map_err(|error| {
             Error::internal("the cache can't remove by prefix").because(error).at(COMPONENT, "remove_prefix")
@@ -106,5 +160,81 @@ impl Cache for MemoryCache {
 impl fmt::Debug for MemoryCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryCache").field("entries", &self.entries.entry_count()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tokio::sync::Notify;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn of_many_who_ask_one_loads() {
+        let (cache, loads) = (MemoryCache::default(), Arc::new(AtomicU32::new(0)));
+        let asking = (0..100).map(|_| {
+            let (cache, loads) = (cache.clone(), Arc::clone(&loads));
+            tokio::spawn(async move {
+                let load = async {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    Ok("v".into())
+                };
+                cache.get_or_load("k", LONG, load).await.unwrap()
+            })
+        });
+        for asked in asking.collect::<Vec<_>>() {
+            assert_eq!(asked.await.unwrap(), "v");
+        }
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+        assert!(cache.lock().is_empty(), "nothing is held for loads that have ended");
+    }
+
+    #[tokio::test]
+    async fn a_failed_load_is_begun_anew_and_not_kept() {
+        let cache = MemoryCache::default();
+        assert!(cache.get_or_load("k", LONG, async { Err(Error::unavailable("no")) }).await.is_err());
+        assert_eq!(cache.get_or_load("k", LONG, async { Ok("v".into()) }).await.unwrap(), "v");
+        assert!(cache.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_loaded_while_the_key_was_removed_is_not_kept() {
+        let (cache, go) = (MemoryCache::default(), Arc::new(Notify::new()));
+        let loading = tokio::spawn({
+            let (cache, go) = (cache.clone(), Arc::clone(&go));
+            async move {
+                let load = async {
+                    go.notified().await;
+                    Ok("old".into())
+                };
+                cache.get_or_load("k", LONG, load).await
+            }
+        });
+        tokio::task::yield_now().await;
+        cache.remove("k").await.unwrap();
+        go.notify_one();
+        assert_eq!(loading.await.unwrap().unwrap(), "old");
+        assert_eq!(cache.get("k").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_value_over_a_quarter_of_the_capacity_is_refused() {
+        let cache = MemoryCache::new(400);
+        cache.put("fits", vec![0; 100].into(), LONG).await.unwrap();
+        let error = cache.put("large", vec![0; 101].into(), LONG).await.unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::LimitExceeded);
+    }
+
+    #[tokio::test]
+    async fn the_capacity_holds() {
+        let cache = MemoryCache::new(10_000);
+        for index in 0..100 {
+            cache.put(&format!("key-{index}"), vec![0; 1000].into(), LONG).await.unwrap();
+        }
+        cache.entries.run_pending_tasks();
+        assert!(cache.entries.weighted_size() <= 10_000, "{}", cache.entries.weighted_size());
     }
 }
