@@ -14,7 +14,7 @@ use slate_core::{
     Error, ErrorKind,
     asset::{AssetInput, AssetLimits, ModelFormat, ModelOptions, Processor, Report},
 };
-use support::{data_uri, gltf, triangle};
+use support::{data_uri, triangle};
 
 fn options() -> ModelOptions {
     let mut options = ModelOptions::default();
@@ -31,7 +31,7 @@ fn process(json: &Value, options: &ModelOptions) -> Result<(Report, Value, Vec<u
 
 #[test]
 fn a_model_is_packed_with_all_that_it_said() {
-    let source = gltf(&data_uri(&triangle()));
+    let source = support::gltf(&data_uri(&triangle()));
     let mut keep = options();
     keep.optimize = false;
     let (report, out, binary) = process(&source, &keep).unwrap();
@@ -46,7 +46,7 @@ fn a_model_is_packed_with_all_that_it_said() {
 
 #[test]
 fn optimizing_drops_what_nothing_names() {
-    let (report, out, binary) = process(&gltf(&data_uri(&triangle())), &options()).unwrap();
+    let (report, out, binary) = process(&support::gltf(&data_uri(&triangle())), &options()).unwrap();
     assert_eq!(report["droppedAccessorsAndViews"], json!(2));
     assert_eq!(out["accessors"].as_array().unwrap().len(), 2);
     assert_eq!(out["accessors"][1]["bufferView"], json!(1));
@@ -55,7 +55,7 @@ fn optimizing_drops_what_nothing_names() {
     assert_eq!(&binary[at..at + 6], &triangle()[48..54]);
     assert_eq!(binary.len(), 36 + 8 + 8, "positions, indices with padding, image");
 
-    let mut unknown = gltf(&data_uri(&triangle()));
+    let mut unknown = support::gltf(&data_uri(&triangle()));
     unknown["meshes"][0]["extensions"] = json!({"VENDOR_secret": {"accessor": 2}});
     let (report, out, _) = process(&unknown, &options()).unwrap();
     assert_eq!(out["accessors"].as_array().unwrap().len(), 3);
@@ -67,7 +67,7 @@ fn optimizing_drops_what_nothing_names() {
 fn scale_is_a_node_above_each_root() {
     let mut scaled = options();
     scaled.scale = 2.5;
-    let (_, out, _) = process(&gltf(&data_uri(&triangle())), &scaled).unwrap();
+    let (_, out, _) = process(&support::gltf(&data_uri(&triangle())), &scaled).unwrap();
     assert_eq!(out["scenes"][0]["nodes"], json!([1]));
     assert_eq!(out["nodes"][1]["children"], json!([0]));
     assert_eq!(out["nodes"][1]["scale"], json!([2.5, 2.5, 2.5]));
@@ -75,7 +75,7 @@ fn scale_is_a_node_above_each_root() {
 
 #[test]
 fn a_glb_comes_back_the_same() {
-    let mut source = gltf("");
+    let mut source = support::gltf("");
     source["buffers"][0].as_object_mut().unwrap().remove("uri");
     let mut text = source.to_string().into_bytes();
     text.resize(text.len().next_multiple_of(4), b' ');
@@ -125,7 +125,7 @@ fn damage_is_named_by_its_path() {
         ("/nodes", json!([{"children": [1]}, {"children": [0]}]), "nodes"),
     ];
     for (pointer, value, path) in cases {
-        let mut json = gltf(&data_uri(&triangle()));
+        let mut json = support::gltf(&data_uri(&triangle()));
         *json.pointer_mut(pointer).unwrap() = value.clone();
         let error = process(&json, &options()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{pointer} {value}: {error:?}");
@@ -133,14 +133,14 @@ fn damage_is_named_by_its_path() {
     }
     let mut bytes = triangle();
     bytes[50] = 3;
-    let error = process(&gltf(&data_uri(&bytes)), &options()).unwrap_err();
+    let error = process(&support::gltf(&data_uri(&bytes)), &options()).unwrap_err();
     assert!(error.to_string().contains("index=3"), "{error}");
 }
 
 #[test]
 fn files_outside_of_the_folder_are_denied() {
     for uri in ["../m.bin", "/etc/passwd", "file:///etc/passwd", "http://localhost/x", "%2e%2e/m.bin", "m.bin"] {
-        let error = process(&gltf(uri), &options()).unwrap_err();
+        let error = process(&support::gltf(uri), &options()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{uri}");
     }
     let folder = tempfile::tempdir().unwrap();
@@ -148,7 +148,7 @@ fn files_outside_of_the_folder_are_denied() {
     std::fs::create_dir(folder.path().join("in")).unwrap();
     std::fs::write(folder.path().join("in/a b.bin"), triangle()).unwrap();
     for (uri, fine) in [("a%20b.bin", true), ("../secret.bin", false), ("%2E%2E/secret.bin", false)] {
-        std::fs::write(folder.path().join("in/m.gltf"), gltf(uri).to_string()).unwrap();
+        std::fs::write(folder.path().join("in/m.gltf"), support::gltf(uri).to_string()).unwrap();
         let input = AssetInput::from_file(folder.path().join("in/m.gltf")).unwrap();
         let result = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default());
         assert_eq!(
@@ -163,7 +163,7 @@ fn deep_nodes_and_large_models_are_refused() {
     let chain: Vec<_> = (1..=200_000).map(|child| json!({"children": [child]})).chain([json!({})]).collect();
     let json = json!({"asset": {"version": "2.0"}, "nodes": chain});
     assert_eq!(process(&json, &options()).unwrap_err().kind(), ErrorKind::LimitExceeded);
-    let input = AssetInput::from_bytes("m.gltf", gltf(&data_uri(&triangle())).to_string());
+    let input = AssetInput::from_bytes("m.gltf", support::gltf(&data_uri(&triangle())).to_string());
     for limits in [
         limit(|limits| limits.vertices = 2),
         limit(|limits| limits.indices = 2),
@@ -205,4 +205,35 @@ fn limit(change: impl FnOnce(&mut AssetLimits)) -> AssetLimits {
     let mut limits = quiet();
     change(&mut limits);
     limits
+}
+
+/// The game's models, packed, are read by a foreign reader as they were: the same positions, triangles and materials.
+#[test]
+fn a_foreign_reader_finds_the_same_geometry() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/projects/lantern/assets/models");
+    for name in ["lantern.glb", "tower.glb", "bell.glb", "crate.gltf"] {
+        let path = std::path::Path::new(folder).join(name);
+        let input = AssetInput::from_file(&path).unwrap();
+        let (_, files) = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()).unwrap();
+        let (_, packed) = files.iter().next().unwrap();
+        assert_eq!(
+            geometry(gltf::import_slice(&packed[..]).unwrap()),
+            geometry(gltf::import(&path).unwrap()),
+            "{name}"
+        );
+    }
+}
+
+type Geometry = Vec<(Vec<[f32; 3]>, Vec<u32>, Option<String>)>;
+
+fn geometry((document, buffers, _): (gltf::Document, Vec<gltf::buffer::Data>, Vec<gltf::image::Data>)) -> Geometry {
+    let primitives = document.meshes().flat_map(|mesh| mesh.primitives().collect::<Vec<_>>());
+    let read = |primitive: gltf::Primitive<'_>| {
+        let reader = primitive.reader(|buffer| Some(&buffers[buffer.index()]));
+        let positions: Vec<_> = reader.read_positions().unwrap().collect();
+        assert!(positions.len() > 3);
+        let indices = reader.read_indices().unwrap().into_u32().collect();
+        (positions, indices, primitive.material().name().map(str::to_owned))
+    };
+    primitives.map(read).collect()
 }
