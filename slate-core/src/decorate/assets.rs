@@ -49,7 +49,7 @@ mod tests {
             let seen = Arc::clone(&seen);
             move |share| seen.lock().unwrap().push(share)
         }));
-        [0.0, 0.5, 0.25, 1.0].map(|share| progress.report(share));
+        [0.0, 0.5, 0.25, 1.0].into_iter().for_each(|share| progress.report(share));
         assert_eq!(*seen.lock().unwrap(), [0.0, 0.5, 0.5, 1.0]);
     }
 }

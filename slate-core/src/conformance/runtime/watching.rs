@@ -119,7 +119,7 @@ pub async fn the_environment_is_the_spec_s_and_not_the_service_s(f: RuntimeFixtu
 pub async fn the_working_folder_is_the_spec_s(f: RuntimeFixture) {
     let id = f.backend.run(&f.spec("folder", &Program::PrintFolder).with_working_dir(&f.folder)).await.unwrap();
     f.exit_of(&id).await;
-    assert_eq!(f.lines(&id, LogOptions::default()).await, [f.folder.clone()]);
+    assert_eq!(f.lines(&id, LogOptions::default()).await, std::slice::from_ref(&f.folder));
     f.clean().await;
 }
 
