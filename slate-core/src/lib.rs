@@ -63,6 +63,7 @@
 //! Everything returns [`Error`], whose [`ErrorKind`] says what to do next.
 
 mod cancel;
+mod chance;
 mod component;
 mod error;
 mod id;

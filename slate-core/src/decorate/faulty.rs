@@ -1,9 +1,8 @@
-use super::{
-    Layer, Operation, Repeat,
+use super::{Layer, Operation, Repeat, settings::settings};
+use crate::{
+    BoxStream, Error, Result,
     chance::{mix, of_text, share},
-    settings::settings,
 };
-use crate::{BoxStream, Error, Result};
 use futures_core::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use std::{
