@@ -7,6 +7,7 @@ mod input;
 mod job;
 mod key;
 mod limits;
+mod none;
 mod options;
 mod pipeline;
 mod processor;
@@ -16,6 +17,7 @@ pub use input::{AssetInput, ReadSeek};
 pub use job::{AssetOutput, AssetTask, OutputFile};
 pub use key::CacheKey;
 pub use limits::AssetLimits;
+pub use none::NoAssets;
 pub use options::{
     AssetKind, AssetOptions, AudioFormat, AudioOptions, Compression, ModelFormat, ModelOptions, Resize, TextureFormat,
     TextureKind, TextureOptions,

@@ -1,9 +1,8 @@
-use super::{
-    Layer, Operation, Repeat,
+use super::{Layer, Operation, Repeat, settings::settings};
+use crate::{
+    BoxStream, ComponentKind, Error, Result,
     chance::{mix, of_text, share},
-    settings::settings,
 };
-use crate::{BoxStream, Error, Result};
 use futures_core::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use std::{
@@ -38,7 +37,7 @@ settings! {
 #[derive(Clone, Debug)]
 pub struct Faulty {
     options: FaultyOptions,
-    calls: Arc<Mutex<HashMap<Operation, u64>>>,
+    calls: Arc<Mutex<HashMap<(ComponentKind, &'static str), u64>>>,
 }
 
 impl Faulty {
@@ -50,7 +49,7 @@ impl Faulty {
     /// The fate of the next call of this operation.
     fn next(&self, operation: Operation) -> Fate {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = calls.entry(operation).or_default();
+        let count = calls.entry((operation.kind, operation.name)).or_default();
         *count += 1;
         Fate(mix(self.options.seed ^ of_text(operation.kind.as_str())) ^ mix(of_text(operation.name)) ^ mix(*count))
     }

@@ -30,7 +30,6 @@
 mod assets;
 mod bus;
 mod cached;
-mod chance;
 mod faulty;
 mod layer;
 mod layered;

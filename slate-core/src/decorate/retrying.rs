@@ -1,9 +1,8 @@
-use super::{
-    Layer, Operation, Repeat,
+use super::{Layer, Operation, Repeat, settings::settings};
+use crate::{
+    Error, ErrorKind, Result, Retry,
     chance::{mix, share},
-    settings::settings,
 };
-use crate::{Error, ErrorKind, Result, Retry};
 use futures_core::future::BoxFuture;
 use std::{
     sync::{

@@ -4,6 +4,7 @@ mod trie;
 use crate::{
     Component, ComponentKind, Descriptor, Error, Result,
     bus::{BusState, BusStatus, EventBus, Message, Subject, SubjectFilter, SubscribeOptions, Subscription},
+    chance::mix,
 };
 use async_trait::async_trait;
 use mailbox::{Mailbox, Receiver};
@@ -105,22 +106,14 @@ impl Shared {
         lost.taken
     }
 
-    /// The first member is drawn; one whose mailbox is full is passed over while another has room.
+    /// The first member is drawn; one whose mailbox is full is passed over while another has room. Plain turns would favour a
+    /// member whenever the groups that take turns with it share a divisor with its group's size.
     fn deliver_to_one(&self, members: &[&Arc<Mailbox>], message: &Message) -> bool {
-        let first = scatter(self.turn.fetch_add(1, Ordering::Relaxed)) as usize;
+        let first = mix(self.turn.fetch_add(1, Ordering::Relaxed)) as usize;
         let in_turn = |offset: usize| members[first.wrapping_add(offset) % members.len()];
         let chosen = (0..members.len()).map(in_turn).find(|mailbox| mailbox.has_room()).unwrap_or_else(|| in_turn(0));
         self.deliver(chosen, message.clone())
     }
-}
-
-/// Spreads a counter over all bits (SplitMix64's finalizer): plain turns would favour a member whenever the groups that take
-/// turns with it share a divisor with its group's size.
-const fn scatter(counter: u64) -> u64 {
-    let mut z = counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Takes a subscription out of the trie when it is dropped.
@@ -241,17 +234,44 @@ mod tests {
         assert_eq!(newest.dropped(), 1);
     }
 
+    #[test]
+    fn every_subscription_that_took_a_message_is_counted() {
+        let bus = MemoryBus::new();
+        let filter = SubjectFilter::new("a").unwrap();
+        let _all: Vec<_> = (0..4).map(|_| bus.subscribe_now(&filter, &SubscribeOptions::default()).unwrap()).collect();
+        let group = SubscribeOptions::default().with_queue("q");
+        let _group: Vec<_> = (0..2).map(|_| bus.subscribe_now(&filter, &group).unwrap()).collect();
+        assert_eq!(bus.publish_now(message("a")).unwrap(), 5, "four for themselves, and one of the group");
+    }
+
     #[tokio::test]
     async fn a_full_member_is_passed_over() {
         let bus = MemoryBus::new();
         let options = SubscribeOptions::default().with_queue("q").with_capacity(1);
         let filter = SubjectFilter::new("a").unwrap();
-        let members = [bus.subscribe_now(&filter, &options).unwrap(), bus.subscribe_now(&filter, &options).unwrap()];
-        for _ in 0..2 {
+        let members: Vec<_> = (0..16).map(|_| bus.subscribe_now(&filter, &options).unwrap()).collect();
+        for _ in 0..16 {
             assert_eq!(bus.publish_now(message("a")).unwrap(), 1);
         }
         assert_eq!(bus.publish_now(message("a")).unwrap(), 0);
         assert_eq!(members.iter().map(Subscription::dropped).sum::<u64>(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_closed_bus_can_not_do_its_work() {
+        let bus = MemoryBus::new();
+        bus.ping().await.unwrap();
+        bus.flush().await.unwrap();
+        bus.close().await.unwrap();
+        for refused in [bus.ping().await, bus.flush().await] {
+            assert_eq!(refused.unwrap_err().kind(), crate::ErrorKind::Unavailable);
+        }
+    }
+
+    #[test]
+    fn its_debug_output_tells_how_it_is() {
+        let text = format!("{:?}", MemoryBus::new());
+        assert!(text.contains("Connected") && text.contains("published: 0"), "{text}");
     }
 
     #[test]

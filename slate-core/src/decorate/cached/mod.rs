@@ -15,11 +15,15 @@ use doubt::{Doubt, Doubts};
 use entry::Decision;
 use flight::{Failure, Flight, Flights};
 use futures_core::future::BoxFuture;
+use futures_util::{StreamExt, stream};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, MutexGuard};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Records of one write that the cache is told to forget at a time.
+const FORGET_AT_A_TIME: usize = 32;
 
 settings! {
     /// How long [`Cached`] keeps records. A time of zero keeps none of that kind.
@@ -138,18 +142,14 @@ impl Layer for Cached {
         // Whoever drops this call leaves the records in doubt: the store may have been told already.
         let guard = self.0.doubts.unless_finished(touched.clone());
         let result = run().await;
-        for id in touched {
-            self.0.forget(id, None).await;
-        }
+        self.0.forget_each(touched).await;
         let unknown = matches!(&result, Err(error) if is_unknown(error.kind()));
         guard.finish(!unknown);
         result
     }
 
     async fn changed(&self, touched: Vec<RecordId>) {
-        for id in touched {
-            self.0.forget(id, None).await;
-        }
+        self.0.forget_each(touched).await;
     }
 }
 
@@ -258,9 +258,17 @@ impl Shared {
         }
     }
 
+    async fn forget_each(&self, ids: Vec<RecordId>) {
+        stream::iter(ids).for_each_concurrent(FORGET_AT_A_TIME, |id| self.forget(id, None)).await;
+    }
+
     /// Forgets everything, because what changed isn't known.
     async fn forget_all(&self) {
-        let _turns = futures_util::future::join_all(self.turns.iter().map(Mutex::lock)).await;
+        // Taken in order, so that two who forget everything don't wait for each other.
+        let mut turns = Vec::with_capacity(self.turns.len());
+        for turn in &self.turns {
+            turns.push(turn.lock().await);
+        }
         let forgotten = self.cache.remove_prefix(&self.options.prefix).await;
         self.flights.detach_all();
         match forgotten {

@@ -1,7 +1,9 @@
+//! Numbers that look random, from a seed: for jitter, fair draws and faults on purpose.
+
 /// The next number after `state`, spread evenly over all of 64 bits: SplitMix64.
 ///
 /// From Steele, Lea and Flood, *Fast splittable pseudorandom number generators* (2014). Not for secrets.
-pub(super) const fn mix(state: u64) -> u64 {
+pub(crate) const fn mix(state: u64) -> u64 {
     let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -9,13 +11,13 @@ pub(super) const fn mix(state: u64) -> u64 {
 }
 
 /// A number as a share of the whole: at least 0, below 1.
-pub(super) fn share(number: u64) -> f64 {
+pub(crate) fn share(number: u64) -> f64 {
     // The upper 53 bits are what a double holds without rounding.
     (number >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// A number from text, for seeds: FNV-1a.
-pub(super) fn of_text(text: &str) -> u64 {
+pub(crate) fn of_text(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
