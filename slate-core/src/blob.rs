@@ -4,12 +4,12 @@ mod folder;
 
 pub use folder::FolderBlobs;
 
-use crate::{BoxStream, Component, Error, Result, Timestamp, model::Sha256Hex};
+use crate::{BoxStream, Component, Error, Result, Timestamp, model::Sha256Hex, wire::checked_text};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use std::{fmt, ops::Range, str::FromStr};
+use std::ops::Range;
 
 /// Keeps bytes by key: a folder, an object store, memory.
 ///
@@ -137,39 +137,7 @@ impl BlobKey {
     }
 }
 
-impl fmt::Display for BlobKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for BlobKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for BlobKey {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::new(text)
-    }
-}
-
-impl TryFrom<String> for BlobKey {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        Self::new(text)
-    }
-}
-
-impl From<BlobKey> for String {
-    fn from(key: BlobKey) -> Self {
-        key.0.into()
-    }
-}
+checked_text!(BlobKey);
 
 #[cfg(test)]
 mod tests {

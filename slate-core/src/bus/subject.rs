@@ -1,6 +1,5 @@
-use crate::{Error, Result};
+use crate::{Error, Result, wire::checked_text};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
 
 /// The most bytes of a subject or filter.
 const MAX_LEN: usize = 512;
@@ -112,46 +111,7 @@ fn malformed(what: &str, expected: &str, text: &str) -> Error {
         .with("value", text.escape_debug().to_string().chars().take(128).collect::<String>())
 }
 
-macro_rules! text_type {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Error;
-
-            fn from_str(text: &str) -> Result<Self> {
-                Self::new(text)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = Error;
-
-            fn try_from(text: String) -> Result<Self> {
-                Self::new(text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(text: $name) -> Self {
-                text.as_str().into()
-            }
-        }
-    };
-}
-
-text_type!(Subject);
-text_type!(SubjectFilter);
+checked_text!(Subject, SubjectFilter);
 
 #[cfg(test)]
 mod tests {

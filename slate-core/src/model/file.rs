@@ -1,7 +1,10 @@
 use super::{Revision, Sha256Hex};
-use crate::{Error, FileId, ProjectId, Result, Timestamp, blob::BlobKey, wire::wire_enum};
+use crate::{
+    Error, FileId, ProjectId, Result, Timestamp,
+    blob::BlobKey,
+    wire::{checked_text, wire_enum},
+};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
 
 /// A file of a project (`slate_files`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,39 +137,7 @@ impl ProjectPath {
     }
 }
 
-impl fmt::Display for ProjectPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for ProjectPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
-}
-
-impl FromStr for ProjectPath {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::new(text)
-    }
-}
-
-impl TryFrom<String> for ProjectPath {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        Self::new(text)
-    }
-}
-
-impl From<ProjectPath> for String {
-    fn from(path: ProjectPath) -> Self {
-        path.0.into()
-    }
-}
+checked_text!(ProjectPath);
 
 fn mime_type(path: &str) -> &'static str {
     let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
