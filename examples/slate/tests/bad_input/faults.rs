@@ -5,8 +5,9 @@ use slate_core::{
     BoxStream, Component, Descriptor, Error, InstanceId, Result,
     model::{LogSource, SessionState},
     runtime::{
-        Capabilities, Command, Exec, ExecOptions, Instance, ListOptions, LogChunk, LogOptions, RemoveOptions,
-        ResourceSample, RuntimeBackend, RuntimeChange, RuntimeSpec, StatsOptions, StopOptions, WatchOptions,
+        Capabilities, Command, Exec, ExecOptions, Instance, InstanceState, ListOptions, LogChunk, LogOptions,
+        RemoveOptions, ResourceSample, RuntimeBackend, RuntimeChange, RuntimeSpec, StatsOptions, StopOptions,
+        WatchOptions,
     },
 };
 use std::sync::{
@@ -14,19 +15,19 @@ use std::sync::{
     atomic::{AtomicI32, Ordering},
 };
 
-/// A backend whose replies get lost, and whose logs break off, so many times each.
+/// A backend whose replies get lost so many times, and whose logs break off while the program runs and so many times after.
 struct Faulty {
     inner: Arc<dyn RuntimeBackend>,
     lost_creates: AtomicI32,
     refused_creates: AtomicI32,
-    broken_logs: AtomicI32,
+    broken_logs: Option<Arc<AtomicI32>>,
 }
 
 impl Faulty {
     async fn world(change: impl FnOnce(&mut Self)) -> World {
         let mut world = World::new().await;
         let (inner, none) = (Arc::clone(&world.pieces.runtime), || AtomicI32::new(0));
-        let mut faulty = Self { inner, lost_creates: none(), refused_creates: none(), broken_logs: none() };
+        let mut faulty = Self { inner, lost_creates: none(), refused_creates: none(), broken_logs: None };
         change(&mut faulty);
         world.pieces.runtime = Arc::new(faulty);
         world
@@ -88,11 +89,17 @@ impl RuntimeBackend for Faulty {
 
     fn logs(&self, id: &InstanceId, options: LogOptions) -> BoxStream<Result<LogChunk>> {
         let chunks = self.inner.logs(id, options);
-        if due(&self.broken_logs) {
+        let Some(count) = self.broken_logs.clone() else { return chunks };
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        let chosen = async move {
+            let ended = inner.inspect(&id).await.is_ok_and(|instance| instance.state == InstanceState::Exited);
+            if ended && !due(&count) {
+                return chunks;
+            }
             let broken = stream::once(async { Err(Error::unavailable("the log broke off")) });
-            return chunks.take(3).chain(broken).boxed();
-        }
-        chunks
+            chunks.take(3).chain(broken).boxed()
+        };
+        stream::once(chosen).flatten().boxed()
     }
 
     fn stats(&self, id: &InstanceId, options: StatsOptions) -> BoxStream<Result<ResourceSample>> {
@@ -106,9 +113,8 @@ impl RuntimeBackend for Faulty {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_breaks_off_again_and_again_is_stored_whole_and_once() {
-    let world = Faulty::world(|faulty| faulty.broken_logs = AtomicI32::new(4)).await;
+    let world = Faulty::world(|faulty| faulty.broken_logs = Some(Arc::new(3.into()))).await;
     let services = world.start(|_| {}).await;
-    // It has ended before its log is read to the end.
     let id = world.session("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo line $i; done").await;
     assert_eq!(world.ended(id).await.status, SessionState::Stopped);
     let lines: Vec<_> = world.log(LogSource::Session(id)).await.into_iter().map(|entry| entry.message).collect();
@@ -119,7 +125,7 @@ async fn a_log_that_breaks_off_again_and_again_is_stored_whole_and_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_can_never_be_read_ends_the_session_all_the_same_and_the_loss_is_told() {
-    let world = Faulty::world(|faulty| faulty.broken_logs = AtomicI32::new(i32::MAX)).await;
+    let world = Faulty::world(|faulty| faulty.broken_logs = Some(Arc::new(i32::MAX.into()))).await;
     let services = world.start(|_| {}).await;
     let id = world.session("i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i; done").await;
     assert_eq!(world.ended(id).await.status, SessionState::Stopped);
