@@ -49,7 +49,7 @@ async fn a_log_line_of_100_megabytes_is_stored_in_parts_or_told_and_takes_bounde
     let marked = parts.iter().filter(|line| line.metadata["partial"] == true).count();
     assert!(marked + 1 >= parts.len(), "{marked} of {} parts say that the line goes on", parts.len());
     println!("the service took {peak} KiB at most");
-    assert!(peak < 300 * 1024, "the service took {peak} KiB");
+    assert!(peak < 160 * 1024, "the service took {peak} KiB");
     world.is_empty().await;
 }
 
