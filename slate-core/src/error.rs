@@ -220,6 +220,7 @@ impl Error {
                 ErrorKind::Unavailable
             }
             Io::InvalidData | Io::UnexpectedEof => ErrorKind::Corrupt,
+            Io::InvalidInput | Io::InvalidFilename | Io::NotADirectory | Io::IsADirectory => ErrorKind::Invalid,
             Io::Unsupported => ErrorKind::Unsupported,
             _ => ErrorKind::Internal,
         };

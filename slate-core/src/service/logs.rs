@@ -12,13 +12,15 @@ use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::Instant,
 };
 
 const NAME: &str = "logs";
 /// Tries to store the last lines when the service ends and the store can't be reached: about ten seconds.
 const LAST_TRIES: u32 = 8;
+/// Most bytes of lines that are brought, and stored, at once; a line alone may be more.
+const PIECE: usize = 4 << 20;
 
 /// How the aggregator works.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct LogOptions {
     pub batch: usize,
     /// Lines that may wait; whoever brings more waits too. Default 20 000.
     pub capacity: usize,
+    /// Bytes of lines that may wait; whoever brings more waits too. Default 64 MiB.
+    pub capacity_bytes: usize,
 }
 
 impl Default for LogOptions {
@@ -41,6 +45,7 @@ impl Default for LogOptions {
             early_flush_every: Duration::from_millis(50),
             batch: 1000,
             capacity: 20_000,
+            capacity_bytes: 64 << 20,
         }
     }
 }
@@ -64,15 +69,16 @@ impl LogAggregator {
         options: LogOptions,
     ) -> Result<(LogSink, Handle)> {
         let (sender, receiver) = mpsc::channel(options.capacity.div_ceil(64).max(1));
-        let sink = LogSink { sender, bus: Arc::clone(&bus) };
+        let room = Arc::new(Semaphore::new(options.capacity_bytes.clamp(PIECE, Semaphore::MAX_PERMITS)));
+        let sink = LogSink { sender, room, bus: Arc::clone(&bus) };
         let group = SubscribeOptions::default().with_queue("slate-logs");
         let mut subscriptions = Vec::new();
         for filter in [filters::runtime_logs(), filters::build_logs(), filters::asset_logs()] {
             subscriptions.push(bus.subscribe(&filter, group.clone()).await?);
         }
         let cancel = Cancel::new();
-        let listener = Listener { bus, sender: sink.sender.clone(), clock };
-        let writer = Writer { store, options, waiting: VecDeque::new(), acknowledge: Vec::new() };
+        let listener = Listener { bus, sink: sink.clone(), clock };
+        let writer = Writer { store, options, waiting: VecDeque::new(), room: None, acknowledge: Vec::new() };
         let handle = Handle::spawn(NAME, cancel.clone(), async move {
             let listening = tokio::spawn({
                 let cancel = cancel.clone();
@@ -100,11 +106,15 @@ impl LogAggregator {
 #[derive(Clone)]
 pub struct LogSink {
     sender: mpsc::Sender<Batch>,
+    /// Bytes that may wait yet.
+    room: Arc<Semaphore>,
     bus: Arc<dyn EventBus>,
 }
 
 struct Batch {
     entries: Vec<LogEntry>,
+    /// The room that the entries take.
+    room: Option<OwnedSemaphorePermit>,
     stored: Option<oneshot::Sender<Result<()>>>,
 }
 
@@ -115,7 +125,7 @@ impl LogSink {
     /// `Unavailable` once the aggregator has ended.
     pub async fn submit(&self, entries: Vec<LogEntry>) -> Result<()> {
         self.show(&entries).await;
-        self.send(Batch { entries, stored: None }).await
+        self.send(entries, None).await
     }
 
     /// Brings lines and returns when they are stored: a line for which this returned `Ok` is acknowledged, and not lost.
@@ -125,7 +135,7 @@ impl LogSink {
     pub async fn append(&self, entries: Vec<LogEntry>) -> Result<()> {
         self.show(&entries).await;
         let (stored, told) = oneshot::channel();
-        self.send(Batch { entries, stored: Some(stored) }).await?;
+        self.send(entries, Some(stored)).await?;
         told.await.unwrap_or_else(|_| Err(ended()))
     }
 
@@ -137,8 +147,25 @@ impl LogSink {
         self.append(Vec::new()).await
     }
 
-    async fn send(&self, batch: Batch) -> Result<()> {
-        self.sender.send(batch).await.map_err(|_| ended())
+    /// Sends lines in pieces, each when there is room for it.
+    async fn send(&self, mut entries: Vec<LogEntry>, stored: Option<oneshot::Sender<Result<()>>>) -> Result<()> {
+        while let Some(at) = end_of_piece(&entries) {
+            let rest = entries.split_off(at);
+            self.send_piece(std::mem::replace(&mut entries, rest), None).await?;
+        }
+        self.send_piece(entries, stored).await
+    }
+
+    async fn send_piece(&self, entries: Vec<LogEntry>, stored: Option<oneshot::Sender<Result<()>>>) -> Result<()> {
+        let bytes = entries.iter().map(weight).sum::<usize>();
+        let room = match bytes {
+            0 => None,
+            _ => {
+                let wanted = u32::try_from(bytes.min(PIECE)).unwrap_or(u32::MAX);
+                Some(Arc::clone(&self.room).acquire_many_owned(wanted).await.map_err(|_| ended())?)
+            }
+        };
+        self.sender.send(Batch { entries, room, stored }).await.map_err(|_| ended())
     }
 
     /// Live lines are for whoever looks on: they may be lost, the stored ones are the record.
@@ -158,6 +185,23 @@ impl fmt::Debug for LogSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LogSink")
     }
+}
+
+/// What a waiting line costs: its text, and about what holds it.
+fn weight(entry: &LogEntry) -> usize {
+    entry.message.len() + 256
+}
+
+/// Where a piece ends that is to be sent before the rest; `None` where all lines are one piece.
+fn end_of_piece(entries: &[LogEntry]) -> Option<usize> {
+    let mut bytes = 0;
+    let at = entries.iter().position(|entry| {
+        bytes += weight(entry);
+        bytes > PIECE
+    })?;
+    // A line alone is always a piece.
+    let at = at.max(1);
+    (at < entries.len()).then_some(at)
 }
 
 fn ended() -> Error {
@@ -195,7 +239,7 @@ fn with(mut body: Json, key: &str, value: Json) -> Json {
 /// Takes lines that others published.
 struct Listener {
     bus: Arc<dyn EventBus>,
-    sender: mpsc::Sender<Batch>,
+    sink: LogSink,
     clock: Arc<dyn Clock>,
 }
 
@@ -214,13 +258,12 @@ impl Listener {
         };
         let (stored, told) = oneshot::channel();
         let acknowledged = message.reply.is_some();
-        let batch = Batch { entries: vec![entry], stored: acknowledged.then_some(stored) };
-        if self.sender.send(batch).await.is_err() {
-            return self.answer(&message, Err(ended())).await;
+        if let Err(error) = self.sink.send(vec![entry], acknowledged.then_some(stored)).await {
+            return self.answer(&message, Err(error)).await;
         }
         if acknowledged {
-            let (bus, sender, clock) = (Arc::clone(&self.bus), self.sender.clone(), Arc::clone(&self.clock));
-            let listener = Self { bus, sender, clock };
+            let (bus, sink, clock) = (Arc::clone(&self.bus), self.sink.clone(), Arc::clone(&self.clock));
+            let listener = Self { bus, sink, clock };
             tokio::spawn(async move {
                 let result = told.await.unwrap_or_else(|_| Err(ended()));
                 listener.answer(&message, result).await;
@@ -283,6 +326,8 @@ struct Writer {
     store: Arc<dyn LogStore>,
     options: LogOptions,
     waiting: VecDeque<LogEntry>,
+    /// The room that they take.
+    room: Option<OwnedSemaphorePermit>,
     /// Who is to be told, and after how many further lines of `waiting` from its front.
     acknowledge: Vec<(usize, oneshot::Sender<Result<()>>)>,
 }
@@ -323,12 +368,18 @@ impl Writer {
     fn take(&mut self, batch: Batch) -> bool {
         let urgent = batch.stored.is_some() || batch.entries.iter().any(|entry| entry.level >= LogLevel::Warning);
         self.waiting.extend(batch.entries);
+        match (&mut self.room, batch.room) {
+            (Some(room), Some(more)) => room.merge(more),
+            (room @ None, more) => *room = more,
+            (Some(_), None) => {}
+        }
         match batch.stored {
             Some(stored) if self.waiting.is_empty() => drop(stored.send(Ok(()))),
             Some(stored) => self.acknowledge.push((self.waiting.len(), stored)),
             None => {}
         }
-        urgent || self.waiting.len() >= self.options.batch
+        let bytes = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        urgent || self.waiting.len() >= self.options.batch || bytes >= self.options.capacity_bytes / 4
     }
 
     /// Stores all that waits. A store that can't be reached is waited for, as long as the service is to run: lines are kept,
@@ -337,6 +388,7 @@ impl Writer {
         let mut failures: u32 = 0;
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(self.options.batch.max(1));
+            let count = self.waiting.make_contiguous().get(..count).and_then(end_of_piece).unwrap_or(count);
             let batch: Vec<_> = self.waiting.iter().take(count).cloned().collect();
             match self.store.append_logs(batch).await {
                 Ok(_) => {
@@ -367,7 +419,11 @@ impl Writer {
     }
 
     fn done(&mut self, count: usize, result: &Result<()>) {
-        self.waiting.drain(..count);
+        let bytes = self.waiting.drain(..count).map(|entry| weight(&entry)).sum::<usize>();
+        match &mut self.room {
+            Some(room) if !self.waiting.is_empty() => drop(room.split(bytes.min(room.num_permits()))),
+            room => *room = None,
+        }
         let mut rest = Vec::new();
         for (after, stored) in self.acknowledge.drain(..) {
             if after <= count {

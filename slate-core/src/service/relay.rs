@@ -2,7 +2,11 @@ use super::{
     Journal,
     task::{Handle, repeat},
 };
-use crate::{Cancel, Result, WorkerId, bus::EventBus};
+use crate::{
+    Cancel, ErrorKind, Result, WorkerId,
+    bus::{EventBus, Message},
+    model::StoredEvent,
+};
 use std::{sync::Arc, time::Duration};
 
 const NAME: &str = "relay";
@@ -59,6 +63,15 @@ impl Relay {
     }
 }
 
+/// The event's envelope alone: who is told learns that it happened, and finds its data in the store by the event's id.
+fn without_data(event: &StoredEvent) -> Result<Message> {
+    let mut event = event.clone();
+    let payload = &mut event.event.payload;
+    let bytes = payload.to_string().len();
+    payload["data"] = serde_json::json!({ "tooLarge": true, "bytes": bytes });
+    event.to_message()
+}
+
 /// Publishes one batch; whether there may be more.
 async fn publish_some(
     journal: &Journal,
@@ -75,12 +88,15 @@ async fn publish_some(
     let mut failure = None;
     for event in &waiting {
         // Stops at the first that fails: a later event of the same aggregate must not overtake it.
-        match bus.publish(event.to_message()?).await {
+        let mut result = bus.publish(event.to_message()?).await;
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::LimitExceeded
+        {
+            tracing::warn!(event = %event.event.id, %error, "an event is too large for the bus: its data stays in the store");
+            result = bus.publish(without_data(event)?).await;
+        }
+        match result {
             Ok(()) => published.push(event.event.id),
-            Err(error) if error.kind() == crate::ErrorKind::LimitExceeded => {
-                tracing::error!(event = %event.event.id, %error, "an event is too large to be published");
-                published.push(event.event.id);
-            }
             Err(error) => {
                 failure = Some(error);
                 break;
@@ -93,5 +109,42 @@ async fn publish_some(
     match failure {
         Some(error) => Err(error),
         None => Ok(waiting.len() as u32 >= options.batch),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        BuildId, ProjectId, SystemClock, Timestamp, UserId,
+        bus::{
+            EventBusExt, Subscription,
+            event::{BuildEvent, BuildEventKind, Event},
+        },
+        memory::{MemoryBus, MemoryStore},
+        model::Json,
+        store::{ChangeSet, EventQuery, PageRequest},
+    };
+
+    #[tokio::test]
+    async fn an_event_too_large_for_the_bus_is_told_without_its_data_and_whole_in_the_store() {
+        let journal = Journal::new(Arc::new(MemoryStore::new()), Arc::new(SystemClock));
+        let bus = Arc::new(MemoryBus::new());
+        let mut heard: Subscription = bus.listen("slate.>").await.unwrap();
+        let user = UserId::new("u").unwrap();
+        let kind = BuildEventKind::Completed;
+        let event = BuildEvent::new(kind, BuildId::new(), ProjectId::new(), user, Timestamp::EPOCH)
+            .with_data(serde_json::json!({ "artifacts": "x".repeat(2 << 20) }));
+        let stored = Event::from(event).to_stored(None).unwrap();
+        let relay = Relay::start(journal.clone(), bus.clone(), RelayOptions::default());
+        journal.apply(ChangeSet::new().event(stored.clone())).await.unwrap();
+        let message = heard.next().await.unwrap();
+        assert_eq!(message.event_id(), Some(stored.id));
+        let told: Json = message.parse().unwrap();
+        assert_eq!((&told["data"]["tooLarge"], &told["buildId"]), (&true.into(), &stored.payload["buildId"]), "{told}");
+        relay.shutdown(Duration::from_secs(5)).await.unwrap();
+        assert!(journal.store().unpublished(1).await.unwrap().is_empty());
+        let kept = journal.store().events(EventQuery::all(), PageRequest::first(1)).await.unwrap().items;
+        assert_eq!(kept[0].event.payload, stored.payload);
     }
 }

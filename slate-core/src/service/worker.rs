@@ -70,6 +70,7 @@ impl Worker {
         });
         tokio::join!(claiming, extending);
         for work in self.leases.works() {
+            work.back.cancel();
             work.lost.cancel();
         }
         let jobs = self.leases.jobs();

@@ -165,9 +165,13 @@ fn instance_of(session: &RuntimeSession) -> Result<crate::InstanceId> {
 }
 
 fn outcome(session: &RuntimeSession, success: bool) -> Result<Json> {
+    let error = match &session.error_message {
+        None if !success => Some(format!("the session is {} by now", session.status)),
+        message => message.clone(),
+    };
     Ok(serde_json::json!({
         "success": success, "sessionId": session.id, "status": session.status, "output": session.container_id,
-        "error": session.error_message,
+        "error": error,
     }))
 }
 

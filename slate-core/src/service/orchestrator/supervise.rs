@@ -4,21 +4,28 @@ use crate::{
     bus::event::{RuntimeEvent, RuntimeEventKind},
     model::{LogEntry, LogLevel, LogSource, MetricSample, NewEvent, RuntimeSession, SessionState},
     runtime::{
-        ExitStatus, ListOptions, LogCursor, LogOptions, LogStream, ResourceSample, RuntimeBackendExt, StatsOptions,
-        StopOptions, labels,
+        ExitStatus, Instance, ListOptions, LogCursor, LogOptions, LogStream, ResourceSample, RuntimeBackendExt,
+        StatsOptions, StopOptions, labels,
     },
     service::{journal::event_about, leases::Work, sessions::status_event, task::Backoff},
     session::{self, Observed, Step, next_step},
     store::{Change, ChangeSet, Fence, JobRef},
 };
 use futures_util::StreamExt;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::task::JoinHandle;
 
 const RETRY: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
 /// Failures in a row after which a session that can't be made or started has failed.
 const MAX_FAILURES: u32 = 5;
-/// Longest wait for the last lines of an instance that has ended.
+/// Longest wait for a further line of an instance that has ended.
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Takes care of one session, from wherever it is to its end.
@@ -26,8 +33,23 @@ pub(super) struct Supervisor {
     context: Arc<Context>,
     id: SessionId,
     work: Work,
-    follower: Option<JoinHandle<()>>,
+    follower: Option<Follower>,
     sampler: Option<JoinHandle<()>>,
+}
+
+/// Carries an instance's output to the log aggregator.
+struct Follower {
+    task: JoinHandle<Result<()>>,
+    /// The run of the instance that it follows.
+    of: Option<Timestamp>,
+    carried: Arc<Carried>,
+}
+
+#[derive(Default)]
+struct Carried {
+    lines: AtomicU64,
+    /// Whether the run's output was carried to its end.
+    whole: AtomicBool,
 }
 
 impl Supervisor {
@@ -38,18 +60,18 @@ impl Supervisor {
     pub(super) async fn run(mut self) {
         let mut failures = 0;
         loop {
-            match self.advance(failures).await {
+            // Asked apart from the step: only the store's word says that the record is gone, whatever else isn't found.
+            let step = match self.context.journal.store().session(self.id).await {
+                Ok(session) => self.advance(session, failures).await,
+                Err(error) if error.kind() == ErrorKind::NotFound => return,
+                Err(error) => Err(error),
+            };
+            match step {
                 Ok(true) => return,
                 Ok(false) => failures = 0,
                 Err(error) if error.kind() == ErrorKind::Conflict => {
-                    // The record changed meanwhile, or the lease is another's: read it again and see.
-                    match self.context.journal.store().session(self.id).await {
-                        Ok(session) if session.lease.attempt != self.work.attempt => return,
-                        Err(error) if error.kind() == ErrorKind::NotFound => return,
-                        _ => {}
-                    }
+                    // The record changed meanwhile, or the lease is another's: it is read again, and seen.
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound && error.component() == "" => return,
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(session = %self.id, failures, %error, "a step failed and will be tried again");
@@ -60,8 +82,7 @@ impl Supervisor {
     }
 
     /// Takes one step; whether it was the last.
-    async fn advance(&mut self, failures: u32) -> Result<bool> {
-        let session = self.context.journal.store().session(self.id).await?;
+    async fn advance(&mut self, session: RuntimeSession, failures: u32) -> Result<bool> {
         if session.lease.attempt != self.work.attempt {
             return Ok(true);
         }
@@ -69,7 +90,7 @@ impl Supervisor {
         if let Observed::Present(instance) = &observed
             && instance.started_at.is_some()
         {
-            self.follow(&instance.id);
+            self.follow(instance);
         }
         match next_step(&session, &observed) {
             Step::Create => self.create(&session, failures).await,
@@ -83,7 +104,7 @@ impl Supervisor {
             }
             Step::Record(state) => self.record(session, state, &observed).await.map(|()| false),
             Step::Finish(state, message, exit) => {
-                self.finish(session, state, message, exit, &observed).await.map(|()| true)
+                self.finish(session, state, message, exit, &observed, failures).await.map(|()| true)
             }
             Step::Wait if session.status.is_final() => Ok(true),
             Step::Wait => {
@@ -124,8 +145,9 @@ impl Supervisor {
             Err(error) => Err(error),
         };
         match made {
-            // Made before, and its reply was lost: it is found by its label.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && failures == 0 => Err(error),
+            // Made before, and its reply was lost, or being made by the orchestrator before this one: it is found by its
+            // label as soon as it is whole.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && failures < MAX_FAILURES => Err(error),
             Err(error) => self.give_up_or(session, error, failures).await,
             Ok(()) => Ok(false),
         }
@@ -189,13 +211,19 @@ impl Supervisor {
         message: Option<String>,
         exit: Option<ExitStatus>,
         observed: &Observed,
+        failures: u32,
     ) -> Result<()> {
         self.sampler.take().inspect(JoinHandle::abort);
         // The instance's last lines are stored before it, and its own log, are taken away.
-        if let Some(follower) = self.follower.take()
-            && tokio::time::timeout(DRAIN, follower).await.is_err()
-        {
-            tracing::warn!(session = %self.id, "the last log lines didn't come in time");
+        if let Err(error) = self.drain().await {
+            if failures < MAX_FAILURES {
+                // The next look takes the log up again from where the store's ends.
+                return Err(error);
+            }
+            let text = format!("the last lines could not be read: {error}");
+            tracing::error!(session = %self.id, %error, "the session's last log lines could not be read");
+            let entry = LogEntry::new(LogSource::Session(self.id), LogLevel::Error, text, self.context.journal.now());
+            self.context.logs.submit(vec![entry]).await?;
         }
         self.context.logs.barrier().await?;
         session.error_message = message;
@@ -205,6 +233,24 @@ impl Supervisor {
             self.context.runtime.remove_if_there(&instance.id).await?;
         }
         Ok(())
+    }
+
+    /// Waits for the instance's last lines, as long as some come.
+    async fn drain(&mut self) -> Result<()> {
+        let Some(Follower { mut task, carried, .. }) = self.follower.take() else { return Ok(()) };
+        let mut seen = carried.lines.load(Ordering::Relaxed);
+        loop {
+            match tokio::time::timeout(DRAIN, &mut task).await {
+                Ok(Ok(read)) => return read,
+                Ok(Err(error)) => return Err(Error::internal("the log's follower ended by a mistake").because(error)),
+                Err(_) => {}
+            }
+            let now = carried.lines.load(Ordering::Relaxed);
+            if std::mem::replace(&mut seen, now) == now {
+                task.abort();
+                return Err(Error::timed_out("the last log lines didn't come in time"));
+            }
+        }
     }
 
     async fn end(&self, mut session: RuntimeSession, state: SessionState) -> Result<()> {
@@ -238,19 +284,32 @@ impl Supervisor {
     }
 
     /// Carries the instance's output to the log aggregator, from where the store's ends.
-    fn follow(&mut self, instance: &InstanceId) {
-        if self.follower.as_ref().is_some_and(|follower| !follower.is_finished()) {
+    fn follow(&mut self, instance: &Instance) {
+        let of = instance.started_at;
+        if let Some(follower) = &self.follower
+            && (!follower.task.is_finished() || (follower.of == of && follower.carried.whole.load(Ordering::Acquire)))
+        {
             return;
         }
-        let (context, session, instance) = (Arc::clone(&self.context), self.id, instance.clone());
+        let (context, session, instance) = (Arc::clone(&self.context), self.id, instance.id.clone());
         let bell = Arc::clone(&self.work.bell);
-        self.follower = Some(tokio::spawn(async move {
-            if let Err(error) = follow_logs(&context, session, &instance).await {
-                tracing::warn!(%session, %error, "the session's log broke off and will be taken up again");
+        let carried = Arc::new(Carried::default());
+        let told = Arc::clone(&carried);
+        let task = tokio::spawn(async move {
+            let read = follow_logs(&context, session, &instance, &told.lines).await;
+            match &read {
+                Ok(()) => {
+                    told.whole.store(true, Ordering::Release);
+                    // The log ends with the instance: look at once.
+                    bell.notify_one();
+                }
+                Err(error) => {
+                    tracing::warn!(%session, %error, "the session's log broke off and will be taken up again");
+                }
             }
-            // The log ends with the instance: look at once.
-            bell.notify_one();
-        }));
+            read
+        });
+        self.follower = Some(Follower { task, of, carried });
     }
 
     /// Measures the running session now and then.
@@ -285,13 +344,12 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        for task in [self.follower.take(), self.sampler.take()].into_iter().flatten() {
-            task.abort();
-        }
+        self.follower.take().inspect(|follower| follower.task.abort());
+        self.sampler.take().inspect(JoinHandle::abort);
     }
 }
 
-async fn follow_logs(context: &Context, session: SessionId, instance: &InstanceId) -> Result<()> {
+async fn follow_logs(context: &Context, session: SessionId, instance: &InstanceId, carried: &AtomicU64) -> Result<()> {
     let source = LogSource::Session(session);
     let after = context.journal.store().last_log_seq(source).await?.map(LogCursor);
     let mut options = LogOptions::default().with_follow(true);
@@ -315,9 +373,16 @@ async fn follow_logs(context: &Context, session: SessionId, instance: &InstanceI
                 entries.push(LogEntry::new(source, LogLevel::Warning, message, chunk.at));
             }
             let level = if chunk.stream == LogStream::Stderr { LogLevel::Warning } else { LogLevel::Info };
-            entries.push(LogEntry::new(source, level, chunk.text(), chunk.at).with_seq(chunk.cursor.0));
+            let mut entry = LogEntry::new(source, level, chunk.text(), chunk.at).with_seq(chunk.cursor.0);
+            if chunk.partial && entry.metadata.is_null() {
+                // A part of a line that goes on in the next entry.
+                entry.metadata = serde_json::json!({ "partial": true });
+            }
+            entries.push(entry);
         }
+        let count = entries.len() as u64;
         context.logs.submit(entries).await?;
+        carried.fetch_add(count, Ordering::Relaxed);
         if let Some(error) = broken {
             return Err(error);
         }
