@@ -117,7 +117,7 @@ pub enum Retry {
     Reread,
 }
 
-/// An error of any SLATE operation. Its kind says what the caller does next.
+/// An error of any SLATE operation: its [kind](ErrorKind) says what to do next, its place where it was, its source why.
 pub struct Error(Box<Inner>);
 
 struct Inner {

@@ -123,7 +123,7 @@ pub struct Services {
 /// Starts the five services and the relay in this process.
 ///
 /// # Errors
-/// Those of [`EventBus::subscribe`]; what was started before is ended.
+/// Those of [`EventBus::subscribe`]; what was started before is asked to end, and not waited for.
 pub async fn start_all(pieces: Pieces, options: ServicesOptions) -> Result<Services> {
     let Pieces { journal, bus, runtime, assets, blobs } = pieces;
     let clock = Arc::clone(journal.clock());
