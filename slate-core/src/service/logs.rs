@@ -1,6 +1,6 @@
 use super::task::Handle;
 use crate::{
-    Cancel, Clock, Error, Result,
+    AssetJobId, BuildId, Cancel, Clock, Error, LogId, Result, SessionId,
     bus::{
         AssetTopic, BuildTopic, EventBus, EventBusExt, Message, RuntimeTopic, SubscribeOptions, Topic,
         event::RuntimeEventKind, filters, headers,
@@ -9,7 +9,7 @@ use crate::{
     store::LogStore,
 };
 use futures_util::{StreamExt, stream};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -210,30 +210,42 @@ fn ended() -> Error {
 
 /// The line as it is shown on the bus, marked as taken care of.
 fn live_message(entry: &LogEntry) -> Result<Message> {
-    let data = serde_json::json!({
-        "id": entry.id, "level": entry.level, "message": entry.message, "seq": entry.seq, "metadata": entry.metadata,
-    });
-    let topic = match entry.source {
-        LogSource::Session(id) => Topic::Runtime(RuntimeTopic::Log(id)),
-        LogSource::Build(id) => Topic::Build(BuildTopic::Log(id)),
-        LogSource::AssetJob(id) => Topic::Asset(AssetTopic::Log(id)),
-    };
-    let body =
-        serde_json::json!({ "type": RuntimeEventKind::Log, "timestamp": entry.timestamp.as_millis(), "data": data });
-    let body = match entry.source {
+    let (session_id, build_id, job_id, topic) = match entry.source {
         // The seeds' runtime envelope names the session.
-        LogSource::Session(id) => with(body, "sessionId", serde_json::json!(id)),
-        LogSource::Build(id) => with(body, "buildId", serde_json::json!(id)),
-        LogSource::AssetJob(id) => with(body, "jobId", serde_json::json!(id)),
+        LogSource::Session(id) => (Some(id), None, None, Topic::Runtime(RuntimeTopic::Log(id))),
+        LogSource::Build(id) => (None, Some(id), None, Topic::Build(BuildTopic::Log(id))),
+        LogSource::AssetJob(id) => (None, None, Some(id), Topic::Asset(AssetTopic::Log(id))),
     };
-    Ok(Message::json(topic.subject(), &body)?.with_header(headers::STORED, "1"))
+    let (id, level, message, seq, metadata) = (entry.id, entry.level, &*entry.message, entry.seq, &entry.metadata);
+    let data = LiveData { id, level, message, seq, metadata };
+    let timestamp = entry.timestamp.as_millis();
+    let line = LiveLine { kind: RuntimeEventKind::Log, timestamp, session_id, build_id, job_id, data };
+    Ok(Message::json(topic.subject(), &line)?.with_header(headers::STORED, "1"))
 }
 
-fn with(mut body: Json, key: &str, value: Json) -> Json {
-    if let Json::Object(fields) = &mut body {
-        fields.insert(key.into(), value);
-    }
-    body
+/// Every line is written so, whether anybody looks on or not: straight from the entry, without a tree of values between.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LiveLine<'a> {
+    #[serde(rename = "type")]
+    kind: RuntimeEventKind,
+    timestamp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build_id: Option<BuildId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<AssetJobId>,
+    data: LiveData<'a>,
+}
+
+#[derive(Serialize)]
+struct LiveData<'a> {
+    id: LogId,
+    level: LogLevel,
+    message: &'a str,
+    seq: Option<u64>,
+    metadata: &'a Json,
 }
 
 /// Takes lines that others published.
@@ -347,8 +359,14 @@ impl Writer {
                 }
                 batch = batches.recv(), if !full => match batch {
                     Some(batch) => {
-                        let wanted = self.take(batch);
-                        let wanted = if wanted { last + self.options.early_flush_every } else { Instant::now() + self.options.flush_every };
+                        let urgent = self.take(batch);
+                        let now = Instant::now();
+                        // A whole batch would gain nothing by waiting for more.
+                        let wanted = match (self.waiting.len() >= self.options.batch, urgent) {
+                            (true, _) => now,
+                            (false, true) => last + self.options.early_flush_every,
+                            (false, false) => now + self.options.flush_every,
+                        };
                         due = Some(due.map_or(wanted, |due| due.min(wanted)));
                     }
                     None => break,
@@ -379,7 +397,7 @@ impl Writer {
             None => {}
         }
         let bytes = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        urgent || self.waiting.len() >= self.options.batch || bytes >= self.options.capacity_bytes / 4
+        urgent || bytes >= self.options.capacity_bytes / 4
     }
 
     /// Stores all that waits. A store that can't be reached is waited for, as long as the service is to run: lines are kept,
@@ -444,5 +462,64 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        SystemClock, Timestamp,
+        memory::{MemoryBus, MemoryStore},
+        store::LogQuery,
+    };
+
+    fn line(source: LogSource) -> LogEntry {
+        let mut entry = LogEntry::new(source, LogLevel::Info, "ready", Timestamp::from_millis(7)).with_seq(3);
+        entry.metadata = serde_json::json!({ "scene": "harbour" });
+        entry
+    }
+
+    #[test]
+    fn a_live_line_is_the_seeds_envelope() {
+        let (session, build, job) = (SessionId::new(), BuildId::new(), AssetJobId::new());
+        let cases = [
+            (LogSource::Session(session), "sessionId", session.to_string()),
+            (LogSource::Build(build), "buildId", build.to_string()),
+            (LogSource::AssetJob(job), "jobId", job.to_string()),
+        ];
+        for (source, key, id) in cases {
+            let entry = line(source);
+            let message = live_message(&entry).unwrap();
+            let metadata = serde_json::json!({ "scene": "harbour" });
+            let data = serde_json::json!({
+                "id": entry.id, "level": "info", "message": "ready", "seq": 3, "metadata": metadata,
+            });
+            let expected = serde_json::json!({ "type": RuntimeEventKind::Log, "timestamp": 7, key: id, "data": data });
+            assert_eq!(message.parse::<Json>().unwrap(), expected);
+            assert!(message.headers.contains_key(headers::STORED));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_whole_batch_waits_for_nothing() {
+        let store = Arc::new(MemoryStore::new());
+        let never = Duration::from_secs(3600);
+        let options = LogOptions { flush_every: never, early_flush_every: never, batch: 10, ..LogOptions::default() };
+        let bus = Arc::new(MemoryBus::new());
+        let (sink, service) = LogAggregator::start(store.clone(), bus, Arc::new(SystemClock), options).await.unwrap();
+        let source = LogSource::Session(SessionId::new());
+        let mut entries: Vec<_> = (0..30).map(|_| line(source)).collect();
+        entries.iter_mut().enumerate().for_each(|(seq, entry)| entry.seq = Some(seq as u64));
+        for batch in entries.chunks(10) {
+            sink.submit(batch.to_vec()).await.unwrap();
+        }
+        let stored = async {
+            while store.count_logs(LogQuery::all()).await.unwrap() < 30 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), stored).await.unwrap();
+        service.shutdown(Duration::from_secs(10)).await.unwrap();
     }
 }

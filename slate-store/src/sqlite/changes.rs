@@ -2,7 +2,7 @@ use super::{
     SqliteStore, analytics, audits,
     error::PLACE,
     events, quotas,
-    sql::{Columns, Statement, Value},
+    sql::{CHUNK, Columns, Statement, Value},
     table,
     writer::Work,
 };
@@ -13,6 +13,7 @@ use slate_core::{
     store::{Applied, Change, ChangeSet, ChangeStore, Fence, Idempotency, JobRef, Record, RecordId},
 };
 use sqlx::SqliteConnection;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[async_trait]
 impl ChangeStore for SqliteStore {
@@ -38,9 +39,7 @@ impl Work for Apply {
             }
             note_request(db, request, now).await?;
         }
-        for fence in &set.fences {
-            check_fence(db, fence).await?;
-        }
+        check_fences(db, &set.fences).await?;
         for each in &set.changes {
             applied.versions.extend(change(db, each, now).await?);
         }
@@ -73,6 +72,40 @@ async fn note_request(db: &mut SqliteConnection, request: &Idempotency, now: Tim
     ];
     let mut insert = Statement::new("INSERT INTO slate_idempotency (scope, key, request, result, created_at) VALUES ");
     insert.bind_rows([row]).execute(db).await.map(drop)
+}
+
+/// Asks for many at once: each question costs a turn of the connection's thread. Which one failed is asked for after that.
+async fn check_fences(db: &mut SqliteConnection, fences: &[Fence]) -> Result<()> {
+    if let [only] = fences {
+        return check_fence(db, only).await;
+    }
+    let mut tables: BTreeMap<&str, BTreeSet<(u128, &str, u32)>> = BTreeMap::new();
+    for fence in fences {
+        let (table, id) = place_of(fence.job)?;
+        tables.entry(table).or_default().insert((id, fence.worker.as_str(), fence.attempt));
+    }
+    let mut all_held = true;
+    for (table, wanted) in tables {
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        for chunk in wanted.chunks(CHUNK) {
+            let rows = chunk
+                .iter()
+                .map(|&(id, worker, attempt)| vec![Value::id(id), worker.into(), Value::Int(attempt.into())]);
+            // CROSS: the planner must not turn the order round and read the whole table.
+            let mut select = Statement::new("SELECT count(*) AS held FROM (VALUES ");
+            select.bind_rows(rows).sql(format_args!(") AS wanted CROSS JOIN {table} ON id = wanted.column1"));
+            select.sql(" AND lease_owner = wanted.column2 AND attempt = wanted.column3 WHERE deleted_at IS NULL");
+            let row = select.row(&mut *db).await?;
+            let held = row.map_or(Ok(0), |row| Columns(&row).number::<usize>("held"))?;
+            all_held &= held == chunk.len();
+        }
+    }
+    if !all_held {
+        for fence in fences {
+            check_fence(db, fence).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn check_fence(db: &mut SqliteConnection, fence: &Fence) -> Result<()> {
