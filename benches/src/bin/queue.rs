@@ -9,7 +9,7 @@ use slate_core::{
     bus::Subject,
     memory::MemoryStore,
     model::{Aggregate, Asset, AssetJob, AssetJobStatus, NewEvent, Project, Sha256Hex},
-    store::{ChangeSet, Claim, Fence, JobRef, Queue, Record, Store},
+    store::{ChangeSet, Claim, Fence, Held, JobRef, JobStore, Queue, Record, Store},
 };
 use slate_store::sqlite::{SqliteOptions, SqliteStore};
 use sqlx::{
@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -48,7 +49,44 @@ fn main() -> Result<()> {
             })
             .run()?;
     }
-    Ok(())
+    extend_leases(&runtime)
+}
+
+/// A worker's sign of life for the jobs that it holds, beside few and many others.
+fn extend_leases(runtime: &Runtime) -> Result<()> {
+    const HELD: u32 = 16;
+    let worker = WorkerId::new("bench")?;
+    let held = |jobs| {
+        let worker = worker.clone();
+        runtime.block_on(async move {
+            let (folder, path) = database(jobs).await?;
+            let store = SqliteStore::open(&path, SqliteOptions::default()).await?;
+            let claimed = store.claim(Queue::AssetJobs, Claim::new(worker, LEASE, HELD)).await?;
+            let held = claimed.iter().filter_map(|record| match record {
+                Record::AssetJob(job) => Some((JobRef::AssetJob(job.id), job.lease.attempt)),
+                _ => None,
+            });
+            Ok::<_, BoxError>((folder, store, held.collect::<Vec<_>>()))
+        })
+    };
+    let (few, many) = (held(100)?, held(10_000)?);
+    let extend = |(_, store, held): &(TempDir, SqliteStore, Vec<_>)| {
+        let mut watch = Watch::new();
+        runtime.block_on(async {
+            for _ in 0..50 {
+                let answers = watch.time_async(held.len(), store.extend(&worker, held, LEASE)).await?;
+                if answers.iter().any(|answer| *answer != Held::Yes) {
+                    return Err("a lease was lost".into());
+                }
+            }
+            Ok::<_, BoxError>(())
+        })?;
+        Ok(watch.sample())
+    };
+    Contest::new(format!("Extend {HELD} leases at once"), "lease")
+        .contender("in a table of 100 jobs", || extend(&few))
+        .contender("of 10 000", || extend(&many))
+        .run()
 }
 
 #[derive(Clone, Copy)]
@@ -75,6 +113,9 @@ async fn fill(store: &dyn Store, jobs: usize) -> Result<()> {
         let mut job = AssetJob::new(asset.id, project.id, user.clone(), options, inputs::NOW);
         job.id = AssetJobId::from_u128(inputs::id_bits(number));
         set = set.create(job);
+        if set.changes.len() == ChangeSet::MAX_LEN {
+            store.apply(std::mem::take(&mut set)).await?;
+        }
     }
     store.apply(set).await?;
     Ok(())
