@@ -1,8 +1,10 @@
 //! Blobs: bytes by key, for artifacts, processed assets and large files.
 
 mod folder;
+mod staged;
 
 pub use folder::FolderBlobs;
+pub use staged::write_file;
 
 use crate::{BoxStream, Component, Error, Result, Timestamp, model::Sha256Hex, wire::checked_text};
 use async_trait::async_trait;

@@ -67,6 +67,7 @@ mod chance;
 mod component;
 mod error;
 mod id;
+mod task;
 mod time;
 mod wire;
 

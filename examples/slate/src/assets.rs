@@ -13,11 +13,11 @@ use slate_core::{
         AssetInput, AssetKind, AssetOptions, AssetOutput, AssetPipeline, AssetTask, AudioFormat, AudioOptions,
         ModelOptions, Progress, TextureOptions,
     },
+    blob::write_file,
 };
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -144,31 +144,11 @@ async fn process(
         let task = AssetTask::new(AssetInput::from_file(&file.path)?, file.options).with_cancel(cancel);
         let made = pipeline.process(task, Progress::ignored()).await?;
         for result in &made.files {
-            write(pipeline, &result.blob, &output.join(&file.folder).join(&result.name)).await?;
+            write_file(output.join(&file.folder).join(&result.name), pipeline.read(&result.blob)).await?;
         }
         Ok(made)
     };
     (name, result.await)
-}
-
-/// Writes a result aside, syncs it, and puts it in its place.
-async fn write(pipeline: &dyn AssetPipeline, blob: &slate_core::blob::BlobKey, target: &Path) -> Result<()> {
-    let failed = |error| Error::io("write the result", error).with("path", target.display());
-    fs::create_dir_all(target.parent().unwrap_or(Path::new("."))).map_err(failed)?;
-    let aside = target.with_extension("slate-part");
-    let written = async {
-        let mut file = fs::File::create(&aside).map_err(failed)?;
-        let mut chunks = pipeline.read(blob);
-        while let Some(chunk) = chunks.next().await {
-            file.write_all(&chunk?).map_err(failed)?;
-        }
-        file.sync_all().and_then(|()| fs::rename(&aside, target)).map_err(failed)
-    };
-    let result = written.await;
-    if result.is_err() {
-        let _ = fs::remove_file(&aside);
-    }
-    result
 }
 
 /// Tells what came of each asset; whether all are sound.

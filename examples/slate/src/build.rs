@@ -6,15 +6,15 @@ use crate::{
     serve::interrupted,
     session::finish,
 };
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use slate_core::{
     Error, Result,
-    blob::Blobs,
+    blob::{Blobs, write_file},
     bus::{BuildTopic, Message, SubscribeOptions, Topic},
     model::{BuildJob, BuildStatus, BuildType, Json, TargetPlatform},
     service::Builds,
 };
-use std::{fs, io::Write, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// Builds a project and waits for the end.
 pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Result<bool> {
@@ -106,20 +106,11 @@ pub(crate) fn tell(output: &Output, build: &BuildJob) -> Result<()> {
     output.document(build)
 }
 
-/// Writes the artifacts aside, syncs them, and puts each in its place.
+/// Writes the artifacts below a folder.
 async fn copy_artifacts(blobs: &dyn Blobs, build: &BuildJob, folder: &Path) -> Result<()> {
     for artifact in &build.artifacts {
         let Some(blob) = &artifact.blob else { continue };
-        let target = folder.join(&artifact.path);
-        let failed = |error| Error::io("copy an artifact", error).with("path", target.display());
-        fs::create_dir_all(target.parent().unwrap_or(folder)).map_err(failed)?;
-        let aside = target.with_extension("slate-part");
-        let mut file = fs::File::create(&aside).map_err(failed)?;
-        let mut chunks = blobs.get(blob, None);
-        while let Some(chunk) = chunks.next().await {
-            file.write_all(&chunk?).map_err(failed)?;
-        }
-        file.sync_all().and_then(|()| fs::rename(&aside, &target)).map_err(failed)?;
+        write_file(folder.join(&artifact.path), blobs.get(blob, None)).await?;
     }
     Ok(())
 }

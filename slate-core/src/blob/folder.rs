@@ -1,5 +1,7 @@
-use super::{BlobInfo, BlobKey, Blobs};
-use crate::{BoxStream, Component, ComponentKind, Descriptor, Error, Result, Timestamp, model::Sha256Hex};
+use super::{BlobInfo, BlobKey, Blobs, staged::Staged};
+use crate::{
+    BoxStream, Component, ComponentKind, Descriptor, Error, Result, Timestamp, model::Sha256Hex, task::blocking,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -69,21 +71,21 @@ impl Component for FolderBlobs {
     }
 
     async fn ping(&self) -> Result<()> {
-        let mut staged = Staged::create(&self.root)?;
-        staged.file.write_all(b"ping").map_err(|error| Error::io("write to the blobs' folder", error))
+        let mut staged = Staged::in_folder(&self.root.join(STAGING))?;
+        staged.file().write_all(b"ping").map_err(|error| Error::io("write to the blobs' folder", error))
     }
 }
 
 #[async_trait]
 impl Blobs for FolderBlobs {
     async fn put(&self, key: &BlobKey, mut body: BoxStream<Result<Bytes>>) -> Result<BlobInfo> {
-        let mut staged = Staged::create(&self.root).map_err(|error| error.at(COMPONENT, "put"))?;
+        let mut staged = Staged::in_folder(&self.root.join(STAGING)).map_err(|error| error.at(COMPONENT, "put"))?;
         let (mut hash, mut size) = (Sha256::new(), 0);
         while let Some(chunk) = body.next().await {
             let chunk = chunk?;
             hash.update(&chunk);
             size += chunk.len() as u64;
-            staged.file.write_all(&chunk).map_err(|error| Error::io("write the blob", error).with("key", key))?;
+            staged.file().write_all(&chunk).map_err(|error| Error::io("write the blob", error).with("key", key))?;
         }
         let target = self.path(key);
         let key = key.clone();
@@ -153,36 +155,6 @@ impl Blobs for FolderBlobs {
     }
 }
 
-/// A file being written, removed when dropped before it is put in its place.
-struct Staged {
-    file: fs::File,
-    path: PathBuf,
-}
-
-impl Staged {
-    fn create(root: &Path) -> Result<Self> {
-        let path = root.join(STAGING).join(uuid::Uuid::now_v7().to_string());
-        let file = fs::OpenOptions::new().write(true).create_new(true).open(&path);
-        file.map(|file| Self { file, path: path.clone() })
-            .map_err(|error| Error::io("open a file in the blobs' folder", error).with("path", path.display()))
-    }
-
-    fn persist(&self, target: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
-        let parent = target.parent().unwrap_or(target);
-        fs::create_dir_all(parent)?;
-        fs::rename(&self.path, target)?;
-        // The rename itself is durable only once the folder is.
-        fs::File::open(parent)?.sync_all()
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 type Chunked = Option<io::Take<fs::File>>;
 
 async fn read_chunk(file: Chunked) -> Option<(Result<Bytes>, Chunked)> {
@@ -231,11 +203,4 @@ fn collect_keys(folder: &Path, name: &str, prefix: &str, keys: &mut Vec<BlobKey>
         }
     }
     Ok(())
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Error::internal("a file task ended early").because(error)),
-    }
 }

@@ -1,8 +1,9 @@
-use super::{Context, run::blocking};
+use super::Context;
 use crate::{
     Error, ErrorKind, Result,
     blob::BlobKey,
     model::{Artifact, ProjectPath, Sha256Hex},
+    task::blocking,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};

@@ -1,18 +1,14 @@
-use super::{
-    run::{Build, blocking},
-    track::Track,
-};
+use super::{run::Build, track::Track};
 use crate::{
-    Cancel, Error, Result,
-    asset::{AssetInput, AssetKind, AssetOptions, AssetOutput, AssetPipeline, AssetTask, Progress},
+    Cancel, Result,
+    asset::{AssetInput, AssetKind, AssetOptions, AssetOutput, AssetTask, Progress},
+    blob::write_file,
     build::Evidence,
     model::{LogLevel, ProjectPath, Stage},
 };
 use futures_util::{StreamExt, stream};
 use std::{
     collections::BTreeSet,
-    fs,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -60,7 +56,7 @@ pub(super) async fn run(
                         evidence.push(Evidence::ErrorLine { stage, line });
                         continue;
                     }
-                    copy(&*build.context.assets, &file.blob, &target).await?;
+                    write_file(&target, build.context.assets.read(&file.blob)).await?;
                 }
             }
             Err(error) if error.kind() == crate::ErrorKind::Canceled => return Err(error),
@@ -95,23 +91,4 @@ fn target_folder(build: &Build, to: &ProjectPath, below: Option<&str>, path: &Pr
     let relative = below.and_then(|below| path.as_str().strip_prefix(below)).unwrap_or(path.as_str());
     let parent = Path::new(relative).parent().unwrap_or(Path::new(""));
     build.output_dir.join(to.as_str()).join(parent)
-}
-
-/// Writes a result aside, then into its place.
-async fn copy(assets: &dyn AssetPipeline, blob: &crate::blob::BlobKey, target: &Path) -> Result<()> {
-    let aside = target.with_extension("slate-part");
-    let mut file = {
-        let (aside, folder) = (aside.clone(), target.parent().map(Path::to_owned));
-        blocking(move || {
-            let made = folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::File::create(&aside));
-            made.map_err(|error| Error::io("write an asset", error).with("path", aside.display()))
-        })
-        .await?
-    };
-    let mut chunks = assets.read(blob);
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
-        file.write_all(&chunk).map_err(|error| Error::io("write an asset", error).with("path", aside.display()))?;
-    }
-    fs::rename(&aside, target).map_err(|error| Error::io("write an asset", error).with("path", target.display()))
 }

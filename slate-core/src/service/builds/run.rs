@@ -5,6 +5,7 @@ use crate::{
     engine::{Classifier, Engine, ProjectView},
     model::{Artifact, BuildJob, BuildStatus, Json, LogLevel, ProjectPath, Stage},
     service::{leases::Work, worker::may_pass},
+    task::blocking,
 };
 use std::{
     fs,
@@ -261,12 +262,5 @@ impl Times {
             let millis = now.since(start).as_millis() as u64;
             self.stages.push(serde_json::json!({ "stage": stage, "startedAt": start, "millis": millis }));
         }
-    }
-}
-
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Error::internal("a file task ended early").because(error)),
     }
 }
