@@ -4,6 +4,7 @@
 //! means of its own.
 
 mod columns;
+pub(crate) mod maintenance;
 pub(crate) mod migrate;
 pub(crate) mod records;
 mod statement;
