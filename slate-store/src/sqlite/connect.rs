@@ -91,7 +91,7 @@ fn migrator() -> Migrator {
             )),*]
         };
     }
-    let mut migrator = Migrator::with_migrations(migrations![1 "0001_records", 2 "0002_streams"]);
+    let mut migrator = Migrator::with_migrations(migrations![1 "0001_records", 2 "0002_streams", 3 "0003_given_back"]);
     migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
     migrator
 }

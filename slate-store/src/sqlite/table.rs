@@ -35,7 +35,7 @@ pub(super) trait Table: Sized + Send + Sync + 'static {
     }
 }
 
-const LEASE: [&str; 3] = ["lease_owner", "lease_until", "attempt"];
+const LEASE: [&str; 4] = ["lease_owner", "lease_until", "attempt", "given_back"];
 
 pub(super) fn read<T: Table>(row: &SqliteRow) -> Result<T> {
     let columns = Columns(row);
@@ -53,6 +53,7 @@ pub(super) fn read_lease(row: &Columns<'_>) -> Result<Lease> {
         owner: row.maybe_parse("lease_owner")?,
         until: row.maybe_time("lease_until")?,
         attempt: row.number("attempt")?,
+        given_back: row.number("given_back")?,
     })
 }
 
@@ -145,11 +146,12 @@ pub(super) async fn insert<T: Table>(db: &mut SqliteConnection, record: &T) -> R
     }
 }
 
-fn lease_values(lease: &Lease) -> [Value; 3] {
+fn lease_values(lease: &Lease) -> [Value; 4] {
     [
         Value::from(lease.owner.as_ref().map(WorkerId::as_str)),
         Value::from(lease.until),
         Value::Int(lease.attempt.into()),
+        Value::Int(lease.given_back.into()),
     ]
 }
 
