@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "archive")]
+pub mod archive;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
