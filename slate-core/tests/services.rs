@@ -4,7 +4,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use slate_core::{
-    BoxStream, Component, ComponentKind, Descriptor, Error, ErrorKind, Result, SystemClock, Timestamp, UserId,
+    AssetJobId, BoxStream, Component, ComponentKind, Descriptor, Error, ErrorKind, Result, SystemClock, Timestamp,
+    UserId,
     asset::{
         AssetKind, AssetOptions, AssetOutput, AssetPipeline, AssetTask, ProcessorInfo, Progress, Report, TextureOptions,
     },
@@ -14,8 +15,8 @@ use slate_core::{
     engine::{Classifier, Detected, Engine, Engines, LineClass, ProjectView},
     memory::{MemoryBlobs, MemoryBus, MemoryRuntime, MemoryStore},
     model::{
-        AssetJobStatus, BuildJob, BuildStatus, BuildType, Json, LogEntry, LogLevel, LogSource, Project, SessionState,
-        Stage, TargetPlatform,
+        AssetJob, AssetJobStatus, BuildJob, BuildStatus, BuildType, Json, LogEntry, LogLevel, LogSource, Project,
+        SessionState, Stage, TargetPlatform,
     },
     policy::MountPolicy,
     runtime::{RuntimeSpec, RuntimeType},
@@ -165,6 +166,8 @@ impl Engine for TestEngine {
 struct Copying {
     failures: AtomicU32,
     damaged: bool,
+    /// Never ends by itself.
+    stuck: bool,
 }
 
 #[async_trait]
@@ -185,6 +188,9 @@ impl AssetPipeline for Copying {
     }
 
     async fn process(&self, task: AssetTask, progress: Progress) -> Result<AssetOutput> {
+        if self.stuck {
+            task.cancel.canceled().await;
+        }
         task.cancel.check()?;
         if self.damaged {
             return Err(Error::corrupt("not an image"));
@@ -377,6 +383,7 @@ async fn a_build_is_given_back_when_its_worker_ends() {
     aggregator.shutdown(SOON).await.unwrap();
     let build = world.store.build(id).await.unwrap();
     assert!(build.status == BuildStatus::Running && build.lease.is_free(Timestamp::now()), "{build:?}");
+    assert_eq!((build.lease.given_back, build.lease.tries()), (1, 0), "it doesn't count as a try");
     assert!(instances(&world).await.is_empty(), "no instance is left");
 }
 
@@ -385,43 +392,80 @@ async fn instances(world: &World) -> Vec<slate_core::runtime::Instance> {
     world.runtime.list_all(ListOptions::default()).await.unwrap()
 }
 
-/// Imports one texture and has it processed by this pipeline; the job's end and how often it was tried.
-async fn process_asset(pipeline: Copying) -> (AssetJobStatus, u32, Option<String>) {
-    let world = World::new().await;
+/// Imports one texture and asks for its processing.
+async fn enqueue_asset(world: &World) -> AssetJobId {
     std::fs::write(world.folder.path().join("hero.png"), b"no png").unwrap();
     let view = ProjectView::read(world.folder.path(), [], &[]).unwrap();
     let projects = Projects::new(world.journal.clone(), Arc::clone(&world.blobs) as _);
     projects.import(world.project.id, &world.user, world.folder.path(), &view).await.unwrap();
     let again = projects.import(world.project.id, &world.user, world.folder.path(), &view).await.unwrap();
     assert_eq!((again.created, again.unchanged), (0, 2), "doing it twice is as good as once");
-    let (logs, aggregator) = world.logs().await;
-    let mut options = AssetWorkerOptions::default();
-    (options.poll, options.retry_after) = (Duration::from_millis(10), Duration::from_millis(10));
-    let blobs = Arc::clone(&world.blobs);
-    let processor = AssetProcessor::start(world.journal.clone(), Arc::new(pipeline), blobs, logs, options);
     let assets = world.store.assets(slate_core::store::AssetQuery::all(), PageRequest::first(10)).await.unwrap();
     let texture = assets.items.iter().find(|asset| asset.kind == AssetKind::Texture).unwrap().id;
     let batch = vec![(texture, AssetOptions::Texture(TextureOptions::default()))];
-    let job = Assets::new(world.journal.clone()).process(world.project.id, &world.user, batch).await.unwrap().remove(0);
-    let ended = eventually("the job's end", || async {
-        let job = world.store.asset_job(job.id).await.unwrap();
+    Assets::new(world.journal.clone()).process(world.project.id, &world.user, batch).await.unwrap().remove(0).id
+}
+
+fn asset_processor(world: &World, pipeline: Copying, logs: LogSink) -> slate_core::service::Handle {
+    let mut options = AssetWorkerOptions::default();
+    (options.poll, options.retry_after) = (Duration::from_millis(10), Duration::from_millis(10));
+    AssetProcessor::start(world.journal.clone(), Arc::new(pipeline), Arc::clone(&world.blobs) as _, logs, options)
+}
+
+async fn end_of(world: &World, job: AssetJobId) -> AssetJob {
+    eventually("the job's end", || async {
+        let job = world.store.asset_job(job).await.unwrap();
         job.status.is_final().then_some(job)
     })
-    .await;
+    .await
+}
+
+/// Has one texture processed by this pipeline; the job's end and how often it was tried.
+async fn process_asset(pipeline: Copying) -> (AssetJobStatus, u32, Option<String>) {
+    let world = World::new().await;
+    let (logs, aggregator) = world.logs().await;
+    let job = enqueue_asset(&world).await;
+    let processor = asset_processor(&world, pipeline, logs);
+    let ended = end_of(&world, job).await;
     processor.shutdown(SOON).await.unwrap();
     aggregator.shutdown(SOON).await.unwrap();
     (ended.status, ended.lease.attempt, ended.error_message)
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ends_of_the_service_are_no_tries_of_an_asset_job() {
+    let world = World::new().await;
+    let (logs, aggregator) = world.logs().await;
+    let job = enqueue_asset(&world).await;
+    // More often than a job is tried.
+    for ended in 1..=5 {
+        let stuck = Copying { stuck: true, ..Copying::default() };
+        let processor = asset_processor(&world, stuck, logs.clone());
+        eventually("work on it", || async {
+            let job = world.store.asset_job(job).await.unwrap();
+            (job.lease.attempt == ended).then_some(())
+        })
+        .await;
+        processor.shutdown(SOON).await.unwrap();
+        let job = world.store.asset_job(job).await.unwrap();
+        assert_eq!((job.lease.attempt, job.lease.given_back, job.status), (ended, ended, AssetJobStatus::Running));
+    }
+    let processor = asset_processor(&world, Copying::default(), logs);
+    let job = end_of(&world, job).await;
+    assert_eq!((job.status, job.lease.attempt, job.lease.tries()), (AssetJobStatus::Completed, 6, 1));
+    processor.shutdown(SOON).await.unwrap();
+    aggregator.shutdown(SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_asset_that_fails_in_passing_is_tried_again() {
-    let pipeline = Copying { failures: AtomicU32::new(2), damaged: false };
+    let pipeline = Copying { failures: AtomicU32::new(2), ..Copying::default() };
     assert_eq!(process_asset(pipeline).await, (AssetJobStatus::Completed, 3, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_asset_that_fails_too_often_is_a_dead_letter() {
-    let pipeline = Copying { failures: AtomicU32::new(99), damaged: false };
+    let pipeline = Copying { failures: AtomicU32::new(99), ..Copying::default() };
     let (status, attempts, message) = process_asset(pipeline).await;
     assert_eq!((status, attempts), (AssetJobStatus::Failed, 3));
     assert!(message.unwrap().contains("not now"));
@@ -429,7 +473,7 @@ async fn an_asset_that_fails_too_often_is_a_dead_letter() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_asset_is_not_tried_again() {
-    let pipeline = Copying { failures: AtomicU32::new(0), damaged: true };
+    let pipeline = Copying { damaged: true, ..Copying::default() };
     let (status, attempts, message) = process_asset(pipeline).await;
     assert_eq!((status, attempts), (AssetJobStatus::Failed, 1));
     assert!(message.unwrap().contains("not an image"));

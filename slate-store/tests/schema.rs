@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use slate_core::{
     ErrorKind,
-    store::{ProjectStore, StoreExt},
+    store::{Claim, JobStore, ProjectStore, Queue, StoreExt},
 };
 use slate_store::sqlite::{SqliteOptions, SqliteStore};
 use sqlx::SqlitePool;
@@ -32,7 +32,31 @@ async fn a_schema_is_made_once() {
     assert_eq!(store.project(project.id).await.unwrap(), project);
     let applied: i64 =
         sqlx::query_scalar("SELECT count(*) FROM _slate_migrations").fetch_one(&database(&path).await).await.unwrap();
-    assert_eq!(applied, 2);
+    assert_eq!(applied, 3);
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date_and_keeps_its_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slate.db");
+    let project = project();
+    let store = open(&path).await.unwrap();
+    store.create(project.clone().into()).await.unwrap();
+    store.close().await.unwrap();
+    // The schema as it was before its third migration.
+    let older = ["slate_runtime_sessions", "slate_build_jobs", "slate_asset_jobs"]
+        .map(|table| format!("ALTER TABLE {table} DROP COLUMN given_back;"))
+        .concat()
+        + "DELETE FROM _slate_migrations WHERE version = 3;";
+    let pool = database(&path).await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(older)).execute(&pool).await.unwrap();
+    pool.close().await;
+    let store = open(&path).await.unwrap();
+    assert_eq!(store.project(project.id).await.unwrap(), project);
+    assert_eq!(
+        store.claim(Queue::Builds, Claim::new("w".parse().unwrap(), std::time::Duration::ZERO, 1)).await.unwrap(),
+        []
+    );
 }
 
 #[tokio::test]

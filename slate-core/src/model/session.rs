@@ -134,11 +134,20 @@ pub struct Lease {
     pub until: Option<Timestamp>,
     /// How often it was claimed.
     pub attempt: u32,
+    /// How often a worker gave it back before its end, because the worker's service ended.
+    #[serde(default)]
+    pub given_back: u32,
 }
 
 impl Lease {
     /// Whether nobody holds it at `now`.
     pub fn is_free(&self, now: Timestamp) -> bool {
         self.owner.is_none() || self.until.is_none_or(|until| until <= now)
+    }
+
+    /// How often it was tried: its claims without those that were given back, which say nothing of the job. 0 while it was
+    /// never claimed.
+    pub fn tries(&self) -> u32 {
+        self.attempt.saturating_sub(self.given_back)
     }
 }

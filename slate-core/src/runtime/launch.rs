@@ -1,7 +1,7 @@
 //! The runner's own records (seed 004): a game launched with a display, and its session.
 
 use super::{Cpus, Gpu, MemorySize, VolumeMount};
-use crate::{Error, Result, Timestamp, UserId, wire::wire_enum};
+use crate::{Error, Result, Timestamp, UserId, model::SessionState, wire::wire_enum};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -334,6 +334,21 @@ wire_enum! {
         Crashed = "crashed",
         /// Never ran.
         Failed = "failed",
+    }
+}
+
+/// The runner's word for the same state.
+impl From<SessionState> for SessionStatus {
+    fn from(state: SessionState) -> Self {
+        match state {
+            SessionState::Creating => Self::Requested,
+            SessionState::Starting => Self::Starting,
+            SessionState::Running => Self::Running,
+            SessionState::Stopping => Self::Stopping,
+            SessionState::Stopped => Self::Terminated,
+            SessionState::Failed => Self::Failed,
+            SessionState::Error => Self::Crashed,
+        }
     }
 }
 

@@ -127,11 +127,11 @@ async fn run(context: &Context, mut job: AssetJob, work: &Work) {
             job.error_message = Some("canceled".into());
             Some(AssetEventKind::Failed)
         }
-        Err(error) if may_pass(error) && job.lease.attempt < context.options.max_attempts => {
+        Err(error) if may_pass(error) && job.lease.tries() < context.options.max_attempts => {
             let backoff = Backoff { first: context.options.retry_after, most: Duration::from_secs(60) };
             job.status = AssetJobStatus::Queued;
             job.progress = 0;
-            job.not_before = Some(now + backoff.wait(job.lease.attempt));
+            job.not_before = Some(now + backoff.wait(job.lease.tries()));
             job.error_message = Some(error.to_string());
             None
         }
@@ -156,10 +156,10 @@ async fn run(context: &Context, mut job: AssetJob, work: &Work) {
 }
 
 async fn process(context: &Context, job: &mut AssetJob, work: &Work) -> Result<AssetOutput> {
-    if job.lease.attempt > context.options.max_attempts {
+    if job.lease.tries() > context.options.max_attempts {
         return Err(Error::internal("the job was given up: its workers ended before it did, too often")
             .retry_as(crate::Retry::No)
-            .with("attempts", job.lease.attempt - 1));
+            .with("attempts", job.lease.tries() - 1));
     }
     if job.cancel_requested {
         return Err(Error::canceled("the job was canceled"));

@@ -25,8 +25,6 @@ pub(super) struct Work {
     pub(super) attempt: u32,
     /// Raised when the lease is lost, or the service ends: stop without recording anything.
     pub(super) lost: Cancel,
-    /// Raised before `lost` when the service ends politely: the job is about to be given back.
-    pub(super) back: Cancel,
     /// Raised when somebody asked for the end: stop and record it.
     pub(super) ended: Cancel,
     /// Rung when something about the job may have changed.
@@ -56,8 +54,7 @@ impl Leases {
 
     /// Notes a job that was claimed.
     pub(super) fn add(&self, job: JobRef, attempt: u32) -> Work {
-        let work =
-            Work { attempt, lost: Cancel::new(), back: Cancel::new(), ended: Cancel::new(), bell: Arc::default() };
+        let work = Work { attempt, lost: Cancel::new(), ended: Cancel::new(), bell: Arc::default() };
         // A job that this worker lost and claimed again: the older work must not go on.
         if let Some(old) = self.lock().insert(job, work.clone()) {
             old.lost.cancel();

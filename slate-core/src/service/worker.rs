@@ -64,18 +64,24 @@ impl Worker {
             }
             Ok(Duration::ZERO)
         });
-        let extending = repeat(self.name, cancel, || async {
+        // Work may take its time to end, so leases are kept until the last has.
+        let ended = Cancel::new();
+        let extending = repeat(self.name, &ended, || async {
             self.leases.extend(&**self.journal.store()).await?;
             Ok(self.leases.duration() / 3)
         });
-        tokio::join!(claiming, extending);
-        for work in self.leases.works() {
-            work.back.cancel();
-            work.lost.cancel();
-        }
-        let jobs = self.leases.jobs();
-        // All slots free means that all work has ended.
-        let _ = slots.acquire_many(self.concurrency.max(1) as u32).await;
+        let working = async {
+            claiming.await;
+            let jobs = self.leases.jobs();
+            for work in self.leases.works() {
+                work.lost.cancel();
+            }
+            // All slots free means that all work has ended.
+            let _ = slots.acquire_many(self.concurrency.max(1) as u32).await;
+            ended.cancel();
+            jobs
+        };
+        let (jobs, ()) = tokio::join!(working, extending);
         if !jobs.is_empty()
             && let Err(error) = self.journal.store().release(self.leases.worker(), &jobs).await
         {

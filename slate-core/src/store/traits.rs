@@ -283,7 +283,8 @@ pub trait EventStore: ChangeStore {
 ///   the lease by the store's clock.
 /// - `extend` moves the end of each lease that is still the worker's under that attempt, changes no version, and tells which
 ///   are lost and for which somebody asked for the end.
-/// - `release` gives sessions and jobs back at once, unchanged but for the lease; those that are not the worker's stay.
+/// - `release` gives sessions and jobs back at once, unchanged but for the lease, which counts it in `given_back`; those that
+///   are not the worker's stay.
 #[async_trait]
 pub trait JobStore: ChangeStore {
     /// Claims up to `claim.limit` jobs.

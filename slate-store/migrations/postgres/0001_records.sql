@@ -92,7 +92,9 @@ CREATE TABLE slate_runtime_sessions (
     metadata jsonb NOT NULL,
     lease_owner text,
     lease_until timestamptz,
-    attempt bigint NOT NULL CHECK (attempt >= 0)
+    attempt bigint NOT NULL CHECK (attempt >= 0),
+    -- How often a worker gave a job back because its service ended: such claims don't count among a job's tries.
+    given_back bigint NOT NULL CHECK (given_back >= 0)
 );
 CREATE INDEX slate_runtime_sessions_live ON slate_runtime_sessions (created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX slate_runtime_sessions_project
@@ -127,7 +129,9 @@ CREATE TABLE slate_build_jobs (
     metadata jsonb NOT NULL,
     lease_owner text,
     lease_until timestamptz,
-    attempt bigint NOT NULL CHECK (attempt >= 0)
+    attempt bigint NOT NULL CHECK (attempt >= 0),
+    -- How often a worker gave a job back because its service ended: such claims don't count among a job's tries.
+    given_back bigint NOT NULL CHECK (given_back >= 0)
 );
 CREATE INDEX slate_build_jobs_live ON slate_build_jobs (created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX slate_build_jobs_project ON slate_build_jobs (project_id, created_at, id) WHERE deleted_at IS NULL;
@@ -155,7 +159,9 @@ CREATE TABLE slate_asset_jobs (
     completed_at timestamptz,
     lease_owner text,
     lease_until timestamptz,
-    attempt bigint NOT NULL CHECK (attempt >= 0)
+    attempt bigint NOT NULL CHECK (attempt >= 0),
+    -- How often a worker gave a job back because its service ended: such claims don't count among a job's tries.
+    given_back bigint NOT NULL CHECK (given_back >= 0)
 );
 CREATE INDEX slate_asset_jobs_live ON slate_asset_jobs (created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX slate_asset_jobs_project ON slate_asset_jobs (project_id, created_at, id) WHERE deleted_at IS NULL;

@@ -61,6 +61,7 @@ impl<D: Dialect> Statement<D> {
         self
     }
 
+    #[cfg(feature = "sqlite")]
     /// Says that its text is one of many, so that keeping it prepared would only push out others.
     pub(crate) fn once(&mut self) -> &mut Self {
         self.keep = false;
@@ -110,11 +111,13 @@ impl<D: Dialect> Statement<D> {
         self
     }
 
+    #[cfg(feature = "postgres")]
     /// Its text, what is bound, and whether to keep it prepared.
     pub(crate) fn parts(&self) -> (&str, &[D::Param], bool) {
         (&self.sql, &self.params, self.keep)
     }
 
+    #[cfg(feature = "sqlite")]
     /// The same, to keep.
     pub(crate) fn into_parts(self) -> (String, Vec<D::Param>, bool) {
         (self.sql, self.params, self.keep)

@@ -46,8 +46,8 @@ pub(crate) trait Table: Sized + Send + Sync + 'static {
     }
 }
 
-pub(crate) const LEASE: [(&str, Kind); 3] =
-    [("lease_owner", Kind::Text), ("lease_until", Kind::Time), ("attempt", Kind::Int)];
+pub(crate) const LEASE: [(&str, Kind); 4] =
+    [("lease_owner", Kind::Text), ("lease_until", Kind::Time), ("attempt", Kind::Int), ("given_back", Kind::Int)];
 
 pub(crate) fn read<T: Table>(row: &impl Columns) -> Result<T> {
     let revision = Revision {
@@ -64,6 +64,7 @@ pub(crate) fn read_lease(row: &impl Columns) -> Result<Lease> {
         owner: row.maybe_parse("lease_owner")?,
         until: row.maybe_time("lease_until")?,
         attempt: row.number("attempt")?,
+        given_back: row.number("given_back")?,
     })
 }
 
@@ -72,6 +73,7 @@ pub(crate) fn lease_values(lease: &Lease) -> [Value; LEASE.len()] {
         Value::from(lease.owner.as_ref().map(WorkerId::as_str)),
         Value::from(lease.until),
         Value::Int(lease.attempt.into()),
+        Value::Int(lease.given_back.into()),
     ]
 }
 

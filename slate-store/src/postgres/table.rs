@@ -61,7 +61,7 @@ pub(super) fn insert<T: Table>(statement: &mut Statement, records: &[&T]) -> Res
     for (column, table) in T::OWNERS {
         statement.sql(format_args!(" AND {}", is_live(column, table)));
     }
-    for (column, table) in T::REFERENCE {
+    if let Some((column, table)) = T::REFERENCE {
         statement.sql(format_args!(" AND (w.{column} IS NULL OR {})", is_live(column, table)));
     }
     statement.sql(" ORDER BY w.n RETURNING id");

@@ -131,7 +131,9 @@ impl Work for Release {
     async fn run(&self, db: &mut SqliteConnection, _now: Timestamp) -> Result<()> {
         for (table, jobs) in by_table(&self.held)? {
             for chunk in jobs.chunks(CHUNK) {
-                let mut release = Statement::new(format!("UPDATE {table} SET lease_owner = NULL, lease_until = NULL"));
+                let mut release = Statement::new(format!(
+                    "UPDATE {table} SET lease_owner = NULL, lease_until = NULL, given_back = given_back + 1"
+                ));
                 still_held(&mut release, &self.worker, chunk);
                 release.execute(&mut *db).await?;
             }

@@ -49,6 +49,8 @@ async fn commands_are_answered_with_the_fields_that_the_seeds_have() {
 
     let stopped = ask(&world, ContainerTopic::Stop(id), Json::Null).await;
     assert_eq!((&stopped["success"], &stopped["status"]), (&true.into(), &"stopped".into()), "{stopped}");
+    let again = ask(&world, ContainerTopic::Start(id), Json::Null).await;
+    assert_eq!((&again["success"], &again["kind"]), (&false.into(), &"wrong-state".into()), "{again}");
     world.is_empty().await;
     services.shutdown().await.unwrap();
 }

@@ -258,7 +258,7 @@ pub async fn an_update_keeps_the_stored_lease_whatever_the_record_says(store: Ar
     store.create(job.clone().into()).await.unwrap();
     store.claim(Queue::Builds, Claim::new(worker("w1"), LONG, 1)).await.unwrap();
     let held = store.build(job.id).await.unwrap();
-    let forged = Lease { owner: Some(worker("w2")), until: Some(at(9)), attempt: 9 };
+    let forged = Lease { owner: Some(worker("w2")), until: Some(at(9)), attempt: 9, given_back: 9 };
     store.update(BuildJob { progress: 50, lease: forged, ..held.clone() }.into()).await.unwrap();
     let found = store.build(job.id).await.unwrap();
     assert_eq!((found.lease, found.progress), (held.lease, 50));
@@ -281,7 +281,7 @@ pub async fn an_update_to_a_final_or_waiting_state_ends_the_lease_but_keeps_its_
     (c.status, d.status) = (AssetJobStatus::Queued, SessionState::Stopped);
     let set = ChangeSet::new().update(a.clone()).update(b.clone()).update(c.clone()).update(d.clone());
     store.apply(set).await.unwrap();
-    let ended = Lease { owner: None, until: None, attempt: 1 };
+    let ended = Lease { owner: None, until: None, attempt: 1, given_back: 0 };
     assert_eq!(store.build(a.id).await.unwrap().lease, ended);
     assert_eq!(store.build(b.id).await.unwrap().lease, ended);
     assert_eq!(store.asset_job(c.id).await.unwrap().lease, ended);

@@ -59,7 +59,8 @@ pub async fn claim_yields_jobs_that_somebody_left(store: Arc<dyn Store>) {
 
 pub async fn claim_yields_sessions_that_have_not_ended_and_that_nobody_holds(store: Arc<dyn Store>) {
     let project = project(&*store).await;
-    let held = Lease { owner: Some(worker("w0")), until: Some(crate::Timestamp::now() + LONG), attempt: 1 };
+    let held =
+        Lease { owner: Some(worker("w0")), until: Some(crate::Timestamp::now() + LONG), attempt: 1, given_back: 0 };
     let stale = Lease { until: Some(at(0)), ..held.clone() };
     let free = session(project.id);
     let running = RuntimeSession { status: SessionState::Running, ..session(project.id) };
@@ -251,14 +252,14 @@ pub async fn extend_revives_a_lease_that_ran_out_but_that_nobody_claimed(store: 
     assert_eq!(store.extend(&worker("w1"), &held, LONG).await.unwrap(), [Held::Lost]);
 }
 
-pub async fn release_gives_jobs_back_at_once_unchanged_but_for_the_lease(store: Arc<dyn Store>) {
+pub async fn release_gives_jobs_back_at_once_unchanged_but_for_the_lease_and_counts_it(store: Arc<dyn Store>) {
     let project = project(&*store).await;
     create_one_of_each(&*store, project.id).await;
     for queue in [Queue::Builds, Queue::AssetJobs, Queue::Sessions] {
         let claimed = claim(&*store, queue, "w1", 1).await.remove(0);
         store.release(&worker("w1"), &[(job_ref(claimed.id()), 1)]).await.unwrap();
         let after = stored(&*store, &claimed).await.unwrap();
-        assert_eq!(*lease(&after), Lease { owner: None, until: None, attempt: 1 });
+        assert_eq!(*lease(&after), Lease { owner: None, until: None, attempt: 1, given_back: 1 });
         let mut expected = claimed.clone();
         match &mut expected {
             Record::Build(record) => record.lease = lease(&after).clone(),
@@ -269,6 +270,7 @@ pub async fn release_gives_jobs_back_at_once_unchanged_but_for_the_lease(store: 
         assert_eq!(after, expected);
         let again = claim(&*store, queue, "w2", 1).await;
         assert_eq!((again[0].id(), lease(&again[0]).attempt), (claimed.id(), 2));
+        assert_eq!((lease(&again[0]).given_back, lease(&again[0]).tries()), (1, 1));
     }
 }
 

@@ -88,7 +88,7 @@ macro_rules! store_conformance {
                 extend_moves_the_end_of_each_lease_that_is_still_the_workers_and_changes_no_version,
                 extend_tells_in_order_which_leases_are_lost_and_for_which_somebody_asked_for_the_end,
                 extend_revives_a_lease_that_ran_out_but_that_nobody_claimed,
-                release_gives_jobs_back_at_once_unchanged_but_for_the_lease,
+                release_gives_jobs_back_at_once_unchanged_but_for_the_lease_and_counts_it,
                 release_leaves_those_that_are_not_the_workers,
                 of_concurrent_endings_under_one_attempt_exactly_one_succeeds,
                 append_logs_stores_every_line_as_it_is,

@@ -35,6 +35,7 @@ impl JobStore for MemoryStore {
         for job in held {
             if let Some(lease) = held_by(&mut state, worker, *job).and_then(lease_mut) {
                 (lease.owner, lease.until) = (None, None);
+                lease.given_back += 1;
             }
         }
         Ok(())

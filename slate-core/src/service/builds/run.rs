@@ -35,7 +35,6 @@ pub(super) async fn run(context: Context, job: BuildJob, work: Work) {
     let result = attempt(&context, &mut track).await;
     let recorded = match result {
         Ok(()) => Ok(()),
-        Err(_) if work.lost.is_canceled() && work.back.is_canceled() => track.give_back().await,
         Err(_) if work.lost.is_canceled() => return,
         Err(error) if error.kind() == ErrorKind::Canceled => canceled(&mut track).await,
         Err(error) => failed(&context, &mut track, error).await,
@@ -47,9 +46,9 @@ pub(super) async fn run(context: Context, job: BuildJob, work: Work) {
 }
 
 async fn attempt(context: &Context, track: &mut Track) -> Result<()> {
-    if track.tries() > context.options.max_attempts {
+    if track.job().lease.tries() > context.options.max_attempts {
         return Err(Error::internal("the build was given up: its workers ended before it did, too often")
-            .with("attempts", track.tries() - 1)
+            .with("attempts", track.job().lease.tries() - 1)
             .retry_as(crate::Retry::No)
             .at("service.builds", "claim"));
     }
@@ -215,7 +214,7 @@ async fn canceled(track: &mut Track) -> Result<()> {
 
 /// Records a failure that isn't the build's verdict: tried again where that may help and tries are left.
 async fn failed(context: &Context, track: &mut Track, error: Error) -> Result<()> {
-    let attempt = track.tries();
+    let attempt = track.job().lease.tries();
     track.log(LogLevel::Error, error.to_string()).await?;
     if may_pass(&error) && attempt < context.options.max_attempts {
         let not_before = context.journal.now() + context.options.backoff().wait(attempt);
@@ -237,7 +236,7 @@ async fn failed(context: &Context, track: &mut Track, error: Error) -> Result<()
 }
 
 /// What the service itself keeps with a build.
-pub(super) fn slate_part(job: &mut BuildJob) -> &mut Json {
+fn slate_part(job: &mut BuildJob) -> &mut Json {
     if !job.metadata.is_object() {
         job.metadata = Json::Object(serde_json::Map::new());
     }

@@ -1,4 +1,4 @@
-use super::{Context, client::ended_event, run::slate_part};
+use super::{Context, client::ended_event};
 use crate::{
     ErrorKind, Result, build,
     bus::event::{BuildEvent, BuildEventKind},
@@ -90,26 +90,6 @@ impl Track {
         .await
     }
 
-    /// How often this build was tried, this time among them. Tries that a service gave back because it ended don't count:
-    /// they say nothing of the build.
-    pub(super) fn tries(&self) -> u32 {
-        self.job.lease.attempt.saturating_sub(given_back(&self.job)).max(1)
-    }
-
-    /// Notes, under the lease that is held yet, that the service ends and not the build.
-    pub(super) async fn give_back(&mut self) -> Result<()> {
-        let mut job = self.context.journal.store().build(self.job.id).await?;
-        let count = given_back(&job) + 1;
-        let part = slate_part(&mut job);
-        if !part.is_object() {
-            *part = serde_json::json!({});
-        }
-        part["givenBack"] = count.into();
-        job.revision.updated_at = self.context.journal.now();
-        let guard = fence(&self.context.leases, JobRef::Build(job.id), &self.work);
-        self.context.journal.apply(ChangeSet::new().update(job).fence(guard)).await.map(drop)
-    }
-
     /// Records that work began.
     pub(super) async fn started(&mut self) -> Result<()> {
         let now = self.context.journal.now();
@@ -145,10 +125,6 @@ impl Track {
         let entry = LogEntry::new(source, level, message, self.context.journal.now());
         self.context.logs.submit(vec![entry]).await
     }
-}
-
-fn given_back(job: &BuildJob) -> u32 {
-    job.metadata["slate"]["givenBack"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0)
 }
 
 fn build_event(job: &BuildJob, kind: BuildEventKind, data: crate::model::Json) -> Result<NewEvent> {

@@ -72,6 +72,13 @@ async fn answer(context: &Context, message: &Message) {
 async fn carry_out(context: &Context, message: &Message) -> Result<Json> {
     match Topic::parse(&message.subject)? {
         Topic::Container(ContainerTopic::Start(id)) => {
+            let session = context.journal.store().session(id).await?;
+            // One that ended by itself may have been too quick for whoever made it and starts it now.
+            if session.status.is_final() && session.stop_requested {
+                return Err(Error::wrong_state("a session that was stopped is not started again; make a new one")
+                    .with("session", id)
+                    .with("status", session.status));
+            }
             context.bell.notify_one();
             let session = until(context, id, |session| {
                 matches!(session.status, SessionState::Running | SessionState::Stopping) || session.status.is_final()
