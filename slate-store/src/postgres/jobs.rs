@@ -90,7 +90,9 @@ impl PgStore {
 
     async fn release_held(&self, worker: &WorkerId, held: &[(JobRef, u32)]) -> Result<()> {
         for (table, jobs) in by_table(held)? {
-            let mut release = Statement::new(format!("UPDATE {table} AS t SET lease_owner = NULL, lease_until = NULL, given_back = t.given_back + 1"));
+            let mut release = Statement::new(format!(
+                "UPDATE {table} AS t SET lease_owner = NULL, lease_until = NULL, given_back = t.given_back + 1"
+            ));
             still_held(&mut release, worker, &jobs);
             self.execute(&release).await?;
         }

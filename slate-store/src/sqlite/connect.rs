@@ -74,23 +74,3 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
     run.map_err(|error| migration_failed(error, failed))?;
     transaction.commit().await.map_err(failed)
 }
-<<<<<<< HEAD
-=======
-
-fn migrator() -> Migrator {
-    macro_rules! migrations {
-        ($($version:literal $name:literal),* $(,)?) => {
-            vec![$(Migration::new(
-                $version,
-                $name.into(),
-                MigrationType::Simple,
-                include_str!(concat!("../../migrations/sqlite/", $name, ".sql")).into_sql_str(),
-                false,
-            )),*]
-        };
-    }
-    let mut migrator = Migrator::with_migrations(migrations![1 "0001_records", 2 "0002_streams", 3 "0003_given_back", 3 "0003_given_back"]);
-    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
-    migrator
-}
->>>>>>> main
