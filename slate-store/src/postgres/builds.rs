@@ -24,7 +24,8 @@ impl BuildStore for PgStore {
              count(*) FILTER (WHERE status = 'failed') AS failed, \
              count(*) FILTER (WHERE status = 'canceled') AS canceled, \
              (avg(extract(epoch FROM greatest(completed_at - started_at, interval '0'))) \
-             FILTER (WHERE status = 'completed'))::float8 AS duration \
+             FILTER (WHERE status = 'completed' AND completed_at IS NOT NULL AND started_at IS NOT NULL))::float8 \
+             AS duration \
              FROM slate_build_jobs WHERE deleted_at IS NULL",
         );
         select.and_equal("project_id", project);
