@@ -14,6 +14,7 @@ pub(crate) struct Purge {
     pub(crate) condition: String,
     pub(crate) keep: Duration,
     /// Whether whole partitions can be removed before.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only Postgres has partitions"))]
     pub(crate) is_partitioned: bool,
     count: fn(&mut Maintained) -> &mut u64,
 }

@@ -18,6 +18,7 @@ pub(crate) trait Table: Sized + Send + Sync + 'static {
     /// The column of a record that it points to, and the table of that.
     const REFERENCE: Option<(&'static str, &'static str)> = None;
     /// Whether it has a lease.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "SQLite asks each record"))]
     const LEASED: bool = false;
     /// What its lists are asked for by.
     type Query: Send;

@@ -4,4 +4,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod conformance;
+mod faults;
+mod schema;
 mod support;

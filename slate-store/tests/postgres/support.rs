@@ -36,3 +36,8 @@ pub(crate) async fn fresh() -> Option<Fresh> {
     let store = Arc::new(open(&database.url).await.unwrap());
     Some(Fresh { store, database })
 }
+
+/// What the server answers to SQL.
+pub(crate) fn psql(database: &Database, sql: &str) -> String {
+    database.address.psql(&database.name, sql).unwrap()
+}
