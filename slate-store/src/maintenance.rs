@@ -95,7 +95,8 @@ pub struct Maintained {
 /// [`maintain`](Self::maintain) at its start and then once an hour or so, in as many processes as it likes.
 #[async_trait]
 pub trait Maintain: Send + Sync {
-    /// Sums up samples by the hour, makes partitions ahead, and removes what needn't be kept any longer.
+    /// Sums up samples by the hour (also those that come up to a day late), makes partitions ahead, and removes what needn't
+    /// be kept any longer.
     ///
     /// Doing it twice, or from two processes at a time, is as good as once.
     ///

@@ -94,7 +94,7 @@ fn write(value: &Value, buf: &mut Vec<u8>) {
 }
 
 fn write_array(kind: Kind, values: &[Value], buf: &mut Vec<u8>) -> Result<(), BoxDynError> {
-    let has_null = values.iter().any(|value| *value == Value::Null);
+    let has_null = values.iter().any(|value| matches!(value, Value::Null));
     let length = i32::try_from(values.len())?;
     // One dimension, whose numbers begin at 1.
     buf.extend(1_i32.to_be_bytes());
@@ -105,7 +105,7 @@ fn write_array(kind: Kind, values: &[Value], buf: &mut Vec<u8>) -> Result<(), Bo
     for value in values {
         let start = buf.len();
         buf.extend((-1_i32).to_be_bytes());
-        if *value != Value::Null {
+        if !matches!(value, Value::Null) {
             write(value, buf);
             let size = i32::try_from(buf.len() - start - 4)?;
             buf[start..start + 4].copy_from_slice(&size.to_be_bytes());

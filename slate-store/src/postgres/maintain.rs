@@ -61,13 +61,14 @@ async fn tidy(db: &mut PgConnection, options: &MaintenanceOptions) -> Result<Mai
     Ok(done)
 }
 
-/// Sums up the hours that have ended, from the last one that is summed up on: a late sample may still have come to that one.
+/// Sums up the hours that have ended, from a day before the last one that is summed up: samples may come late. A sum never
+/// shrinks, so that an hour whose samples are partly gone keeps what it had.
 async fn roll_up(db: &mut PgConnection) -> Result<u64> {
     let roll_up = Statement::new(
         "INSERT INTO slate_metric_rollups AS r (session_id, metric_type, start, count, sum, min, max) \
          SELECT coalesce(session_id, '00000000-0000-0000-0000-000000000000'), metric_type, date_trunc('hour', timestamp), \
          count(*), sum(value), min(value), max(value) FROM slate_runtime_metrics \
-         WHERE timestamp >= coalesce((SELECT max(start) FROM slate_metric_rollups), '-infinity') \
+         WHERE timestamp >= coalesce((SELECT max(start) - interval '1 day' FROM slate_metric_rollups), '-infinity') \
          AND timestamp < date_trunc('hour', now()) AND isfinite(timestamp) GROUP BY 1, 2, 3 \
          ON CONFLICT (start, session_id, metric_type) DO UPDATE SET count = excluded.count, sum = excluded.sum, \
          min = excluded.min, max = excluded.max WHERE r.count < excluded.count",

@@ -95,9 +95,8 @@ pub(super) async fn remove(db: &mut PgConnection, table: &str, before: Timestamp
     let mut removed = 0;
     for kept in KEPT.iter().filter(|kept| kept.name == table) {
         for name in existing(db, kept.name).await? {
-            let ended = name > name_of(kept, Timestamp::from_micros(i64::MIN / 2)) // never the DEFAULT one
-                && name.as_str() < name_of(kept, before).as_str()
-                && name.ends_with(|c: char| c.is_ascii_digit());
+            let is_day = name.ends_with(|c: char| c.is_ascii_digit());
+            let ended = is_day && name < name_of(kept, before);
             if ended && all_before(db, &name, before).await? {
                 let drop = format!("ALTER TABLE {table} DETACH PARTITION {name}; DROP TABLE {name};");
                 let mut transaction = db.begin().await.map_err(failed)?;

@@ -51,7 +51,8 @@ impl Maintain for SqliteStore {
     }
 }
 
-/// Sums up the hours that have ended, from the last one that is summed up on: a late sample may still have come to that one.
+/// Sums up the hours that have ended, from a day before the last one that is summed up: samples may come late. A sum never
+/// shrinks, so that an hour whose samples are partly gone keeps what it had.
 struct RollUp;
 
 #[async_trait]
@@ -65,7 +66,7 @@ impl Work for RollUp {
              SELECT coalesce(session_id, zeroblob(16)), metric_type, \
              timestamp - (timestamp % {HOUR} + iif(timestamp % {HOUR} < 0, {HOUR}, 0)) AS hour, \
              count(*), sum(value), min(value), max(value) FROM slate_runtime_metrics \
-             WHERE timestamp >= coalesce((SELECT max(start) FROM slate_metric_rollups), -9223372036854775808) \
+             WHERE timestamp >= coalesce((SELECT max(start) - 24 * {HOUR} FROM slate_metric_rollups), -9223372036854775808) \
              AND timestamp < "
         ));
         roll_up.bind(Value::Int(ended)).sql(
