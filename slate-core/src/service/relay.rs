@@ -80,10 +80,12 @@ async fn publish_some(
     options: &RelayOptions,
 ) -> Result<bool> {
     let store = journal.store();
-    let waiting = store.unpublished(options.batch).await?;
-    if waiting.is_empty() || store.lease(NAME, worker, options.lease).await?.is_none() {
+    // Asked before, so that an idle relay writes nothing.
+    if store.unpublished(1).await?.is_empty() || store.lease(NAME, worker, options.lease).await?.is_none() {
         return Ok(false);
     }
+    // Read under the lease: what the relay before has published by now is not published again.
+    let waiting = store.unpublished(options.batch).await?;
     let mut published = Vec::with_capacity(waiting.len());
     let mut failure = None;
     for event in &waiting {

@@ -225,6 +225,8 @@ pub trait AnalyticsStore: ChangeStore {
 /// # Contract
 /// - `unpublished` yields the oldest events that no `mark_published` named; events of one aggregate in the order of their
 ///   versions.
+/// - Whoever reads on through `events` in the order of `seq`, from the last one read, misses no event of concurrent sets: none
+///   appears below one that an ascending page has yielded.
 /// - `mark_published` of an event that is marked or isn't there changes nothing.
 /// - `purge_events` removes published events only.
 /// - Of several workers at most one holds the lease of a name at a time; whoever gets it anew gets a greater term.

@@ -166,3 +166,37 @@ pub async fn every_event_of_concurrent_sets_is_stored_once(store: Arc<dyn Store>
     assert_eq!(store.build_statistics(Some(project.id)).await.unwrap().total, 80);
     assert_eq!(store.project(project.id).await.unwrap().revision.version, Version::FIRST);
 }
+
+pub async fn whoever_reads_on_in_the_order_of_seq_misses_no_event_of_concurrent_sets(store: Arc<dyn Store>) {
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..6 {
+        let store = store.clone();
+        writers.spawn(async move {
+            for version in 1..=20 {
+                let set = ChangeSet::new().event(event_of(&format!("session:{writer}"), version));
+                // Every other set is a larger one: what takes its number first isn't always committed first.
+                let larger = (0..version % 2 * 5)
+                    .fold(set, |set, _| set.create(crate::model::Project::new("Breakout", user("ada"), at(0))));
+                store.apply(larger).await.unwrap();
+            }
+        });
+    }
+    let (mut seen, mut page) = (Vec::new(), PageRequest::first(7));
+    loop {
+        let written = loop {
+            match writers.try_join_next() {
+                Some(joined) => joined.unwrap(),
+                None => break writers.is_empty(),
+            }
+        };
+        let found = store.events(EventQuery::all(), page.clone()).await.unwrap().items;
+        match found.last() {
+            Some(last) => page = page.after(Some(crate::store::Cursor::new(last.seq.to_string()))),
+            None if written => break,
+            None => tokio::task::yield_now().await,
+        }
+        seen.extend(found);
+    }
+    assert_eq!(ids(&seen).into_iter().collect::<BTreeSet<_>>().len(), 120, "an event was missed");
+    assert!(seen.windows(2).all(|pair| pair[0].seq < pair[1].seq));
+}

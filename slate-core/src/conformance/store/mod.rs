@@ -113,6 +113,7 @@ macro_rules! store_conformance {
                 of_several_workers_at_most_one_holds_the_lease_of_a_name,
                 whoever_gets_a_lease_anew_gets_a_greater_term,
                 every_event_of_concurrent_sets_is_stored_once,
+                whoever_reads_on_in_the_order_of_seq_misses_no_event_of_concurrent_sets,
             ]
         );
     };
