@@ -3,7 +3,7 @@
 
 use super::{
     PgStore, Work, analytics, audits,
-    error::PLACE,
+    error::{self, PLACE},
     events, quotas,
     sql::Statement,
     table::{self, Holder, Kindred},
@@ -67,14 +67,11 @@ async fn apply(db: &mut PgConnection, set: &ChangeSet) -> Result<Applied> {
         return Ok(applied);
     }
     match in_transaction(db, set, true).await {
-        // Of many changes made together it is hard to say which one failed first, and which would have gone well in turn.
-        Err(error) if set.changes.len() > 1 && !is_lost(&error) => in_transaction(db, set, false).await,
+        // Where a statement about many changes is refused, it doesn't say which one failed first, nor which would have gone
+        // well in turn. One that was carried out and left something out does.
+        Err(error) if set.changes.len() > 1 && error::is_refusal(&error) => in_transaction(db, set, false).await,
         result => result,
     }
-}
-
-fn is_lost(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut) || super::error::clashed(error)
 }
 
 /// Applies a set of one change by one statement. `None` where it isn't such a set, or where the record isn't as it should
@@ -137,7 +134,7 @@ fn is_about(job: JobRef, record: RecordId) -> bool {
 }
 
 async fn in_transaction(db: &mut PgConnection, set: &ChangeSet, together: bool) -> Result<Applied> {
-    let failed = super::error::failed;
+    let failed = error::failed;
     db.execute("BEGIN").await.map_err(failed)?;
     match Box::pin(steps(db, set, together)).await {
         Ok(applied) => {

@@ -40,6 +40,12 @@ pub(super) fn clashed(error: &Error) -> bool {
     error.kind() == ErrorKind::Conflict && error.retry() == Retry::Backoff
 }
 
+/// Whether the server refused a statement because of what is in it.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    let lost = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut);
+    !lost && !clashed(error) && error.context().iter().any(|(key, _)| *key == "sqlstate")
+}
+
 /// What an SQLSTATE (<https://www.postgresql.org/docs/15/errcodes-appendix.html>) means.
 fn meaning(code: &str) -> (ErrorKind, &'static str) {
     match code {

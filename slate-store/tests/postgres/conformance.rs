@@ -1,14 +1,17 @@
 //! The store in Postgres keeps the contract of every store.
 
-use crate::support::fresh;
+use crate::support::{Fresh, fresh};
 use slate_core::{conformance::store::agrees_with_the_reference, store::Store};
 use std::sync::Arc;
 
-/// A store in a database that stays until the server ends: the store outlives this call.
+/// A store in a database of its own, which goes when the test's runtime ends.
 async fn store() -> Option<Arc<dyn Store>> {
-    let fresh = fresh().await?;
-    std::mem::forget(fresh.database);
-    Some(fresh.store)
+    let Fresh { store, database } = fresh().await?;
+    tokio::spawn(async move {
+        let _kept = database;
+        std::future::pending::<()>().await;
+    });
+    Some(store)
 }
 
 slate_core::store_conformance!(store());
