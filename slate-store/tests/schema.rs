@@ -32,7 +32,7 @@ async fn a_schema_is_made_once() {
     assert_eq!(store.project(project.id).await.unwrap(), project);
     let applied: i64 =
         sqlx::query_scalar("SELECT count(*) FROM _slate_migrations").fetch_one(&database(&path).await).await.unwrap();
-    assert_eq!(applied, 3);
+    assert_eq!(applied, 4);
 }
 
 #[tokio::test]
@@ -44,10 +44,16 @@ async fn an_older_schema_is_brought_up_to_date_and_keeps_its_records() {
     store.create(project.clone().into()).await.unwrap();
     store.close().await.unwrap();
     // The schema as it was before its third migration.
+    let later = sqlx::query_scalar::<_, String>(
+        "SELECT name FROM sqlite_schema WHERE type = 'index' AND name GLOB '*_deleted'",
+    );
+    let mut later = later.fetch_all(&database(&path).await).await.unwrap();
+    later.extend(["slate_outbox_published".into(), "slate_idempotency_age".into()]);
     let older = ["slate_runtime_sessions", "slate_build_jobs", "slate_asset_jobs"]
         .map(|table| format!("ALTER TABLE {table} DROP COLUMN given_back;"))
         .concat()
-        + "DELETE FROM _slate_migrations WHERE version = 3;";
+        + &later.iter().map(|index| format!("DROP INDEX {index};")).collect::<String>()
+        + "DROP TABLE slate_metric_rollups; DELETE FROM _slate_migrations WHERE version >= 3;";
     let pool = database(&path).await;
     sqlx::raw_sql(sqlx::AssertSqlSafe(older)).execute(&pool).await.unwrap();
     pool.close().await;
@@ -187,6 +193,7 @@ async fn every_table_of_the_seeds_is_there() {
             "slate_files",
             "slate_idempotency",
             "slate_leases",
+            "slate_metric_rollups",
             "slate_outbox",
             "slate_projects",
             "slate_runtime_logs",

@@ -1,7 +1,7 @@
-use super::{
-    SqliteStore,
-    error::PLACE,
-    sql::{Columns, Statement, Value},
+use super::{SqliteStore, error::PLACE, sql::Statement};
+use crate::common::{
+    Value,
+    streams::{self, Entry},
 };
 use async_trait::async_trait;
 use slate_core::{
@@ -9,40 +9,24 @@ use slate_core::{
     model::Counter,
     store::{AnalyticsStore, CounterQuery, check::MAX_BATCH},
 };
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
 #[async_trait]
 impl AnalyticsStore for SqliteStore {
     async fn counters(&self, query: CounterQuery) -> Result<Vec<Counter>> {
         let list = async {
             let mut select = Statement::new("SELECT * FROM slate_analytics WHERE true");
-            select
-                .and_equal("name", query.name.map(Value::Text))
-                .and_equal("label", query.label.map(Value::Text))
-                .and("bucket", ">=", query.since)
-                .and("bucket", "<", query.until)
-                .sql(" ORDER BY bucket, name, label LIMIT ")
-                .bind(Value::number(MAX_BATCH as u64));
-            select.rows(&self.readers).await?.iter().map(read).collect::<Result<Vec<_>>>()
+            streams::and_counter(&mut select, query);
+            select.sql(" ORDER BY bucket, name, label LIMIT ").bind(Value::number(MAX_BATCH as u64));
+            select.rows(&self.readers).await?.iter().map(streams::read_counter).collect::<Result<Vec<_>>>()
         };
         list.await.map_err(|error: Error| error.at(PLACE, "counters"))
     }
 }
 
 pub(super) async fn count(db: &mut SqliteConnection, counter: &Counter) -> Result<()> {
-    let row =
-        vec![counter.bucket.into(), Value::text(&counter.name), Value::text(&counter.label), Value::Int(counter.value)];
-    let mut add = Statement::new("INSERT INTO slate_analytics (bucket, name, label, value) VALUES ");
-    add.bind_rows([row]).sql(" ON CONFLICT (bucket, name, label) DO UPDATE SET value = value + excluded.value");
+    let mut add = Statement::new(format!("INSERT INTO slate_analytics ({}) VALUES ", streams::names::<Counter>()));
+    add.bind_rows([counter.values()?]);
+    add.sql(" ON CONFLICT (bucket, name, label) DO UPDATE SET value = value + excluded.value");
     add.execute(db).await.map(drop)
-}
-
-fn read(row: &SqliteRow) -> Result<Counter> {
-    let row = Columns(row);
-    Ok(Counter {
-        name: row.text("name")?,
-        label: row.text("label")?,
-        bucket: row.time("bucket")?,
-        value: row.int("value")?,
-    })
 }

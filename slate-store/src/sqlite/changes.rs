@@ -2,15 +2,19 @@ use super::{
     SqliteStore, analytics, audits,
     error::PLACE,
     events, quotas,
-    sql::{CHUNK, Columns, Statement, Value},
+    sql::{CHUNK, Statement},
     table,
     writer::Work,
+};
+use crate::common::{
+    Columns, Value,
+    table::{place_of, unknown, with_record},
 };
 use async_trait::async_trait;
 use slate_core::{
     Error, Result, Timestamp, Version,
     model::{Asset, AssetJob, BuildJob, FileRecord, Json, Project, RuntimeSession, Sha256Hex, Template},
-    store::{Applied, Change, ChangeSet, ChangeStore, Fence, Idempotency, JobRef, Record, RecordId},
+    store::{Applied, Change, ChangeSet, ChangeStore, Fence, Idempotency, Record, RecordId},
 };
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +57,6 @@ async fn replay(db: &mut SqliteConnection, wanted: &Idempotency) -> Result<Optio
     let mut select = Statement::new("SELECT request, result FROM slate_idempotency WHERE true");
     select.and_equal("scope", Some(wanted.scope.as_str())).and_equal("key", Some(wanted.key.as_str()));
     let Some(row) = select.row(db).await? else { return Ok(None) };
-    let row = Columns(&row);
     if row.parse::<Sha256Hex>("request")? != wanted.request {
         return Err(Error::already_exists("another request was made under this idempotency key")
             .with("scope", wanted.scope.escape_debug())
@@ -71,7 +74,8 @@ async fn note_request(db: &mut SqliteConnection, request: &Idempotency, now: Tim
         now.into(),
     ];
     let mut insert = Statement::new("INSERT INTO slate_idempotency (scope, key, request, result, created_at) VALUES ");
-    insert.bind_rows([row]).execute(db).await.map(drop)
+    insert.bind_rows([row]);
+    insert.execute(db).await.map(drop)
 }
 
 /// Asks for many at once: each question costs a turn of the connection's thread. Which one failed is asked for after that.
@@ -90,13 +94,13 @@ async fn check_fences(db: &mut SqliteConnection, fences: &[Fence]) -> Result<()>
         for chunk in wanted.chunks(CHUNK) {
             let rows = chunk
                 .iter()
-                .map(|&(id, worker, attempt)| vec![Value::id(id), worker.into(), Value::Int(attempt.into())]);
+                .map(|&(id, worker, attempt)| vec![Value::Id(id), worker.into(), Value::Int(attempt.into())]);
             // CROSS: the planner must not turn the order round and read the whole table.
             let mut select = Statement::new("SELECT count(*) AS held FROM (VALUES ");
             select.bind_rows(rows).sql(format_args!(") AS wanted CROSS JOIN {table} ON id = wanted.column1"));
             select.sql(" AND lease_owner = wanted.column2 AND attempt = wanted.column3 WHERE deleted_at IS NULL");
             let row = select.row(&mut *db).await?;
-            let held = row.map_or(Ok(0), |row| Columns(&row).number::<usize>("held"))?;
+            let held = row.map_or(Ok(0), |row| row.number::<usize>("held"))?;
             all_held &= held == chunk.len();
         }
     }
@@ -112,7 +116,7 @@ async fn check_fence(db: &mut SqliteConnection, fence: &Fence) -> Result<()> {
     let (table, id) = place_of(fence.job)?;
     let mut select = Statement::new(format!("SELECT 1 FROM {table} WHERE deleted_at IS NULL"));
     select
-        .and_equal("id", Some(Value::id(id)))
+        .and_equal("id", Some(Value::Id(id)))
         .and_equal("lease_owner", Some(fence.worker.as_str()))
         .and_equal("attempt", Some(Value::Int(fence.attempt.into())));
     if select.row(db).await?.is_some() {
@@ -121,17 +125,6 @@ async fn check_fence(db: &mut SqliteConnection, fence: &Fence) -> Result<()> {
     Err(Error::conflict("the lease is no longer this worker's")
         .with("worker", &fence.worker)
         .with("attempt", fence.attempt))
-}
-
-/// The table and the id of a job.
-pub(super) fn place_of(job: JobRef) -> Result<(&'static str, u128)> {
-    use table::Table;
-    match job {
-        JobRef::Build(id) => Ok((BuildJob::NAME, id.as_u128())),
-        JobRef::AssetJob(id) => Ok((AssetJob::NAME, id.as_u128())),
-        JobRef::Session(id) => Ok((RuntimeSession::NAME, id.as_u128())),
-        other => Err(Error::unsupported("this store has no such jobs").with("job", format!("{other:?}"))),
-    }
 }
 
 /// Makes one change; the version of a record that was made or replaced.
@@ -159,35 +152,12 @@ async fn change(db: &mut SqliteConnection, change: &Change, now: Timestamp) -> R
     Ok(None)
 }
 
-fn unknown(what: &impl std::fmt::Debug) -> Error {
-    let name: String = format!("{what:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
-    Error::unsupported("this store doesn't know this kind of change or record").with("kind", name)
-}
-
 async fn create(db: &mut SqliteConnection, record: &Record) -> Result<()> {
-    match record {
-        Record::Project(record) => table::insert(db, record).await,
-        Record::File(record) => table::insert(db, record).await,
-        Record::Asset(record) => table::insert(db, record).await,
-        Record::Session(record) => table::insert(db, record).await,
-        Record::Build(record) => table::insert(db, record).await,
-        Record::AssetJob(record) => table::insert(db, record).await,
-        Record::Template(record) => table::insert(db, record).await,
-        other => Err(unknown(other)),
-    }
+    with_record!(record, record => table::insert(db, record).await)
 }
 
 async fn update(db: &mut SqliteConnection, record: &Record, now: Timestamp) -> Result<Version> {
-    match record {
-        Record::Project(record) => table::update(db, record, now).await,
-        Record::File(record) => table::update(db, record, now).await,
-        Record::Asset(record) => table::update(db, record, now).await,
-        Record::Session(record) => table::update(db, record, now).await,
-        Record::Build(record) => table::update(db, record, now).await,
-        Record::AssetJob(record) => table::update(db, record, now).await,
-        Record::Template(record) => table::update(db, record, now).await,
-        other => Err(unknown(other)),
-    }
+    with_record!(record, record => table::update(db, record, now).await)
 }
 
 async fn delete(db: &mut SqliteConnection, id: RecordId, version: Version, now: Timestamp) -> Result<()> {

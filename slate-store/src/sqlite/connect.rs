@@ -1,20 +1,14 @@
-use super::{
-    SqliteOptions,
-    error::{failed, migration_failed},
-};
+use super::{SqliteOptions, error::failed};
+use crate::common::migrate::{migration_failed, migrations, migrator};
 use slate_core::{Error, ErrorKind, Result};
 use sqlx::{
-    Connection, SqlSafeStr, SqliteConnection, SqlitePool,
-    migrate::{Migration, MigrationType, Migrator},
+    Connection, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
     path::Path,
     time::{Duration, Instant},
 };
-
-/// Where this crate notes its migrations: an embedding service has its own in `_sqlx_migrations`.
-const MIGRATIONS_TABLE: &str = "_slate_migrations";
 
 /// A pool of one connection to write by, and one of several to read by.
 pub(super) async fn open(path: &Path, options: &SqliteOptions) -> Result<(SqlitePool, SqlitePool)> {
@@ -75,23 +69,9 @@ fn is_busy(error: &Error) -> bool {
 /// Brings the schema up to date, in one transaction that other processes wait for: sqlx itself locks nothing on SQLite.
 async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    migrator().run_direct(None, &mut *transaction, false).await.map_err(migration_failed)?;
+    let migrator =
+        migrator(migrations!("sqlite": 1 "0001_records", 2 "0002_streams", 3 "0003_given_back", 4 "0004_upkeep"));
+    let run = migrator.run_direct(None, &mut *transaction, false).await;
+    run.map_err(|error| migration_failed(error, failed))?;
     transaction.commit().await.map_err(failed)
-}
-
-fn migrator() -> Migrator {
-    macro_rules! migrations {
-        ($($version:literal $name:literal),* $(,)?) => {
-            vec![$(Migration::new(
-                $version,
-                $name.into(),
-                MigrationType::Simple,
-                include_str!(concat!("../../migrations/sqlite/", $name, ".sql")).into_sql_str(),
-                false,
-            )),*]
-        };
-    }
-    let mut migrator = Migrator::with_migrations(migrations![1 "0001_records", 2 "0002_streams", 3 "0003_given_back"]);
-    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
-    migrator
 }

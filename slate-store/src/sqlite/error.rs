@@ -1,5 +1,4 @@
 use slate_core::{Error, ErrorKind};
-use sqlx::migrate::MigrateError;
 
 /// Where errors of this store say that they come from.
 pub(super) const PLACE: &str = "store.sqlite";
@@ -47,23 +46,5 @@ fn meaning(code: i32) -> (ErrorKind, &'static str) {
         18 => (ErrorKind::LimitExceeded, "a value is too large for the database"),
         19 => (ErrorKind::Invalid, "a value breaks a rule of its table"),
         _ => (ErrorKind::Internal, "the database refused a statement"),
-    }
-}
-
-/// What a failed migration means for the caller.
-pub(super) fn migration_failed(error: MigrateError) -> Error {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(error),
-        MigrateError::VersionMissing(version) => {
-            Error::unsupported("a newer SLATE made this database: use that one, or a copy from before")
-                .with("schema", version)
-                .because(error)
-        }
-        MigrateError::VersionMismatch(version) => {
-            Error::corrupt("the database was migrated by other statements than this SLATE's")
-                .with("schema", version)
-                .because(error)
-        }
-        other => Error::internal("the database can't be migrated").because(other),
     }
 }

@@ -1,17 +1,21 @@
 use super::{
     SqliteStore,
     error::PLACE,
-    sql::{CHUNK, Columns, Statement, Value},
-    table::{direction, one_too_many},
+    sql::{CHUNK, Statement},
     writer::Work,
+};
+use crate::common::{
+    Columns, Value,
+    streams::{self, Entry},
+    table::{direction, one_too_many},
 };
 use async_trait::async_trait;
 use slate_core::{
-    Error, EventId, Result, Timestamp, Version, WorkerId,
-    model::{Aggregate, NewEvent, StoredEvent},
+    Error, EventId, Result, Timestamp, WorkerId,
+    model::{NewEvent, StoredEvent},
     store::{Cursor, EventQuery, EventStore, Page, PageRequest, check::MAX_BATCH},
 };
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 use std::time::Duration;
 
 #[async_trait]
@@ -22,7 +26,8 @@ impl EventStore for SqliteStore {
             // Numbers are given under the lock that commits hold, so none appears below one that was seen.
             let mut select =
                 Statement::new("SELECT * FROM slate_outbox WHERE published_at IS NULL ORDER BY seq LIMIT ");
-            select.bind(Value::number(limit)).rows(&self.readers).await?.iter().map(read).collect::<Result<Vec<_>>>()
+            select.bind(Value::number(limit));
+            select.rows(&self.readers).await?.iter().map(streams::read_event).collect::<Result<Vec<_>>>()
         };
         list.await.map_err(|error: Error| error.at(PLACE, "unpublished"))
     }
@@ -40,11 +45,11 @@ impl EventStore for SqliteStore {
             let (operator, direction) = direction(page.order);
             let after = page.after.as_ref().map(Cursor::parse::<u64>).transpose()?;
             let mut select = Statement::new("SELECT * FROM slate_outbox WHERE true");
-            add_conditions(&mut select, query);
+            streams::and_event(&mut select, query);
             select.and("seq", operator, after.map(Value::number));
             select.sql(format_args!(" ORDER BY seq {direction} LIMIT ")).bind(one_too_many(limit));
             let rows = select.rows(&self.readers).await?;
-            let found = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+            let found = rows.iter().map(streams::read_event).collect::<Result<Vec<_>>>()?;
             Ok(Page::from_overfull(found, limit, |event| Cursor::new(event.seq.to_string())))
         };
         list.await.map_err(|error: Error| error.at(PLACE, "events"))
@@ -53,8 +58,8 @@ impl EventStore for SqliteStore {
     async fn count_events(&self, query: EventQuery) -> Result<u64> {
         let count = async {
             let mut select = Statement::new("SELECT count(*) AS count FROM slate_outbox WHERE true");
-            add_conditions(&mut select, query);
-            select.row(&self.readers).await?.map_or(Ok(0), |row| Columns(&row).number("count"))
+            streams::and_event(&mut select, query);
+            select.row(&self.readers).await?.map_or(Ok(0), |row| row.number("count"))
         };
         count.await.map_err(|error: Error| error.at(PLACE, "count_events"))
     }
@@ -75,11 +80,11 @@ impl EventStore for SqliteStore {
 /// Stores the events of a set, in their order.
 pub(super) async fn store(db: &mut SqliteConnection, events: &[NewEvent]) -> Result<()> {
     for chunk in events.chunks(CHUNK) {
-        let rows = chunk.iter().map(values).collect::<Result<Vec<_>>>()?;
-        let mut insert = Statement::new(
-            "INSERT INTO slate_outbox (id, subject, payload, aggregate, aggregate_version, headers, at) VALUES ",
-        );
-        insert.bind_rows(rows).execute(&mut *db).await?;
+        let rows = chunk.iter().map(Entry::values).collect::<Result<Vec<_>>>()?;
+        let names = streams::names::<NewEvent>();
+        let mut insert = Statement::new(format!("INSERT INTO slate_outbox ({names}) VALUES "));
+        insert.bind_rows(rows);
+        insert.execute(&mut *db).await?;
     }
     Ok(())
 }
@@ -115,7 +120,8 @@ impl Work for Purge {
             "DELETE FROM slate_outbox WHERE seq IN (SELECT seq FROM slate_outbox WHERE published_at IS NOT NULL",
         );
         purge.and("at", "<", Some(self.before)).sql(" ORDER BY seq LIMIT ");
-        purge.bind(Value::Int(self.limit.into())).sql(")").execute(db).await
+        purge.bind(Value::Int(self.limit.into())).sql(")");
+        purge.execute(db).await
     }
 }
 
@@ -136,7 +142,7 @@ impl Work for TakeLease {
         take.sql(" ON CONFLICT (name) DO UPDATE SET worker = excluded.worker, until = excluded.until,");
         take.sql(" term = term + iif(worker = excluded.worker AND until > ").bind(now).sql(", 0, 1)");
         take.sql(" WHERE worker IS NULL OR worker = excluded.worker OR until <= ").bind(now).sql(" RETURNING term");
-        take.row(db).await?.map(|row| Columns(&row).number("term")).transpose()
+        take.row(db).await?.map(|row| row.number("term")).transpose()
     }
 }
 
@@ -155,41 +161,4 @@ impl Work for GiveLease {
         give.and_equal("name", Some(self.name.as_str())).and_equal("worker", Some(self.worker.as_str()));
         give.execute(db).await.map(drop)
     }
-}
-
-fn add_conditions(select: &mut Statement, query: EventQuery) {
-    select.and_equal("aggregate", query.aggregate.map(Value::Text)).and_starts_with("subject", query.subject_prefix);
-}
-
-fn values(event: &NewEvent) -> Result<Vec<Value>> {
-    let aggregate = event.aggregate.as_ref();
-    Ok(vec![
-        event.id.into(),
-        Value::text(&event.subject),
-        Value::json(&event.payload)?,
-        aggregate.map(|aggregate| aggregate.name.as_str()).into(),
-        aggregate.map_or(Value::Null, |aggregate| Value::number(aggregate.version.0)),
-        Value::json(&event.headers)?,
-        event.at.into(),
-    ])
-}
-
-fn read(row: &SqliteRow) -> Result<StoredEvent> {
-    let row = Columns(row);
-    let aggregate = match row.maybe_text("aggregate")? {
-        Some(name) => Some(Aggregate { name, version: Version(row.number("aggregate_version")?) }),
-        None => None,
-    };
-    Ok(StoredEvent {
-        seq: row.number("seq")?,
-        event: NewEvent {
-            id: row.id("id", EventId::from_u128)?,
-            subject: row.parse("subject")?,
-            payload: row.json("payload")?,
-            aggregate,
-            headers: row.json("headers")?,
-            at: row.time("at")?,
-        },
-        published_at: row.maybe_time("published_at")?,
-    })
 }

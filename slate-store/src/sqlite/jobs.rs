@@ -1,10 +1,12 @@
 use super::{
     SqliteStore,
-    changes::place_of,
     error::PLACE,
-    sql::{CHUNK, Columns, Statement, Value},
-    table::{self, Table},
+    sql::{CHUNK, Statement},
     writer::Work,
+};
+use crate::common::{
+    Columns, Value,
+    table::{self, Table, by_table, place_of},
 };
 use async_trait::async_trait;
 use slate_core::{
@@ -104,7 +106,6 @@ impl Work for Extend {
                 still_held(&mut extend, &self.worker, chunk);
                 extend.sql(format_args!(" RETURNING id, attempt, {asked} AS asked"));
                 for row in extend.rows(&mut *db).await? {
-                    let row = Columns(&row);
                     let answer = if row.flag("asked")? { Held::EndRequested } else { Held::Yes };
                     found.insert((table, row.id("id", |bits| bits)?, row.number("attempt")?), answer);
                 }
@@ -141,23 +142,11 @@ impl Work for Release {
     }
 }
 
-/// Jobs of one table: their ids and attempts.
-type Jobs = Vec<(u128, u32)>;
-
-fn by_table(held: &[(JobRef, u32)]) -> Result<BTreeMap<&'static str, Jobs>> {
-    let mut tables: BTreeMap<_, Jobs> = BTreeMap::new();
-    for (job, attempt) in held {
-        let (table, id) = place_of(*job)?;
-        tables.entry(table).or_default().push((id, *attempt));
-    }
-    Ok(tables)
-}
-
 /// Adds that the jobs haven't ended and are the worker's under these attempts.
 fn still_held(statement: &mut Statement, worker: &WorkerId, jobs: &[(u128, u32)]) {
     statement.sql(" WHERE deleted_at IS NULL AND lease_owner = ").bind(worker.as_str());
     // The final states of all three tables.
     statement.sql(" AND status NOT IN ('completed', 'failed', 'canceled', 'stopped', 'error')");
-    let rows = jobs.iter().map(|(id, attempt)| vec![Value::id(*id), Value::Int((*attempt).into())]);
+    let rows = jobs.iter().map(|(id, attempt)| vec![Value::Id(*id), Value::Int((*attempt).into())]);
     statement.sql(" AND (id, attempt) IN (VALUES ").bind_rows(rows).sql(")");
 }

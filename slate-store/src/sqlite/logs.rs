@@ -1,17 +1,21 @@
 use super::{
     SqliteStore,
     error::PLACE,
-    sql::{CHUNK, Columns, Statement, Value},
-    table::{direction, one_too_many},
+    sql::{CHUNK, Statement},
     writer::Work,
+};
+use crate::common::{
+    Columns, Value,
+    streams::{self, Entry},
+    table::{direction, one_too_many},
 };
 use async_trait::async_trait;
 use slate_core::{
-    AssetJobId, BuildId, Error, LogId, Result, SessionId, Timestamp,
-    model::{LogEntry, LogLevel, LogSource},
+    Error, LogId, Result, Timestamp,
+    model::{LogEntry, LogSource},
     store::{Cursor, LogQuery, LogStore, Page, PageRequest, check},
 };
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
 #[async_trait]
 impl LogStore for SqliteStore {
@@ -26,12 +30,12 @@ impl LogStore for SqliteStore {
             let (operator, direction) = direction(page.order);
             let after = page.after.as_ref().map(Cursor::parse::<LogId>).transpose()?;
             let mut select = Statement::new("SELECT * FROM slate_runtime_logs WHERE true");
-            add_conditions(&mut select, &query)?;
+            streams::and_log(&mut select, &query)?;
             select.and("id", operator, after);
             select.sql(format_args!(" ORDER BY id {direction} LIMIT ")).bind(one_too_many(limit));
             select.sql(" OFFSET ").bind(Value::Int(query.offset.unwrap_or(0).into()));
             let rows = select.rows(&self.readers).await?;
-            let found = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+            let found = rows.iter().map(streams::read_log).collect::<Result<Vec<_>>>()?;
             Ok(Page::from_overfull(found, limit, |entry| Cursor::new(entry.id.to_string())))
         };
         list.await.map_err(|error: Error| error.at(PLACE, "logs"))
@@ -40,19 +44,19 @@ impl LogStore for SqliteStore {
     async fn count_logs(&self, query: LogQuery) -> Result<u64> {
         let count = async {
             let mut select = Statement::new("SELECT count(*) AS count FROM slate_runtime_logs WHERE true");
-            add_conditions(&mut select, &query)?;
-            select.row(&self.readers).await?.map_or(Ok(0), |row| Columns(&row).number("count"))
+            streams::and_log(&mut select, &query)?;
+            select.row(&self.readers).await?.map_or(Ok(0), |row| row.number("count"))
         };
         count.await.map_err(|error: Error| error.at(PLACE, "count_logs"))
     }
 
     async fn last_log_seq(&self, source: LogSource) -> Result<Option<u64>> {
         let last = async {
-            let (kind, id) = place_of(source)?;
+            let (kind, id) = streams::place_of_source(source)?;
             let mut select = Statement::new("SELECT max(seq) AS last FROM slate_runtime_logs WHERE seq IS NOT NULL");
             select.and_equal("source_kind", Some(kind)).and_equal("source_id", Some(id));
             let Some(row) = select.row(&self.readers).await? else { return Ok(None) };
-            Ok(Columns(&row).maybe_int("last")?.map(i64::cast_unsigned))
+            Ok(row.maybe_int("last")?.map(i64::cast_unsigned))
         };
         last.await.map_err(|error: Error| error.at(PLACE, "last_log_seq"))
     }
@@ -71,11 +75,9 @@ impl Work for Append {
     async fn run(&self, db: &mut SqliteConnection, _now: Timestamp) -> Result<usize> {
         let mut new = 0;
         for chunk in self.0.chunks(CHUNK) {
-            let rows = chunk.iter().map(values).collect::<Result<Vec<_>>>()?;
-            let mut insert = Statement::new(
-                "INSERT INTO slate_runtime_logs \
-                 (id, source_kind, source_id, seq, level, message, timestamp, metadata) VALUES ",
-            );
+            let rows = chunk.iter().map(Entry::values).collect::<Result<Vec<_>>>()?;
+            let names = streams::names::<LogEntry>();
+            let mut insert = Statement::new(format!("INSERT INTO slate_runtime_logs ({names}) VALUES "));
             // A clause without target leaves out what is there under any unique key, and only that.
             insert.bind_rows(rows).sql(" ON CONFLICT DO NOTHING");
             new += insert.execute(&mut *db).await?;
@@ -97,64 +99,7 @@ impl Work for Purge {
         let mut purge =
             Statement::new("DELETE FROM slate_runtime_logs WHERE id IN (SELECT id FROM slate_runtime_logs WHERE true");
         purge.and("timestamp", "<", Some(self.before)).sql(" ORDER BY timestamp, id LIMIT ");
-        purge.bind(Value::Int(self.limit.into())).sql(")").execute(db).await
+        purge.bind(Value::Int(self.limit.into())).sql(")");
+        purge.execute(db).await
     }
-}
-
-fn add_conditions(select: &mut Statement, query: &LogQuery) -> Result<()> {
-    if let Some(source) = query.source {
-        let (kind, id) = place_of(source)?;
-        select.and_equal("source_kind", Some(kind)).and_equal("source_id", Some(id));
-    }
-    let levels = |least: LogLevel| LogLevel::ALL.iter().copied().filter(|level| *level >= least).collect::<Vec<_>>();
-    select.and_in("level", query.level.map(levels)).and("timestamp", ">=", query.since).and(
-        "timestamp",
-        "<",
-        query.until,
-    );
-    if let Some(text) = &query.contains {
-        select.sql(" AND instr(message, ").bind(Value::text(text)).sql(") > 0");
-    }
-    Ok(())
-}
-
-fn place_of(source: LogSource) -> Result<(&'static str, Value)> {
-    match source {
-        LogSource::Session(id) => Ok(("session", id.into())),
-        LogSource::Build(id) => Ok(("build", id.into())),
-        LogSource::AssetJob(id) => Ok(("asset", id.into())),
-        other => Err(Error::unsupported("this store knows no such source of lines").with("source", other)),
-    }
-}
-
-fn values(entry: &LogEntry) -> Result<Vec<Value>> {
-    let (kind, id) = place_of(entry.source)?;
-    Ok(vec![
-        entry.id.into(),
-        kind.into(),
-        id,
-        entry.seq.map_or(Value::Null, Value::number),
-        entry.level.as_str().into(),
-        Value::text(&entry.message),
-        entry.timestamp.into(),
-        Value::json(&entry.metadata)?,
-    ])
-}
-
-fn read(row: &SqliteRow) -> Result<LogEntry> {
-    let row = Columns(row);
-    let source = match row.text("source_kind")?.as_str() {
-        "session" => LogSource::Session(row.id("source_id", SessionId::from_u128)?),
-        "build" => LogSource::Build(row.id("source_id", BuildId::from_u128)?),
-        _ => LogSource::AssetJob(row.id("source_id", AssetJobId::from_u128)?),
-    };
-    Ok(LogEntry {
-        id: row.id("id", LogId::from_u128)?,
-        source,
-        seq: row.maybe_int("seq")?.map(i64::cast_unsigned),
-        level: row.parse("level")?,
-        message: row.text("message")?,
-        timestamp: row.time("timestamp")?,
-        metadata: row.json("metadata")?,
-    })
 }

@@ -1,20 +1,24 @@
 use super::{
     SqliteStore,
     error::PLACE,
-    sql::{CHUNK, Columns, Statement, Value},
-    table::{direction, one_too_many},
+    sql::{CHUNK, Statement},
     writer::Work,
+};
+use crate::common::{
+    Value,
+    streams::{self, Entry},
+    table::{direction, one_too_many},
 };
 use async_trait::async_trait;
 use slate_core::{
-    Error, Result, SessionId, Timestamp,
+    Error, Result, Timestamp,
     model::{MetricBucket, MetricSample},
     store::{
         Cursor, MetricQuery, MetricStore, Page, PageRequest,
         check::{self, MAX_BATCH},
     },
 };
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 use std::time::Duration;
 
 #[async_trait]
@@ -29,15 +33,16 @@ impl MetricStore for SqliteStore {
             let limit = page.checked_limit()?;
             let (operator, direction) = direction(page.order);
             let mut select = Statement::new("SELECT * FROM slate_runtime_metrics WHERE true");
-            add_conditions(&mut select, query);
+            streams::and_metric(&mut select, query, "timestamp");
             if let Some(cursor) = &page.after {
-                let (time, row) = parse_cursor(cursor)?;
+                let (time, row) = streams::parse_sample_place(cursor)?;
                 select.sql(format_args!(" AND (timestamp, id) {operator} ("));
-                select.bind_all([Value::Int(time), Value::Int(row)]).sql(")");
+                select.bind_all([time.into(), Value::Int(row)]).sql(")");
             }
             select.sql(format_args!(" ORDER BY timestamp {direction}, id {direction} LIMIT "));
-            let rows = select.bind(one_too_many(limit)).rows(&self.readers).await?;
-            let found = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+            select.bind(one_too_many(limit));
+            let rows = select.rows(&self.readers).await?;
+            let found = rows.iter().map(streams::read_sample).collect::<Result<Vec<_>>>()?;
             let page = Page::from_overfull(found, limit, |(row, sample)| {
                 Cursor::new(format!("{}:{row}", sample.timestamp.as_micros()))
             });
@@ -56,9 +61,9 @@ impl MetricStore for SqliteStore {
                 ", 0)) AS start, count(*) AS count, sum(value) AS sum, min(value) AS min, max(value) AS max \
                  FROM slate_runtime_metrics WHERE true",
             );
-            add_conditions(&mut select, query);
+            streams::and_metric(&mut select, query, "timestamp");
             select.sql(" GROUP BY start ORDER BY start LIMIT ").bind(Value::number(MAX_BATCH as u64));
-            select.rows(&self.readers).await?.iter().map(read_bucket).collect::<Result<Vec<_>>>()
+            select.rows(&self.readers).await?.iter().map(streams::read_bucket).collect::<Result<Vec<_>>>()
         };
         list.await.map_err(|error: Error| error.at(PLACE, "metric_buckets"))
     }
@@ -76,10 +81,11 @@ impl Work for Append {
 
     async fn run(&self, db: &mut SqliteConnection, _now: Timestamp) -> Result<()> {
         for chunk in self.0.chunks(CHUNK) {
-            let mut insert = Statement::new(
-                "INSERT INTO slate_runtime_metrics (session_id, metric_type, value, unit, timestamp) VALUES ",
-            );
-            insert.bind_rows(chunk.iter().map(values)).execute(&mut *db).await?;
+            let rows = chunk.iter().map(Entry::values).collect::<Result<Vec<_>>>()?;
+            let names = streams::names::<MetricSample>();
+            let mut insert = Statement::new(format!("INSERT INTO slate_runtime_metrics ({names}) VALUES "));
+            insert.bind_rows(rows);
+            insert.execute(&mut *db).await?;
         }
         Ok(())
     }
@@ -99,55 +105,7 @@ impl Work for Purge {
             "DELETE FROM slate_runtime_metrics WHERE id IN (SELECT id FROM slate_runtime_metrics WHERE true",
         );
         purge.and("timestamp", "<", Some(self.before)).sql(" ORDER BY timestamp, id LIMIT ");
-        purge.bind(Value::Int(self.limit.into())).sql(")").execute(db).await
+        purge.bind(Value::Int(self.limit.into())).sql(")");
+        purge.execute(db).await
     }
-}
-
-fn add_conditions(select: &mut Statement, query: MetricQuery) {
-    select
-        .and_equal("session_id", query.session)
-        .and_equal("metric_type", query.metric_type.map(Value::Text))
-        .and("timestamp", ">=", query.since)
-        .and("timestamp", "<", query.until);
-}
-
-fn parse_cursor(cursor: &Cursor) -> Result<(i64, i64)> {
-    let parse = || {
-        let (time, row) = cursor.as_str().split_once(':')?;
-        Some((time.parse().ok()?, row.parse().ok()?))
-    };
-    parse().ok_or_else(|| Error::invalid("not a cursor of this query"))
-}
-
-fn values(sample: &MetricSample) -> Vec<Value> {
-    vec![
-        sample.session_id.into(),
-        Value::text(&sample.metric_type),
-        Value::Real(sample.value),
-        Value::text(&sample.unit),
-        sample.timestamp.into(),
-    ]
-}
-
-fn read(row: &SqliteRow) -> Result<(i64, MetricSample)> {
-    let row = Columns(row);
-    let sample = MetricSample {
-        session_id: row.maybe_id("session_id", SessionId::from_u128)?,
-        metric_type: row.text("metric_type")?,
-        value: row.real("value")?,
-        unit: row.text("unit")?,
-        timestamp: row.time("timestamp")?,
-    };
-    Ok((row.int("id")?, sample))
-}
-
-fn read_bucket(row: &SqliteRow) -> Result<MetricBucket> {
-    let row = Columns(row);
-    Ok(MetricBucket {
-        start: row.time("start")?,
-        count: row.number("count")?,
-        sum: row.real("sum")?,
-        min: row.real("min")?,
-        max: row.real("max")?,
-    })
 }

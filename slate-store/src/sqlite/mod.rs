@@ -11,6 +11,7 @@ mod events;
 mod files;
 mod jobs;
 mod logs;
+mod maintain;
 mod metrics;
 mod options;
 mod projects;

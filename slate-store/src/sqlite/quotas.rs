@@ -1,13 +1,12 @@
-use super::{
-    SqliteStore,
-    error::PLACE,
-    sql::{Columns, Statement, Value},
+use super::{SqliteStore, error::PLACE, sql::Statement};
+use crate::common::{
+    Value,
+    streams::{LIMITS, USED, limit_values, over_quota, read_quota, usage_values},
 };
 use async_trait::async_trait;
 use slate_core::{
-    Error, Result, Timestamp, UserId, Version,
+    Result, Timestamp, UserId,
     model::{QuotaLimits, QuotaUsage, Revision, UserQuota},
-    runtime::{Cpus, MemorySize},
     store::QuotaStore,
 };
 use sqlx::{Sqlite, SqliteConnection};
@@ -42,7 +41,7 @@ pub(super) async fn reserve(
         (None, None) => return Ok(()),
     };
     if let Some(limit) = quota.used.over(&quota.limits) {
-        return Err(Error::resource_exhausted("the user's quota is used up").with("user", user).with("limit", limit));
+        return Err(over_quota(user, limit));
     }
     put(db, &quota).await
 }
@@ -67,51 +66,25 @@ fn changed(mut quota: UserQuota, now: Timestamp) -> UserQuota {
 
 async fn find(db: impl sqlx::Executor<'_, Database = Sqlite>, user: &UserId) -> Result<Option<UserQuota>> {
     let mut select = Statement::new("SELECT * FROM slate_user_quotas WHERE user_id = ");
-    let Some(row) = select.bind(user.as_str()).row(db).await? else { return Ok(None) };
-    let row = Columns(&row);
-    Ok(Some(UserQuota {
-        user_id: row.parse("user_id")?,
-        limits: QuotaLimits {
-            max_containers: row.number("max_containers")?,
-            max_memory: MemorySize::from_bytes(row.number("max_memory")?),
-            max_cpu: Cpus::from_millis(row.number("max_cpu_millis")?),
-            max_storage: MemorySize::from_bytes(row.number("max_storage")?),
-        },
-        used: QuotaUsage {
-            containers: row.number("used_containers")?,
-            memory: row.number("used_memory")?,
-            cpu_millis: row.number("used_cpu_millis")?,
-            storage: row.number("used_storage")?,
-        },
-        revision: Revision {
-            version: Version(row.number("version")?),
-            created_at: row.time("created_at")?,
-            updated_at: row.time("updated_at")?,
-            deleted_at: None,
-        },
-    }))
+    select.bind(user.as_str());
+    select.row(db).await?.as_ref().map(read_quota).transpose()
 }
 
 async fn put(db: &mut SqliteConnection, quota: &UserQuota) -> Result<()> {
     let UserQuota { user_id, limits, used, revision } = quota;
-    let row = vec![
+    let mut row = vec![
         Value::text(user_id),
         Value::number(revision.version.0),
         revision.created_at.into(),
         revision.updated_at.into(),
-        Value::Int(limits.max_containers.into()),
-        Value::number(limits.max_memory.bytes()),
-        Value::Int(limits.max_cpu.millis().into()),
-        Value::number(limits.max_storage.bytes()),
-        Value::Int(used.containers.into()),
-        Value::number(used.memory),
-        Value::number(used.cpu_millis),
-        Value::number(used.storage),
     ];
-    let mut replace = Statement::new(
-        "INSERT OR REPLACE INTO slate_user_quotas (user_id, version, created_at, updated_at, \
-         max_containers, max_memory, max_cpu_millis, max_storage, \
-         used_containers, used_memory, used_cpu_millis, used_storage) VALUES ",
-    );
-    replace.bind_rows([row]).execute(db).await.map(drop)
+    row.extend(limit_values(limits));
+    row.extend(usage_values(used));
+    let mut replace = Statement::new(format!(
+        "INSERT OR REPLACE INTO slate_user_quotas (user_id, version, created_at, updated_at, {}, {}) VALUES ",
+        LIMITS.join(", "),
+        USED.join(", "),
+    ));
+    replace.bind_rows([row]);
+    replace.execute(db).await.map(drop)
 }
