@@ -4,7 +4,7 @@
 mod support;
 
 use slate_core::{
-    ErrorKind,
+    Component, ErrorKind,
     bus::{BusState, EventBus},
 };
 use slate_harness::{Faults, Nats, NatsCluster, NatsVersion, Proxy, require};
