@@ -41,6 +41,8 @@ struct Shared {
     counts: Counts,
     /// Subscriptions that end, of which the server isn't told yet.
     leaving: watch::Sender<u64>,
+    /// Whether the bus is closed and all that came is handed out.
+    ended: watch::Sender<bool>,
     malformed: broadcast::Sender<Malformed>,
     sound: Mutex<Sound>,
 }
@@ -78,6 +80,7 @@ impl NatsBus {
             malformed: broadcast::Sender::new(options.malformed_queue.max(1)),
             counts: Counts::default(),
             leaving: watch::Sender::new(0),
+            ended: watch::Sender::new(false),
             sound: Mutex::new(sound),
             client,
             options,
@@ -210,6 +213,7 @@ fn connects(client: &Client) -> u64 {
 
 /// Carries messages from the link to a subscription's queue, so that a slow subscriber is counted exactly and slows nobody.
 async fn pump(shared: Arc<Shared>, mut messages: Subscriber, mailbox: Arc<Mailbox>, mut left: oneshot::Receiver<()>) {
+    let mut ended = shared.ended.subscribe();
     loop {
         tokio::select! {
             biased;
@@ -223,6 +227,7 @@ async fn pump(shared: Arc<Shared>, mut messages: Subscriber, mailbox: Arc<Mailbo
                 Some(message) => shared.deliver(&mailbox, &message),
                 None => break,
             },
+            _ = ended.wait_for(|ended| *ended) => break,
         }
     }
     mailbox.close();
@@ -351,6 +356,7 @@ impl EventBus for NatsBus {
         let drained = shared
             .in_time("close", async { shared.client.drain().await.map_err(|error| wire::closed().because(error)) });
         let drained = drained.await;
+        shared.ended.send_replace(true);
         shared.signs.state.send_replace(BusState::Closed);
         settled.and(drained).map_err(|error| {
             Error::timed_out("not everything could be delivered").because(error).at(COMPONENT, "close")

@@ -32,6 +32,7 @@ async fn subscriptions_outlive_a_killed_server() {
         reaches(&other, BusState::Connected).await;
         goes_on(&one, &mut heard, "a.b").await;
         one.ping().await.unwrap();
+        assert!(one.flush().await.is_err(), "what was published around the loss may be lost");
         one.close().await.unwrap();
     }
 }
