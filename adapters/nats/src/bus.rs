@@ -213,7 +213,9 @@ fn connects(client: &Client) -> u64 {
 
 /// Carries messages from the link to a subscription's queue, so that a slow subscriber is counted exactly and slows nobody.
 async fn pump(shared: Arc<Shared>, mut messages: Subscriber, mailbox: Arc<Mailbox>, mut left: oneshot::Receiver<()>) {
-    let mut ended = shared.ended.subscribe();
+    let mut changes = shared.ended.subscribe();
+    let ended = async move { changes.wait_for(|ended| *ended).await.map(drop) };
+    tokio::pin!(ended);
     loop {
         tokio::select! {
             biased;
@@ -227,7 +229,7 @@ async fn pump(shared: Arc<Shared>, mut messages: Subscriber, mailbox: Arc<Mailbo
                 Some(message) => shared.deliver(&mailbox, &message),
                 None => break,
             },
-            _ = ended.wait_for(|ended| *ended) => break,
+            _ = &mut ended => break,
         }
     }
     mailbox.close();
