@@ -101,3 +101,8 @@ async fn a_set_that_fails_changes_nothing() {
     assert_eq!((error.kind(), error.component()), (ErrorKind::NotFound, "store.memory"));
     assert_eq!(store.build(good.id).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
+
+#[test]
+fn its_debug_output_names_it_and_shows_no_record() {
+    assert_eq!(format!("{:?}", MemoryStore::new()), "MemoryStore { .. }");
+}

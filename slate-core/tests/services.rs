@@ -403,13 +403,15 @@ async fn enqueue_asset(world: &World) -> AssetJobId {
     let assets = world.store.assets(slate_core::store::AssetQuery::all(), PageRequest::first(10)).await.unwrap();
     let texture = assets.items.iter().find(|asset| asset.kind == AssetKind::Texture).unwrap().id;
     let batch = vec![(texture, AssetOptions::Texture(TextureOptions::default()))];
-    Assets::new(world.journal.clone()).process(world.project.id, &world.user, batch).await.unwrap().remove(0).id
+    let assets = Assets::new(world.journal.clone(), Arc::clone(&world.bus) as _);
+    assets.process(world.project.id, &world.user, batch).await.unwrap().remove(0).id
 }
 
-fn asset_processor(world: &World, pipeline: Copying, logs: LogSink) -> slate_core::service::Handle {
+async fn asset_processor(world: &World, pipeline: Copying, logs: LogSink) -> slate_core::service::Handle {
     let mut options = AssetWorkerOptions::default();
     (options.poll, options.retry_after) = (Duration::from_millis(10), Duration::from_millis(10));
-    AssetProcessor::start(world.journal.clone(), Arc::new(pipeline), Arc::clone(&world.blobs) as _, logs, options)
+    let (bus, blobs) = (Arc::clone(&world.bus) as _, Arc::clone(&world.blobs) as _);
+    AssetProcessor::start(world.journal.clone(), bus, Arc::new(pipeline), blobs, logs, options).await.unwrap()
 }
 
 async fn end_of(world: &World, job: AssetJobId) -> AssetJob {
@@ -425,7 +427,7 @@ async fn process_asset(pipeline: Copying) -> (AssetJobStatus, u32, Option<String
     let world = World::new().await;
     let (logs, aggregator) = world.logs().await;
     let job = enqueue_asset(&world).await;
-    let processor = asset_processor(&world, pipeline, logs);
+    let processor = asset_processor(&world, pipeline, logs).await;
     let ended = end_of(&world, job).await;
     processor.shutdown(SOON).await.unwrap();
     aggregator.shutdown(SOON).await.unwrap();
@@ -440,7 +442,7 @@ async fn ends_of_the_service_are_no_tries_of_an_asset_job() {
     // More often than a job is tried.
     for ended in 1..=5 {
         let stuck = Copying { stuck: true, ..Copying::default() };
-        let processor = asset_processor(&world, stuck, logs.clone());
+        let processor = asset_processor(&world, stuck, logs.clone()).await;
         eventually("work on it", || async {
             let job = world.store.asset_job(job).await.unwrap();
             (job.lease.attempt == ended).then_some(())
@@ -450,7 +452,7 @@ async fn ends_of_the_service_are_no_tries_of_an_asset_job() {
         let job = world.store.asset_job(job).await.unwrap();
         assert_eq!((job.lease.attempt, job.lease.given_back, job.status), (ended, ended, AssetJobStatus::Running));
     }
-    let processor = asset_processor(&world, Copying::default(), logs);
+    let processor = asset_processor(&world, Copying::default(), logs).await;
     let job = end_of(&world, job).await;
     assert_eq!((job.status, job.lease.attempt, job.lease.tries()), (AssetJobStatus::Completed, 6, 1));
     processor.shutdown(SOON).await.unwrap();

@@ -84,7 +84,7 @@ async fn process(opened: &Opened, project: &Project, output: &Output) -> Result<
             }
         }
     }
-    let assets = Assets::new(opened.pieces.journal.clone());
+    let assets = Assets::new(opened.pieces.journal.clone(), Arc::clone(&opened.pieces.bus));
     let queued = assets.process(project.id, &user()?, batch).await?;
     let first = queued.iter().map(|job| job.id).min();
     let mut bar = output.bar("assets", queued.len() as u64);

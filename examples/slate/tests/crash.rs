@@ -9,6 +9,7 @@ use slate_core::{
     asset::{AssetKind, AssetOptions, TextureOptions},
     blob::FolderBlobs,
     engine::{Engine, ProjectView},
+    memory::MemoryBus,
     model::{
         AssetJob, BuildJob, BuildStatus, BuildType, LogSource, Project, RuntimeSession, SessionState, TargetPlatform,
     },
@@ -95,7 +96,9 @@ impl World {
         let query = AssetQuery::all().of_project(self.project.id).of_kind(AssetKind::Texture);
         let textures = self.store.assets(query, PageRequest::first(100)).await?.items;
         let batch = textures.into_iter().map(|asset| (asset.id, AssetOptions::Texture(options.clone()))).collect();
-        Assets::new(self.journal.clone()).process(self.project.id, &self.user, batch).await?;
+        Assets::new(self.journal.clone(), Arc::new(MemoryBus::new()))
+            .process(self.project.id, &self.user, batch)
+            .await?;
         Ok(())
     }
 

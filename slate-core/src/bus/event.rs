@@ -321,7 +321,7 @@ impl Event {
         let event = match Topic::parse(&message.subject)? {
             Topic::Project(_) => read::<ProjectEvent>(message),
             Topic::File(_) => read::<FileEvent>(message),
-            Topic::Asset(AssetTopic::Log(_))
+            Topic::Asset(AssetTopic::Log(_) | AssetTopic::Jobs())
             | Topic::Build(BuildTopic::Log(_) | BuildTopic::Jobs())
             | Topic::Container(_) => {
                 Err(Error::invalid("this subject carries no event").with("subject", &message.subject))

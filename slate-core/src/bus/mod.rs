@@ -1,6 +1,7 @@
 //! Events and requests between services: [`EventBus`], subjects, and every typed event of the seeds.
 
 mod ext;
+mod mailbox;
 mod message;
 mod subject;
 mod subscription;
@@ -10,6 +11,7 @@ mod traits;
 pub mod event;
 
 pub use ext::EventBusExt;
+pub use mailbox::{Mailbox, Pushed};
 pub use message::{Message, headers};
 pub use subject::{Subject, SubjectFilter};
 pub use subscription::{Overflow, SubscribeOptions, Subscription};

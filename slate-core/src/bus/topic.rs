@@ -153,6 +153,8 @@ topics! {
         Failed(asset: AssetId) = ["failed", asset],
         /// An asset was deleted.
         Deleted(asset: AssetId) = ["deleted", asset],
+        /// There are new jobs; wakes the workers.
+        Jobs() = ["jobs"],
         /// A log line of an asset job.
         Log(job: AssetJobId) = [job, "log"],
     }
@@ -256,6 +258,10 @@ pub mod filters {
         build_logs = "slate.build.*.log";
         /// Log lines of asset jobs.
         asset_logs = "slate.asset.*.log";
+        /// Events that are stored and wait for the relay.
+        outbox = "slate.outbox.waiting";
+        /// New asset jobs.
+        asset_jobs = "slate.asset.jobs";
         /// New build jobs.
         build_jobs = "slate.build.jobs";
     }
@@ -293,6 +299,7 @@ mod tests {
             Topic::Build(BuildTopic::Progress(project)),
             Topic::Build(BuildTopic::Completed(project)),
             Topic::Build(BuildTopic::Failed(project)),
+            Topic::Asset(AssetTopic::Jobs()),
             Topic::Build(BuildTopic::Jobs()),
             Topic::Build(BuildTopic::Log(build)),
             Topic::Container(ContainerTopic::Start(session)),
@@ -343,6 +350,7 @@ mod tests {
             (filters::runtime_logs(), 1),
             (filters::build_logs(), 1),
             (filters::asset_logs(), 1),
+            (filters::asset_jobs(), 1),
             (filters::build_jobs(), 1),
             (filters::runtime(), 5),
             (filters::all(), every_topic().len()),

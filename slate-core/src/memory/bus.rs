@@ -1,13 +1,11 @@
-mod mailbox;
 mod trie;
 
 use crate::{
     Component, ComponentKind, Descriptor, Error, Result,
-    bus::{BusState, BusStatus, EventBus, Message, Subject, SubjectFilter, SubscribeOptions, Subscription},
+    bus::{BusState, BusStatus, EventBus, Mailbox, Message, Subject, SubjectFilter, SubscribeOptions, Subscription},
     chance::mix,
 };
 use async_trait::async_trait;
-use mailbox::{Mailbox, Receiver};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -79,15 +77,14 @@ impl MemoryBus {
         if options.queue.as_ref().is_some_and(|queue| queue.is_empty() || queue.len() > 128) {
             return Err(Error::invalid("a queue group's name is 1 to 128 bytes").at(COMPONENT, "subscribe"));
         }
-        let mailbox = Arc::new(Mailbox::new(options.capacity.max(1), options.overflow));
-        let dropped = mailbox.dropped();
+        let mailbox = Mailbox::new(options);
         let entry = Entry { queue: options.queue.as_deref().map(Into::into), mailbox: Arc::clone(&mailbox) };
         self.0.trie.write().unwrap_or_else(PoisonError::into_inner).insert(filter, entry);
         let guard = Unsubscribe { bus: Arc::downgrade(&self.0), filter: filter.clone(), mailbox: Arc::clone(&mailbox) };
         if self.0.closed.load(Ordering::Acquire) {
             mailbox.close();
         }
-        Ok(Subscription::new(Box::pin(Receiver::new(mailbox, guard)), dropped))
+        Ok(mailbox.subscription(guard))
     }
 
     fn open(&self, operation: &'static str) -> Result<()> {
@@ -100,10 +97,10 @@ impl MemoryBus {
 
 impl Shared {
     fn deliver(&self, mailbox: &Mailbox, message: Message) -> bool {
-        let lost = mailbox.push(message);
-        self.dropped.fetch_add(u64::from(lost.any), Ordering::Relaxed);
-        self.delivered.fetch_add(u64::from(lost.taken), Ordering::Relaxed);
-        lost.taken
+        let pushed = mailbox.push(message);
+        self.dropped.fetch_add(u64::from(pushed.lost), Ordering::Relaxed);
+        self.delivered.fetch_add(u64::from(pushed.taken), Ordering::Relaxed);
+        pushed.taken
     }
 
     /// The first member is drawn; one whose mailbox is full is passed over while another has room. Plain turns would favour a

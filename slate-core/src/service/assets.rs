@@ -3,17 +3,22 @@ use super::{
     journal::event_about,
     leases::{Leases, Work},
     task::{Backoff, Handle},
-    worker::{Worker, check, fence, lost, may_pass},
+    worker::{self, Worker, check, fence, lost, may_pass},
 };
 use crate::{
     AssetId, Cancel, Error, ErrorKind, ProjectId, Result, UserId,
     asset::{AssetInput, AssetLimits, AssetOptions, AssetOutput, AssetPipeline, AssetTask, Progress},
     blob::{Blobs, BlobsExt},
-    bus::event::{AssetEvent, AssetEventKind},
+    bus::{
+        AssetTopic, EventBus, SubscribeOptions, Topic,
+        event::{AssetEvent, AssetEventKind},
+        filters,
+    },
     model::{AssetJob, AssetJobStatus, FileContent, LogEntry, LogLevel, LogSource, NewEvent},
     store::{ChangeSet, JobRef, Queue, Record},
 };
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -74,13 +79,19 @@ struct Context {
 
 impl AssetProcessor {
     /// Starts it.
-    pub fn start(
+    ///
+    /// # Errors
+    /// Those of [`EventBus::subscribe`].
+    pub async fn start(
         journal: Journal,
+        bus: Arc<dyn EventBus>,
         assets: Arc<dyn AssetPipeline>,
         blobs: Arc<dyn Blobs>,
         logs: LogSink,
         options: AssetWorkerOptions,
-    ) -> Handle {
+    ) -> Result<Handle> {
+        let wake =
+            bus.subscribe(&filters::asset_jobs(), SubscribeOptions::default().with_queue("asset-workers")).await?;
         let leases = Worker::leases(NAME, options.lease);
         let worker = Worker {
             name: NAME,
@@ -92,9 +103,9 @@ impl AssetProcessor {
         };
         let context = Context { journal, assets, blobs, logs, leases, options: Arc::new(options) };
         let cancel = Cancel::new();
-        Handle::spawn(NAME, cancel.clone(), async move {
+        Ok(Handle::spawn(NAME, cancel.clone(), async move {
             worker
-                .run(&cancel, None, move |record, work| {
+                .run(&cancel, Some(wake), move |record, work| {
                     let context = context.clone();
                     async move {
                         if let Record::AssetJob(job) = record {
@@ -103,7 +114,7 @@ impl AssetProcessor {
                     }
                 })
                 .await;
-        })
+        }))
     }
 }
 
@@ -258,18 +269,25 @@ fn job_event(job: &AssetJob, kind: AssetEventKind) -> Result<NewEvent> {
 }
 
 /// What others ask of assets: records jobs in the store; asset processors do them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Assets {
     journal: Journal,
+    bus: Arc<dyn EventBus>,
+}
+
+impl fmt::Debug for Assets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assets").field("journal", &self.journal).finish_non_exhaustive()
+    }
 }
 
 impl Assets {
-    /// Jobs recorded in this journal.
-    pub fn new(journal: Journal) -> Self {
-        Self { journal }
+    /// Jobs recorded in this journal; workers are woken over this bus.
+    pub fn new(journal: Journal, bus: Arc<dyn EventBus>) -> Self {
+        Self { journal, bus }
     }
 
-    /// Records a job for each asset with its options, all or none; their ids are in the order given.
+    /// Records a job for each asset with its options, all or none, and wakes the workers; the jobs are in the order given.
     ///
     /// # Errors
     /// `Invalid` for options that don't go together; `NotFound` for an asset that isn't there, or isn't of this project.
@@ -291,6 +309,8 @@ impl Assets {
         }
         let set = jobs.iter().cloned().fold(ChangeSet::new(), ChangeSet::create);
         self.journal.apply(set).await?;
+        let wake = serde_json::json!({ "jobs": jobs.len() });
+        worker::wake(&*self.bus, Topic::Asset(AssetTopic::Jobs()), &wake).await;
         Ok(jobs)
     }
 

@@ -2,7 +2,7 @@ use super::task::Handle;
 use crate::{
     AssetJobId, BuildId, Cancel, Clock, Error, LogId, Result, SessionId,
     bus::{
-        AssetTopic, BuildTopic, EventBus, EventBusExt, Message, RuntimeTopic, SubscribeOptions, Topic,
+        AssetTopic, BuildTopic, EventBus, EventBusExt, Message, RuntimeTopic, SubscribeOptions, Subscription, Topic,
         event::RuntimeEventKind, filters, headers,
     },
     model::{Json, LogEntry, LogLevel, LogSource},
@@ -68,14 +68,35 @@ impl LogAggregator {
         clock: Arc<dyn Clock>,
         options: LogOptions,
     ) -> Result<(LogSink, Handle)> {
-        let (sender, receiver) = mpsc::channel(options.capacity.div_ceil(64).max(1));
-        let room = Arc::new(Semaphore::new(options.capacity_bytes.clamp(PIECE, Semaphore::MAX_PERMITS)));
-        let sink = LogSink { sender, room, bus: Arc::clone(&bus) };
         let group = SubscribeOptions::default().with_queue("slate-logs");
         let mut subscriptions = Vec::new();
         for filter in [filters::runtime_logs(), filters::build_logs(), filters::asset_logs()] {
             subscriptions.push(bus.subscribe(&filter, group.clone()).await?);
         }
+        Ok(Self::run(store, bus, clock, options, subscriptions))
+    }
+
+    /// Starts one that stores the lines of its own process only: beside services that run without the aggregator. Lines that
+    /// come over the bus are the aggregator's.
+    pub fn start_local(
+        store: Arc<dyn LogStore>,
+        bus: Arc<dyn EventBus>,
+        clock: Arc<dyn Clock>,
+        options: LogOptions,
+    ) -> (LogSink, Handle) {
+        Self::run(store, bus, clock, options, Vec::new())
+    }
+
+    fn run(
+        store: Arc<dyn LogStore>,
+        bus: Arc<dyn EventBus>,
+        clock: Arc<dyn Clock>,
+        options: LogOptions,
+        subscriptions: Vec<Subscription>,
+    ) -> (LogSink, Handle) {
+        let (sender, receiver) = mpsc::channel(options.capacity.div_ceil(64).max(1));
+        let room = Arc::new(Semaphore::new(options.capacity_bytes.clamp(PIECE, Semaphore::MAX_PERMITS)));
+        let sink = LogSink { sender, room, bus: Arc::clone(&bus) };
         let cancel = Cancel::new();
         let listener = Listener { bus, sink: sink.clone(), clock };
         let writer = Writer { store, options, waiting: VecDeque::new(), room: None, acknowledge: Vec::new() };
@@ -98,7 +119,7 @@ impl LogAggregator {
             writer.run(receiver, &cancel).await;
             let _ = listening.await;
         });
-        Ok((sink, handle))
+        (sink, handle)
     }
 }
 

@@ -32,7 +32,7 @@ pub use task::Handle;
 use crate::{
     Clock, Result, SystemClock, asset::AssetPipeline, blob::Blobs, bus::EventBus, runtime::RuntimeBackend, store::Store,
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 /// The pieces that the services run on.
 #[derive(Clone)]
@@ -76,10 +76,29 @@ impl fmt::Debug for Pieces {
     }
 }
 
+crate::wire::wire_enum! {
+    /// One of the services that [`start_all`] runs.
+    Service {
+        /// Takes log lines that come over the bus; see [`LogAggregator`].
+        Logs = "logs",
+        /// Runs sessions and answers commands; see [`Orchestrator`].
+        Orchestrator = "orchestrator",
+        /// Works on builds; see [`BuildWorker`].
+        Builds = "builds",
+        /// Works on asset jobs; see [`AssetProcessor`].
+        Assets = "assets",
+        /// Counts events; see [`Analytics`].
+        Analytics = "analytics",
+    }
+}
+
 /// How all services work.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServicesOptions {
+    /// Which run in this process; default all of them. Every process has a relay and stores its own log lines, whichever
+    /// services it runs.
+    pub services: BTreeSet<Service>,
     /// How the relay works.
     pub relay: RelayOptions,
     /// How the log aggregator works.
@@ -100,6 +119,7 @@ impl ServicesOptions {
     /// The defaults of every service, with these for builds.
     pub fn new(builds: BuildWorkerOptions) -> Self {
         Self {
+            services: Service::ALL.iter().copied().collect(),
             relay: RelayOptions::default(),
             logs: LogOptions::default(),
             orchestrator: OrchestratorOptions::default(),
@@ -120,7 +140,7 @@ pub struct Services {
     logs: LogSink,
 }
 
-/// Starts the five services and the relay in this process.
+/// Starts the services that the options name, and the relay, in this process.
 ///
 /// # Errors
 /// Those of [`EventBus::subscribe`]; what was started before is asked to end, and not waited for.
@@ -128,29 +148,31 @@ pub async fn start_all(pieces: Pieces, options: ServicesOptions) -> Result<Servi
     let Pieces { journal, bus, runtime, assets, blobs } = pieces;
     let clock = Arc::clone(journal.clock());
     let store = Arc::clone(journal.store());
-    let (logs, aggregator) = LogAggregator::start(store, Arc::clone(&bus), clock, options.logs).await?;
+    let runs = |service| options.services.contains(&service);
+    let (logs, aggregator) = if runs(Service::Logs) {
+        LogAggregator::start(store, Arc::clone(&bus), clock, options.logs).await?
+    } else {
+        LogAggregator::start_local(store, Arc::clone(&bus), clock, options.logs)
+    };
     let relay = Relay::start(journal.clone(), Arc::clone(&bus), options.relay);
-    let orchestrator = Orchestrator::start(
-        journal.clone(),
-        Arc::clone(&bus),
-        Arc::clone(&runtime),
-        logs.clone(),
-        options.orchestrator,
-    )
-    .await?;
-    let builds = BuildWorker::start(
-        journal.clone(),
-        bus,
-        runtime,
-        Arc::clone(&assets),
-        Arc::clone(&blobs),
-        logs.clone(),
-        options.builds,
-    )
-    .await?;
-    let processor = AssetProcessor::start(journal.clone(), assets, blobs, logs.clone(), options.assets);
-    let analytics = Analytics::start(journal, options.analytics);
-    let handles = vec![builds, processor, orchestrator, aggregator, relay, analytics];
+    let mut handles = Vec::new();
+    if runs(Service::Builds) {
+        let (bus, runtime, assets) = (Arc::clone(&bus), Arc::clone(&runtime), Arc::clone(&assets));
+        let (journal, blobs, logs) = (journal.clone(), Arc::clone(&blobs), logs.clone());
+        handles.push(BuildWorker::start(journal, bus, runtime, assets, blobs, logs, options.builds).await?);
+    }
+    if runs(Service::Assets) {
+        let (journal, bus, logs) = (journal.clone(), Arc::clone(&bus), logs.clone());
+        handles.push(AssetProcessor::start(journal, bus, assets, blobs, logs, options.assets).await?);
+    }
+    if runs(Service::Orchestrator) {
+        let logs = logs.clone();
+        handles.push(Orchestrator::start(journal.clone(), bus, runtime, logs, options.orchestrator).await?);
+    }
+    handles.extend([aggregator, relay]);
+    if runs(Service::Analytics) {
+        handles.push(Analytics::start(journal, options.analytics));
+    }
     Ok(Services { handles, shutdown: options.shutdown, logs })
 }
 

@@ -4,12 +4,23 @@ use super::{
 };
 use crate::{
     Cancel, ErrorKind, Result, WorkerId,
-    bus::{EventBus, Message},
+    bus::{EventBus, Message, Overflow, Subject, SubscribeOptions, Subscription, filters},
     model::StoredEvent,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::Mutex;
 
 const NAME: &str = "relay";
+/// Rung by a relay that found events but not the lease, for the one that has it.
+const WAITING: &str = "slate.outbox.waiting";
+/// Shortest time between two rings of one relay.
+const RING_EVERY: Duration = Duration::from_millis(20);
 
 /// How the relay works.
 #[derive(Clone, Debug)]
@@ -32,7 +43,8 @@ impl Default for RelayOptions {
 /// Publishes the events that the store holds: each at least once, those of one aggregate in order.
 ///
 /// One relay works at a time, by a lease; a crash between publishing and noting it leads to a repeat, which consumers drop by
-/// the event's id.
+/// the event's id. The others watch the events of their own process and ring the one at work, so that an event that any
+/// process stored is on the bus at once.
 #[derive(Debug)]
 pub struct Relay;
 
@@ -42,20 +54,31 @@ impl Relay {
         let cancel = Cancel::new();
         let worker = WorkerId::unique(NAME);
         Handle::spawn(NAME, cancel.clone(), async move {
+            // Only the newest ring matters; without a subscription the poll finds what waits.
+            let options_of_ring = SubscribeOptions::default().with_capacity(1).with_overflow(Overflow::DropOldest);
+            let ring = Mutex::new(bus.subscribe(&filters::outbox(), options_of_ring).await.ok());
+            // Rings are answered, not handed on: relays without the lease would ring each other for ever.
+            let own = AtomicBool::new(true);
             repeat(NAME, &cancel, || async {
-                let full = publish_some(&journal, &*bus, &worker, &options).await?;
-                if !full {
-                    tokio::select! {
-                        () = journal.rung() => {}
-                        () = tokio::time::sleep(options.poll) => {}
-                        () = cancel.canceled() => {}
-                    }
+                let round = publish_some(&journal, &*bus, &worker, &options).await?;
+                if round == Round::Others && own.load(Ordering::Relaxed) {
+                    bus.publish(Message::new(Subject::new(WAITING)?, Vec::new())).await?;
+                    tokio::time::sleep(RING_EVERY).await;
+                }
+                if round != Round::Full {
+                    let rung = tokio::select! {
+                        () = journal.rung() => true,
+                        () = heard(&ring) => false,
+                        () = tokio::time::sleep(options.poll) => false,
+                        () = cancel.canceled() => false,
+                    };
+                    own.store(rung, Ordering::Relaxed);
                 }
                 Ok(Duration::ZERO)
             })
             .await;
             // What was stored while the other services ended is still published.
-            while let Ok(true) = publish_some(&journal, &*bus, &worker, &options).await {}
+            while let Ok(Round::Full) = publish_some(&journal, &*bus, &worker, &options).await {}
             if let Err(error) = journal.store().release_lease(NAME, &worker).await {
                 tracing::warn!(%error, "the relay's lease could not be given back");
             }
@@ -72,17 +95,43 @@ fn without_data(event: &StoredEvent) -> Result<Message> {
     event.to_message()
 }
 
-/// Publishes one batch; whether there may be more.
+/// Returns when another relay rings.
+async fn heard(ring: &Mutex<Option<Subscription>>) {
+    let mut ring = ring.lock().await;
+    if let Some(subscription) = &mut *ring
+        && subscription.next().await.is_some()
+    {
+        return;
+    }
+    *ring = None;
+    std::future::pending::<()>().await;
+}
+
+/// How a round ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// A whole batch was published; there may be more.
+    Full,
+    /// Nothing waits any more.
+    Done,
+    /// Something waits, and another relay has the lease.
+    Others,
+}
+
+/// Publishes one batch.
 async fn publish_some(
     journal: &Journal,
     bus: &dyn EventBus,
     worker: &WorkerId,
     options: &RelayOptions,
-) -> Result<bool> {
+) -> Result<Round> {
     let store = journal.store();
     // Asked before, so that an idle relay writes nothing.
-    if store.unpublished(1).await?.is_empty() || store.lease(NAME, worker, options.lease).await?.is_none() {
-        return Ok(false);
+    if store.unpublished(1).await?.is_empty() {
+        return Ok(Round::Done);
+    }
+    if store.lease(NAME, worker, options.lease).await?.is_none() {
+        return Ok(Round::Others);
     }
     // Read under the lease: what the relay before has published by now is not published again.
     let waiting = store.unpublished(options.batch).await?;
@@ -110,7 +159,8 @@ async fn publish_some(
     metrics::counter!("slate_outbox_published_total").increment(published.len() as u64);
     match failure {
         Some(error) => Err(error),
-        None => Ok(waiting.len() as u32 >= options.batch),
+        None if waiting.len() as u32 >= options.batch => Ok(Round::Full),
+        None => Ok(Round::Done),
     }
 }
 
@@ -127,6 +177,35 @@ mod tests {
         model::Json,
         store::{ChangeSet, EventQuery, PageRequest},
     };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_relay_without_the_lease_rings_the_one_that_has_it() {
+        let store = Arc::new(MemoryStore::new());
+        let bus = Arc::new(MemoryBus::new());
+        let mut heard: Subscription = bus.listen("slate.build.>").await.unwrap();
+        let mut options = RelayOptions::default();
+        (options.poll, options.lease) = (Duration::from_secs(3600), Duration::from_secs(7200));
+        let journals = [(); 2].map(|()| Journal::new(store.clone(), Arc::new(SystemClock)));
+        let relays = journals.each_ref().map(|journal| Relay::start(journal.clone(), bus.clone(), options.clone()));
+        let user = UserId::new("u").unwrap();
+        // Whichever has the lease: events of both processes are published, though nobody polls.
+        for journal in [&journals[0], &journals[1], &journals[0]] {
+            let event = BuildEvent::new(
+                BuildEventKind::Started,
+                BuildId::new(),
+                ProjectId::new(),
+                user.clone(),
+                Timestamp::EPOCH,
+            );
+            let stored = Event::from(event).to_stored(None).unwrap();
+            journal.apply(ChangeSet::new().event(stored.clone())).await.unwrap();
+            let message = tokio::time::timeout(Duration::from_secs(60), heard.next()).await.unwrap().unwrap();
+            assert_eq!(message.event_id(), Some(stored.id));
+        }
+        for relay in relays {
+            relay.shutdown(Duration::from_secs(5)).await.unwrap();
+        }
+    }
 
     #[tokio::test]
     async fn an_event_too_large_for_the_bus_is_told_without_its_data_and_whole_in_the_store() {

@@ -5,7 +5,8 @@ use super::{
 };
 use crate::{
     Cancel, Error, ErrorKind, Result, WorkerId,
-    bus::Subscription,
+    bus::{EventBus, Message, Subscription, Topic},
+    model::Json,
     store::{Claim, Fence, JobRef, Queue, Record},
 };
 use std::{future::Future, sync::Arc, time::Duration};
@@ -125,6 +126,17 @@ pub(super) fn lost() -> Error {
 /// Whether trying a job again may mend this error.
 pub(super) fn may_pass(error: &Error) -> bool {
     error.retry() != crate::Retry::No || error.kind() == ErrorKind::Internal
+}
+
+/// Wakes one worker. Workers look by themselves too: a wake that gets lost costs a second.
+pub(super) async fn wake(bus: &dyn EventBus, topic: Topic, what: &Json) {
+    let woken = match Message::json(topic.subject(), what) {
+        Ok(message) => bus.publish(message).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = woken {
+        tracing::debug!(?topic, %error, "no worker was woken");
+    }
 }
 
 /// `Err` once the lease is lost.

@@ -104,7 +104,10 @@ async fn jobs_of_bad_assets_become_dead_letters_that_say_why_and_the_others_are_
     let names: Vec<_> = textures.iter().map(|asset| asset.metadata["path"].as_str().unwrap().to_owned()).collect();
     let options = AssetOptions::Texture(TextureOptions::default());
     let batch = textures.iter().map(|asset| (asset.id, options.clone())).collect();
-    let asked = Assets::new(world.pieces.journal.clone()).process(world.project.id, &world.user, batch).await.unwrap();
+    let asked = Assets::new(world.pieces.journal.clone(), world.pieces.bus.clone())
+        .process(world.project.id, &world.user, batch)
+        .await
+        .unwrap();
     let mut jobs: Vec<AssetJob> = Vec::new();
     for (job, name) in asked.iter().zip(&names) {
         loop {

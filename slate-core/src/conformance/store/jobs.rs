@@ -235,8 +235,12 @@ pub async fn extend_tells_in_order_which_leases_are_lost_and_for_which_somebody_
     stopping.stop_requested = true;
     store.create(stopping.clone().into()).await.unwrap();
     claim(&*store, Queue::Sessions, "w1", 1).await;
-    let answer = store.extend(&worker("w1"), &[(JobRef::Session(stopping.id), 1)], LONG).await.unwrap();
-    assert_eq!(answer, [EndRequested]);
+    let asset = asset(project.id);
+    let canceled = crate::model::AssetJob { cancel_requested: true, ..asset_job(asset.id, project.id) };
+    store.apply(ChangeSet::new().create(asset).create(canceled.clone())).await.unwrap();
+    claim(&*store, Queue::AssetJobs, "w1", 1).await;
+    let held = [(JobRef::Session(stopping.id), 1), (JobRef::AssetJob(canceled.id), 1)];
+    assert_eq!(store.extend(&worker("w1"), &held, LONG).await.unwrap(), [EndRequested; 2]);
 }
 
 pub async fn extend_revives_a_lease_that_ran_out_but_that_nobody_claimed(store: Arc<dyn Store>) {

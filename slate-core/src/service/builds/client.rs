@@ -1,11 +1,11 @@
 use crate::{
     BuildId, ErrorKind, Result, Version, build,
     bus::{
-        BuildTopic, EventBus, Message, Topic,
+        BuildTopic, EventBus, Topic,
         event::{BuildEvent, BuildEventKind},
     },
     model::{BuildJob, BuildStatus},
-    service::{Journal, journal::event_about},
+    service::{Journal, journal::event_about, worker},
     store::ChangeSet,
 };
 use std::sync::Arc;
@@ -38,12 +38,8 @@ impl Builds {
         .with_data(serde_json::json!({ "percent": 0, "status": job.status, "message": "queued" }));
         let event = event_about(event, job.id, Version::FIRST)?;
         self.journal.apply(ChangeSet::new().create(job.clone()).event(event)).await?;
-        // Workers look by themselves too: a wake that gets lost costs a second.
-        let wake =
-            Message::json(Topic::Build(BuildTopic::Jobs()).subject(), &serde_json::json!({ "buildId": job.id }))?;
-        if let Err(error) = self.bus.publish(wake).await {
-            tracing::debug!(%error, "the build workers were not woken");
-        }
+        let wake = serde_json::json!({ "buildId": job.id });
+        worker::wake(&*self.bus, Topic::Build(BuildTopic::Jobs()), &wake).await;
         Ok(job)
     }
 

@@ -1,8 +1,8 @@
-use super::Unsubscribe;
-use crate::bus::{Message, Overflow};
+use super::{Message, Overflow, SubscribeOptions, Subscription};
 use futures_core::Stream;
 use std::{
     collections::VecDeque,
+    fmt,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -11,8 +11,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// The bounded queue of one subscription.
-pub(super) struct Mailbox {
+/// The bounded queue of one subscription, for implementations of [`EventBus`](super::EventBus): it keeps the subscriber's
+/// overflow policy and counts what is lost.
+pub struct Mailbox {
     state: Mutex<State>,
     capacity: usize,
     overflow: Overflow,
@@ -26,32 +27,42 @@ struct State {
     closed: bool,
 }
 
-/// What became of a message: whether it was taken, and whether any was lost over it.
-pub(super) struct Pushed {
-    pub(super) taken: bool,
-    pub(super) any: bool,
+/// What became of a message that was put in a [`Mailbox`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pushed {
+    /// Whether it waits for the subscriber now.
+    pub taken: bool,
+    /// Whether a message was lost over it: this one or an older one.
+    pub lost: bool,
 }
 
 impl Mailbox {
-    pub(super) fn new(capacity: usize, overflow: Overflow) -> Self {
-        Self { state: Mutex::default(), capacity, overflow, dropped: Arc::default() }
+    /// An empty mailbox by the subscriber's wishes.
+    pub fn new(options: &SubscribeOptions) -> Arc<Self> {
+        let (capacity, overflow) = (options.capacity.max(1), options.overflow);
+        Arc::new(Self { state: Mutex::default(), capacity, overflow, dropped: Arc::default() })
     }
 
-    pub(super) fn dropped(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.dropped)
+    /// The subscriber's end. `guard` is dropped with it: its `Drop` unsubscribes. There is one such end for a mailbox.
+    pub fn subscription(self: &Arc<Self>, guard: impl Send + Unpin + 'static) -> Subscription {
+        let receiver = Receiver { mailbox: Arc::clone(self), taken: VecDeque::new(), _guard: guard };
+        Subscription::new(Box::pin(receiver), Arc::clone(&self.dropped))
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    /// Whether a message would be taken without another being lost.
+    pub fn has_room(&self) -> bool {
         self.lock().waiting.len() < self.capacity
     }
 
-    pub(super) fn push(&self, message: Message) -> Pushed {
+    /// Puts a message in, or drops one by the policy.
+    pub fn push(&self, message: Message) -> Pushed {
         let mut state = self.lock();
         let full = state.waiting.len() >= self.capacity;
         if full {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             if self.overflow == Overflow::DropNewest {
-                return Pushed { taken: false, any: true };
+                return Pushed { taken: false, lost: true };
             }
             state.waiting.pop_front();
         }
@@ -60,10 +71,11 @@ impl Mailbox {
         // Woken outside of the lock, or the subscriber would wake only to wait for it.
         drop(state);
         waker.into_iter().for_each(Waker::wake);
-        Pushed { taken: true, any: full }
+        Pushed { taken: true, lost: full }
     }
 
-    pub(super) fn close(&self) {
+    /// Ends the subscription after what waits in it.
+    pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
         let waker = state.waker.take();
@@ -76,20 +88,21 @@ impl Mailbox {
     }
 }
 
-/// The subscriber's end. It takes all that waits at once, so that the lock is shared once a batch, not once a message.
-pub(super) struct Receiver {
-    mailbox: Arc<Mailbox>,
-    taken: VecDeque<Message>,
-    _unsubscribe: Unsubscribe,
-}
-
-impl Receiver {
-    pub(super) fn new(mailbox: Arc<Mailbox>, unsubscribe: Unsubscribe) -> Self {
-        Self { mailbox, taken: VecDeque::new(), _unsubscribe: unsubscribe }
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.lock().waiting.len();
+        f.debug_struct("Mailbox").field("waiting", &waiting).field("capacity", &self.capacity).finish_non_exhaustive()
     }
 }
 
-impl Stream for Receiver {
+/// The subscriber's end. It takes all that waits at once, so that the lock is shared once a batch, not once a message.
+struct Receiver<G> {
+    mailbox: Arc<Mailbox>,
+    taken: VecDeque<Message>,
+    _guard: G,
+}
+
+impl<G: Unpin> Stream for Receiver<G> {
     type Item = Message;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
