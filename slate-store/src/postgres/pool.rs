@@ -138,7 +138,7 @@ impl Pool {
     }
 
     async fn connect(&self, host: &PgConnectOptions) -> Result<PgConnection> {
-        let mut db = host.connect().await.map_err(|error| failed(unreachable(error)))?;
+        let mut db = host.connect().await.map_err(not_connected)?;
         let rows = sqlx::raw_sql(AssertSqlSafe(self.greeting())).fetch_all(&mut db).await.map_err(failed)?;
         let recovers = rows.last().map_or(Ok(false), |row| row.try_get::<bool, _>(0)).map_err(failed)?;
         if recovers && self.role == Role::Primary {
@@ -170,11 +170,14 @@ impl Pool {
     }
 }
 
-/// A connection refused or cut while it was made is no mistake of the address.
-fn unreachable(error: sqlx::Error) -> sqlx::Error {
-    match error {
-        sqlx::Error::Configuration(source) => sqlx::Error::Io(std::io::Error::other(source)),
-        error => error,
+/// Why no connection could be made. A certificate that isn't trusted comes as damaged data, and doesn't mend by waiting.
+fn not_connected(error: sqlx::Error) -> Error {
+    match &error {
+        sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => {
+            Error::permission_denied("the server's certificate is not trusted: see sslmode and sslrootcert")
+                .because(error)
+        }
+        _ => failed(error),
     }
 }
 
