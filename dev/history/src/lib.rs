@@ -11,8 +11,8 @@
 //! - no job was finished twice, or by a worker whose lease was another's by then, and every job was finished;
 //! - every event that is held was delivered, and those of one aggregate in order.
 
-pub mod client;
 mod check;
+pub mod client;
 mod pieces;
 
 pub use check::{Held, HeldEvent, HeldRecord, Violation, check};
