@@ -38,7 +38,7 @@ pub async fn found_world(store: &dyn Store, notes: &Notes, projects: usize) -> R
         let event = project_event(&project, ProjectEventKind::Created, 1)?;
         let id = RecordId::from(project.id);
         store.apply(ChangeSet::new().create(project).event(event)).await?;
-        note(notes, Entry::Changed { record: id.to_string(), version: 1 })?;
+        note(notes, &Entry::Changed { record: id.to_string(), version: 1 })?;
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ impl Client {
             let event = project_event(&project, ProjectEventKind::Updated, version)?;
             let id = RecordId::from(project.id);
             if self.told(self.store.apply(ChangeSet::new().update(project).event(event)).await).is_some() {
-                note(&self.notes, Entry::Changed { record: id.to_string(), version })?;
+                note(&self.notes, &Entry::Changed { record: id.to_string(), version })?;
             }
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Client {
                 BuildJob::new(project.id, user()?, BuildType::Development, TargetPlatform::Linux, Timestamp::now());
             let (id, event) = (RecordId::from(job.id), build_event(&job, BuildEventKind::Progress, 1)?);
             if self.told(self.store.apply(ChangeSet::new().create(job).event(event)).await).is_some() {
-                note(&self.notes, Entry::Changed { record: id.to_string(), version: 1 })?;
+                note(&self.notes, &Entry::Changed { record: id.to_string(), version: 1 })?;
             }
         }
         Ok(())
@@ -107,7 +107,7 @@ impl Client {
                 .collect();
             for job in &jobs {
                 let job = (RecordId::from(job.id).to_string(), job.lease.attempt);
-                note(&self.notes, Entry::Claimed { job: job.0, attempt: job.1 })?;
+                note(&self.notes, &Entry::Claimed { job: job.0, attempt: job.1 })?;
             }
             for job in jobs {
                 self.finish(&worker, job).await?;
@@ -139,9 +139,9 @@ impl Client {
                 return Ok(());
             }
             let record = RecordId::from(job.id).to_string();
-            note(&self.notes, Entry::Changed { record: record.clone(), version: version.0 })?;
+            note(&self.notes, &Entry::Changed { record: record.clone(), version: version.0 })?;
             if status.is_final() {
-                note(&self.notes, Entry::Finished { job: record, attempt: held.1 })?;
+                note(&self.notes, &Entry::Finished { job: record, attempt: held.1 })?;
             }
             job.revision.version = version;
             pause(80).await;
@@ -167,8 +167,8 @@ impl Client {
     }
 }
 
-fn note(notes: &Notes, entry: Entry) -> Result<()> {
-    notes.add(&entry).map_err(|error: io::Error| slate_core::Error::io("note an entry", error))
+fn note(notes: &Notes, entry: &Entry) -> Result<()> {
+    notes.add(entry).map_err(|error: io::Error| slate_core::Error::io("note an entry", error))
 }
 
 fn user() -> Result<UserId> {
