@@ -7,6 +7,7 @@ mod cache;
 mod clock;
 mod runtime;
 mod store;
+mod tiered;
 
 pub use blobs::MemoryBlobs;
 pub use bus::MemoryBus;
@@ -14,3 +15,4 @@ pub use cache::MemoryCache;
 pub use clock::ManualClock;
 pub use runtime::{MemoryRuntime, ProgramIo};
 pub use store::MemoryStore;
+pub use tiered::TieredCache;
