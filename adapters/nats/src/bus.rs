@@ -109,6 +109,26 @@ impl NatsBus {
         self.0.signs.refused.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    pub(crate) fn options(&self) -> &NatsOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn naming(&self) -> &Naming {
+        &self.0.naming
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.signs.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn tell_malformed(&self, malformed: Malformed) {
+        self.0.tell_malformed(malformed);
+    }
+
     /// The version of the server, as in `2.15.1`.
     pub fn server_version(&self) -> String {
         self.0.client.server_info().version
@@ -196,14 +216,16 @@ impl Shared {
                     metrics::counter!("slate_bus_lagged_total", "bus" => "nats").increment(1);
                 }
             }
-            Err(malformed) => {
-                self.counts.malformed.fetch_add(1, Ordering::Relaxed);
-                metrics::counter!("slate_bus_malformed_total", "bus" => "nats").increment(1);
-                tracing::warn!(%malformed, "a message was passed over");
-                // Nobody needs to listen.
-                let _listeners = self.malformed.send(malformed);
-            }
+            Err(malformed) => self.tell_malformed(malformed),
         }
+    }
+
+    fn tell_malformed(&self, malformed: Malformed) {
+        self.counts.malformed.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("slate_bus_malformed_total", "bus" => "nats").increment(1);
+        tracing::warn!(%malformed, "a message was passed over");
+        // Nobody needs to listen.
+        let _listeners = self.malformed.send(malformed);
     }
 }
 

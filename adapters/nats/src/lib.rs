@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod bus;
+mod durable;
 mod link;
 mod options;
 mod wire;
 
 pub use bus::NatsBus;
+pub use durable::{DurableOptions, NatsDurable};
 pub use options::{NatsAuth, NatsOptions, NatsTls};
 
 /// The component's name in errors.

@@ -96,7 +96,7 @@ pub(crate) fn request_error(error: RequestError) -> Error {
     .because(error)
 }
 
-fn too_large() -> Error {
+pub(crate) fn too_large() -> Error {
     Error::limit_exceeded(
         "the message and its headers are over the server's limit: keep the payload in the store and send a reference to it",
     )

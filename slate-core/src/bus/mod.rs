@@ -1,5 +1,6 @@
 //! Events and requests between services: [`EventBus`], subjects, and every typed event of the seeds.
 
+mod durable;
 mod ext;
 mod mailbox;
 mod message;
@@ -10,6 +11,7 @@ mod traits;
 
 pub mod event;
 
+pub use durable::{ConsumeOptions, Deliveries, Delivery, DurableBus, Settle};
 pub use ext::EventBusExt;
 pub use mailbox::{Mailbox, Pushed};
 pub use message::{Message, headers};

@@ -1,6 +1,6 @@
 //! The contract of [`Cache`], sentence by sentence.
 
-use crate::cache::Cache;
+use crate::{Version, cache::Cache};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 
@@ -81,6 +81,51 @@ pub async fn keys_are_told_apart(cache: Subject) {
     assert!(cache.get("a:b").await.unwrap().is_some(), "a prefix is no pattern");
 }
 
+/// A value never goes over one of a higher version, whoever comes first and however many come at a time.
+pub async fn a_newer_value_stays(cache: Subject) {
+    assert!(cache.put_newer("a", "2".into(), Version(2), LONG).await.unwrap());
+    assert!(!cache.put_newer("a", "1".into(), Version(1), LONG).await.unwrap());
+    assert_eq!(cache.get("a").await.unwrap(), Some("2".into()));
+    assert!(cache.put_newer("a", "2, again".into(), Version(2), LONG).await.unwrap());
+    assert!(cache.put_newer("a", "3".into(), Version(3), LONG).await.unwrap());
+    assert_eq!(cache.get("a").await.unwrap(), Some("3".into()));
+    cache.put("plain", "0".into(), LONG).await.unwrap();
+    assert!(cache.put_newer("plain", "1".into(), Version(1), LONG).await.unwrap());
+    let all = (1..=50_u64).map(|version| {
+        let cache = Arc::clone(&cache);
+        // Neither upwards nor downwards.
+        let version = version * 7 % 51;
+        tokio::spawn(async move { cache.put_newer("many", version.to_string().into(), Version(version), LONG).await })
+    });
+    for put in all.collect::<Vec<_>>() {
+        put.await.unwrap().unwrap();
+    }
+    assert_eq!(cache.get("many").await.unwrap(), Some("50".into()));
+}
+
+/// What was said to be outdated is forgotten, and stays out for the time that was said.
+pub async fn what_is_outdated_stays_out(cache: Subject) {
+    cache.put_newer("a", "1".into(), Version(1), LONG).await.unwrap();
+    cache.outdate("a", Version(2), LONG).await.unwrap();
+    assert_eq!(cache.get("a").await.unwrap(), None);
+    assert!(
+        !cache.put_newer("a", "1".into(), Version(1), LONG).await.unwrap(),
+        "read before the change, filled after it"
+    );
+    cache.outdate("a", Version(1), LONG).await.unwrap();
+    cache.remove("a").await.unwrap();
+    assert!(!cache.put_newer("a", "1".into(), Version(1), LONG).await.unwrap(), "neither takes back what was told");
+    assert!(cache.put_newer("a", "2".into(), Version(2), LONG).await.unwrap());
+    cache.outdate("a", Version(2), LONG).await.unwrap();
+    assert_eq!(cache.get("a").await.unwrap(), Some("2".into()), "it is as new");
+    cache.put("plain", "0".into(), LONG).await.unwrap();
+    cache.outdate("plain", Version(1), LONG).await.unwrap();
+    assert_eq!(cache.get("plain").await.unwrap(), None, "nobody knows how old it is");
+    cache.outdate("short", Version(2), Duration::from_millis(60)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(120)).await;
+    assert!(cache.put_newer("short", "1".into(), Version(1), LONG).await.unwrap());
+}
+
 /// Makes one test for each sentence of the contract of [`Cache`]; `$make` is a future of a fresh `Arc<dyn Cache>`, or of an
 /// `Option` of it where the server may be missing.
 #[macro_export]
@@ -97,6 +142,8 @@ macro_rules! cache_conformance {
                 what_is_removed_is_gone,
                 a_prefix_is_removed_as_a_whole,
                 keys_are_told_apart,
+                a_newer_value_stays,
+                what_is_outdated_stays_out,
             ]
         );
     };

@@ -12,6 +12,7 @@ pub mod blobs;
 
 pub mod bus;
 pub mod cache;
+pub mod durable;
 pub mod store;
 
 pub mod runtime;

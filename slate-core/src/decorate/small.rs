@@ -4,7 +4,7 @@ use super::{
     layered::{long, quick},
 };
 use crate::{
-    BoxStream, ComponentKind, Error, Result,
+    BoxStream, ComponentKind, Error, Result, Version,
     blob::{BlobInfo, BlobKey, Blobs},
     cache::Cache,
 };
@@ -64,5 +64,14 @@ impl<T: Cache + ?Sized, L: Layer> Cache for Layered<T, L> {
 
     async fn remove_prefix(&self, prefix: &str) -> Result<()> {
         self.layer.call(quick(CACHE, "remove_prefix", Always), || self.inner.remove_prefix(prefix)).await
+    }
+
+    async fn put_newer(&self, key: &str, value: Bytes, version: Version, ttl: Duration) -> Result<bool> {
+        let run = || self.inner.put_newer(key, value.clone(), version, ttl);
+        self.layer.call(quick(CACHE, "put_newer", Always), run).await
+    }
+
+    async fn outdate(&self, key: &str, version: Version, ttl: Duration) -> Result<()> {
+        self.layer.call(quick(CACHE, "outdate", Always), || self.inner.outdate(key, version, ttl)).await
     }
 }

@@ -1,7 +1,7 @@
-use crate::{Component, ComponentKind, Descriptor, Error, Result, cache::Cache};
+use crate::{Component, ComponentKind, Descriptor, Error, Result, Version, cache::Cache};
 use async_trait::async_trait;
 use bytes::Bytes;
-use moka::{Expiry, sync};
+use moka::{Expiry, ops::compute::Op, sync};
 use std::{
     collections::HashMap,
     fmt,
@@ -26,8 +26,20 @@ type Load = OnceCell<Bytes>;
 
 #[derive(Clone)]
 struct Entry {
-    value: Bytes,
+    /// `None` where it is only known that older versions are outdated.
+    value: Option<Bytes>,
+    version: Option<Version>,
     ttl: Duration,
+}
+
+impl Entry {
+    fn new(value: Bytes, ttl: Duration) -> Self {
+        Self { value: Some(value), version: None, ttl }
+    }
+
+    fn size(&self) -> usize {
+        self.value.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 struct ByEntry;
@@ -50,9 +62,7 @@ impl MemoryCache {
     pub fn new(capacity: u64) -> Self {
         let entries = sync::Cache::builder()
             .max_capacity(capacity)
-            .weigher(|key: &Arc<str>, entry: &Entry| {
-                u32::try_from(key.len() + entry.value.len() + 64).unwrap_or(u32::MAX)
-            })
+            .weigher(|key: &Arc<str>, entry: &Entry| u32::try_from(key.len() + entry.size() + 64).unwrap_or(u32::MAX))
             .expire_after(ByEntry)
             .support_invalidation_closures()
             .build();
@@ -71,20 +81,20 @@ impl MemoryCache {
         ttl: Duration,
         load: impl Future<Output = Result<Bytes>> + Send,
     ) -> Result<Bytes> {
-        if let Some(entry) = self.entries.get(key) {
-            return Ok(entry.value);
+        if let Some(value) = self.value(key) {
+            return Ok(value);
         }
         let ours = Arc::clone(self.lock().entry(key.into()).or_default());
         let loaded = ours
             .get_or_try_init(|| async {
                 // Somebody's load may have ended between the look and the join.
-                if let Some(entry) = self.entries.get(key) {
-                    return Ok(entry.value);
+                if let Some(value) = self.value(key) {
+                    return Ok(value);
                 }
                 let value = load.await?;
                 let current = self.lock().get(key).is_some_and(|load| Arc::ptr_eq(load, &ours));
                 if current && value.len() <= self.max_value && !ttl.is_zero() {
-                    self.entries.insert(key.into(), Entry { value: value.clone(), ttl });
+                    self.entries.insert(key.into(), Entry::new(value.clone(), ttl));
                 }
                 Ok(value)
             })
@@ -98,6 +108,19 @@ impl MemoryCache {
             loads.remove(key);
         }
         loaded
+    }
+
+    fn value(&self, key: &str) -> Option<Bytes> {
+        self.entries.get(key)?.value
+    }
+
+    fn fits(&self, value: &Bytes, operation: &'static str) -> Result<()> {
+        if value.len() <= self.max_value {
+            return Ok(());
+        }
+        Err(Error::limit_exceeded("the value is larger than a quarter of the cache")
+            .with("size", value.len())
+            .at(COMPONENT, operation))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Load>>> {
@@ -125,26 +148,25 @@ impl Component for MemoryCache {
 #[async_trait]
 impl Cache for MemoryCache {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        Ok(self.entries.get(key).map(|entry| entry.value))
+        Ok(self.value(key))
     }
 
     async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<()> {
-        if value.len() > self.max_value {
-            return Err(Error::limit_exceeded("the value is larger than a quarter of the cache")
-                .with("size", value.len())
-                .at(COMPONENT, "put"));
-        }
+        self.fits(&value, "put")?;
         if ttl.is_zero() {
             self.entries.invalidate(key);
         } else {
-            self.entries.insert(key.into(), Entry { value, ttl });
+            self.entries.insert(key.into(), Entry::new(value, ttl));
         }
         Ok(())
     }
 
     async fn remove(&self, key: &str) -> Result<()> {
         self.lock().remove(key);
-        self.entries.invalidate(key);
+        self.entries.entry(key.into()).and_compute_with(|there| match there {
+            Some(there) if there.value().value.is_some() => Op::Remove,
+            _ => Op::Nop,
+        });
         Ok(())
     }
 
@@ -154,6 +176,29 @@ impl Cache for MemoryCache {
         self.entries.invalidate_entries_if(move |key, _| key.starts_with(&*prefix)).map(drop).map_err(|error| {
             Error::internal("the cache can't remove by prefix").because(error).at(COMPONENT, "remove_prefix")
         })
+    }
+
+    async fn put_newer(&self, key: &str, value: Bytes, version: Version, ttl: Duration) -> Result<bool> {
+        self.fits(&value, "put_newer")?;
+        if ttl.is_zero() {
+            return Ok(false);
+        }
+        let mut kept = true;
+        self.entries.entry(key.into()).and_compute_with(|there| {
+            kept = there.is_none_or(|there| there.value().version.is_none_or(|there| there <= version));
+            if kept { Op::Put(Entry { value: Some(value), version: Some(version), ttl }) } else { Op::Nop }
+        });
+        Ok(kept)
+    }
+
+    async fn outdate(&self, key: &str, version: Version, ttl: Duration) -> Result<()> {
+        self.lock().remove(key);
+        self.entries.entry(key.into()).and_compute_with(|there| match there.and_then(|there| there.value().version) {
+            Some(there) if there >= version => Op::Nop,
+            _ if ttl.is_zero() => Op::Remove,
+            _ => Op::Put(Entry { value: None, version: Some(version), ttl }),
+        });
+        Ok(())
     }
 }
 

@@ -5,12 +5,16 @@ mod blobs;
 mod bus;
 mod cache;
 mod clock;
+mod durable;
 mod runtime;
 mod store;
+mod tiered;
 
 pub use blobs::MemoryBlobs;
 pub use bus::MemoryBus;
 pub use cache::MemoryCache;
 pub use clock::ManualClock;
+pub use durable::MemoryDurableBus;
 pub use runtime::{MemoryRuntime, ProgramIo};
 pub use store::MemoryStore;
+pub use tiered::TieredCache;

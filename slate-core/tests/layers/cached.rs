@@ -89,7 +89,7 @@ async fn what_was_read_is_read_from_the_cache() {
     for _ in 0..10 {
         assert_eq!(ground.store.project(project.id).await.unwrap(), project);
     }
-    assert_eq!((ground.reads.calls("project"), ground.cache.calls("put")), (1, 1));
+    assert_eq!((ground.reads.calls("project"), ground.cache.calls("put_newer")), (1, 1));
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn an_event_that_tells_nothing_new_removes_nothing() {
     bus.publish(told_of(&project, 1)).await.unwrap();
     // Once this one's removal is done, the first event has had its effect, if any.
     bus.publish(told_of(&crate::project("other"), 1)).await.unwrap();
-    ground.cache.until_called("remove", 1).await;
+    ground.cache.until_called("outdate", 2).await;
     assert_eq!(ground.name(project.id).await, "Breakout");
     assert_eq!(ground.reads.calls("project"), 1);
 }
@@ -294,7 +294,7 @@ async fn that_there_is_none_is_kept_until_there_is_one() {
 async fn a_cache_that_fails_is_as_good_as_none() {
     let ground = ground();
     let project = ground.project().await;
-    for verb in ["get", "put", "remove"] {
+    for verb in ["get", "put_newer", "remove", "outdate"] {
         ground.cache.fail(verb, ErrorKind::Unavailable);
     }
     assert_eq!(ground.name(project.id).await, "Breakout");

@@ -9,7 +9,12 @@ mod invalidation;
 pub use invalidation::Invalidation;
 
 use super::{Layer, Operation, settings::settings};
-use crate::{Error, ErrorKind, Result, Version, cache::Cache, store::RecordId};
+use crate::{
+    Error, ErrorKind, Result, Version,
+    cache::Cache,
+    chance::{mix, share},
+    store::RecordId,
+};
 use bytes::Bytes;
 use doubt::{Doubt, Doubts};
 use entry::Decision;
@@ -17,7 +22,15 @@ use flight::{Failure, Flight, Flights};
 use futures_core::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::{Mutex, MutexGuard};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,6 +58,11 @@ settings! {
         /// How long a record is read from the store alone after a write of unknown outcome, or after the cache couldn't be
         /// told of one; longer than a write may still be on its way; default 60 s.
         doubt / with_doubt: Duration = SECOND * 60,
+        /// By how much of it a time to live is drawn longer or shorter, so that what was read together isn't read again
+        /// together; 0.0 to 1.0; default 0.1.
+        jitter / with_jitter: f64 = 0.1,
+        /// What that is drawn from; default `None`: each layer draws differently.
+        seed / with_seed: Option<u64> = None,
     }
 }
 
@@ -76,6 +94,7 @@ struct Shared {
     doubts: Doubts,
     /// A fill and a removal of one record take turns, by the record's hash.
     turns: [Mutex<()>; 64],
+    draws: AtomicU64,
 }
 
 impl Cached {
@@ -83,7 +102,15 @@ impl Cached {
     pub fn new(cache: Arc<dyn Cache>, options: CachedOptions) -> Self {
         let doubts = Doubts::new(options.doubt);
         let turns = std::array::from_fn(|_| Mutex::new(()));
-        Self(Arc::new(Shared { cache, options, flights: Flights::default(), doubts, turns }))
+        let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
+        Self(Arc::new(Shared {
+            cache,
+            options,
+            flights: Flights::default(),
+            doubts,
+            turns,
+            draws: AtomicU64::new(seed),
+        }))
     }
 
     /// Forgets this record: the next read goes to the store.
@@ -165,6 +192,12 @@ impl Shared {
         }
     }
 
+    /// A time to live, drawn a little longer or shorter.
+    fn drawn(&self, ttl: Duration) -> Duration {
+        let drawn = share(mix(self.draws.fetch_add(1, Ordering::Relaxed)));
+        ttl.mul_f64(1.0 + self.options.jitter.clamp(0.0, 1.0) * (2.0 * drawn - 1.0))
+    }
+
     fn key(&self, id: RecordId) -> String {
         format!("{}{id}", self.options.prefix)
     }
@@ -214,7 +247,7 @@ impl Shared {
             Err(error) => return Err(Failure::of(error)),
         };
         if cached.is_ok() {
-            self.fill(id, flight, &value, ttl).await;
+            self.fill(id, flight, &value, self.drawn(ttl)).await;
         }
         read.map(|_| value).map_err(|error| Failure::of(&error))
     }
@@ -227,9 +260,11 @@ impl Shared {
         }
         let key = self.key(id);
         let Ok(there) = self.cache.get(&key).await else { return };
+        // That there is no record has no version: it is put under the lowest, so that whatever is known of the record wins.
+        let version = entry::version(value).unwrap_or(Version(0));
         // A fill that fails leaves what was there, which no older than this fill's reading is.
         let _: Result<()> = match entry::decide(there.as_deref(), value) {
-            Decision::Put => self.cache.put(&key, value.clone(), ttl).await,
+            Decision::Put => self.cache.put_newer(&key, value.clone(), version, ttl).await.map(drop),
             Decision::Remove => self.cache.remove(&key).await,
             Decision::Keep => Ok(()),
         };
@@ -243,11 +278,8 @@ impl Shared {
         let _turn = self.turn(id).await;
         let key = self.key(id);
         let forgotten = match known {
-            Some(known) => match self.cache.get(&key).await {
-                Ok(Some(there)) if entry::version(&there) >= Some(known) => Ok(()),
-                Ok(_) => self.cache.remove(&key).await,
-                Err(error) => Err(error),
-            },
+            // Another process may have read before this version was, and fill the cache only now.
+            Some(known) => self.cache.outdate(&key, known, self.options.doubt).await,
             None => self.cache.remove(&key).await,
         };
         // Before the turn ends: a fill that waits for it learns that it is late.
@@ -285,4 +317,24 @@ const fn is_unknown(kind: ErrorKind) -> bool {
 
 fn count(outcome: &'static str) {
     metrics::counter!("slate_store_cached_reads_total", "outcome" => outcome).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryCache;
+
+    #[test]
+    fn times_are_drawn_from_the_seed_within_a_tenth() {
+        let drawn = |seed| {
+            let options = CachedOptions::default().with_seed(Some(seed));
+            let cached = Cached::new(Arc::new(MemoryCache::default()), options);
+            (0..1000).map(|_| cached.0.drawn(SECOND * 100)).collect::<Vec<_>>()
+        };
+        let times = drawn(7);
+        assert_eq!(times, drawn(7));
+        assert_ne!(times, drawn(8));
+        assert!(times.iter().all(|time| (SECOND * 90..=SECOND * 110).contains(time)), "{times:?}");
+        assert!(times.iter().any(|time| *time < SECOND * 92) && times.iter().any(|time| *time > SECOND * 108));
+    }
 }

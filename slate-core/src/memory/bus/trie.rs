@@ -122,10 +122,10 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::Overflow;
+    use crate::bus::SubscribeOptions;
 
     fn entry() -> (Entry, Arc<Mailbox>) {
-        let mailbox = Arc::new(Mailbox::new(1, Overflow::DropNewest));
+        let mailbox = Mailbox::new(&SubscribeOptions::default().with_capacity(1));
         (Entry { queue: None, mailbox: Arc::clone(&mailbox) }, mailbox)
     }
 
