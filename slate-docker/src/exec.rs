@@ -45,11 +45,11 @@ const NOTICE: Duration = Duration::from_secs(10);
 const MARK: &str = "SLATE_EXEC";
 
 /// Kills what carries the mark `$1` until nothing does. `kill` and `test` are in every shell; the first signal freezes, so
-/// that nothing is started between the look and the kill.
+/// that nothing is started between the look and the kill. No `-F`: BusyBox stops at the first NUL byte then.
 const KILL: &str = r#"
 i=0
 while [ $i -lt 50 ]; do
-    found=$(grep -lsF "$1" /proc/[0-9]*/environ 2>/dev/null)
+    found=$(grep -ls "$1" /proc/[0-9]*/environ 2>/dev/null)
     [ -n "$found" ] || exit 0
     for signal in STOP KILL; do
         for file in $found; do pid=${file#/proc/}; kill -$signal "${pid%/environ}" 2>/dev/null; done
