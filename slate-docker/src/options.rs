@@ -177,6 +177,9 @@ pub enum PullPolicy {
 }
 
 /// How much the engine keeps of a container's output. The oldest file goes first.
+///
+/// A writer that is faster than its follower is held back while at least about 8 MiB are kept in all; with less, lines may be
+/// gone before they are read, and the follower says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogLimits {

@@ -15,8 +15,10 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-/// How long a writer is held back at most while nobody reads: a reader that hangs must not stop a game.
+/// How long a writer is held back while nobody reads, once: a reader that hangs must not stop a game.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What the engine writes around a line of its log.
+const AROUND: u64 = 80;
 
 /// Rings for new output. Dropping it ends the attachment.
 pub(crate) struct Bell {
@@ -28,7 +30,7 @@ pub(crate) struct Bell {
 struct Counts {
     bytes: AtomicU64,
     lines: AtomicU64,
-    /// Bytes known to have been read from the log.
+    /// Room in the log whose lines are known to have been read.
     read: AtomicU64,
     ended: AtomicBool,
     rings: Notify,
@@ -47,19 +49,30 @@ impl Count {
     pub(crate) fn entries_since(self, before: Self) -> u64 {
         (self.lines - before.lines) + (self.bytes - before.bytes) / (16 * 1024)
     }
+
+    /// The room that it takes in the log, in bytes.
+    fn room(self) -> u64 {
+        self.bytes + self.lines * AROUND
+    }
 }
 
 impl Bell {
-    /// Counts what `attached` yields. A writer that is `ahead` bytes before the reader is held back.
+    /// Counts what `attached` yields. A writer is held back whose output takes more than `ahead` bytes in the log beyond
+    /// what was read.
     pub(crate) fn hang(mut attached: AttachContainerResults, ahead: u64) -> Self {
         let counts = Arc::new(Counts::default());
         let told = Arc::clone(&counts);
         let task = tokio::spawn(async move {
+            let mut given_up = None;
             while let Some(Ok(output)) = attached.output.next().await {
                 told.count(&output);
-                if told.bytes.load(Ordering::Relaxed) - told.read.load(Ordering::Relaxed) > ahead {
-                    // What isn't read from here fills the engine's buffers, and then the program waits in its own write.
-                    let _waited: Result<(), _> = tokio::time::timeout(PATIENCE, told.progress.notified()).await;
+                let read = told.read.load(Ordering::Acquire);
+                if told.now().room().saturating_sub(read) <= ahead || given_up == Some(read) {
+                    continue;
+                }
+                // What isn't read from here fills the engine's buffers, and then the program waits in its own write.
+                if tokio::time::timeout(PATIENCE, told.progress.notified()).await.is_err() {
+                    given_up = Some(read);
                 }
             }
             told.ended.store(true, Ordering::Release);
@@ -70,13 +83,12 @@ impl Bell {
 
     /// How much output there has been so far.
     pub(crate) fn count(&self) -> Count {
-        let bytes = self.counts.bytes.load(Ordering::Acquire);
-        Count { bytes, lines: self.counts.lines.load(Ordering::Acquire) }
+        self.counts.now()
     }
 
     /// The output up to `count` was read.
     pub(crate) fn read(&self, count: Count) {
-        self.counts.read.store(count.bytes, Ordering::Relaxed);
+        self.counts.read.store(count.room(), Ordering::Release);
         self.counts.progress.notify_one();
     }
 
@@ -88,6 +100,10 @@ impl Bell {
 }
 
 impl Counts {
+    fn now(&self) -> Count {
+        Count { bytes: self.bytes.load(Ordering::Acquire), lines: self.lines.load(Ordering::Acquire) }
+    }
+
     fn count(&self, output: &LogOutput) {
         let bytes = output.as_ref();
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;

@@ -175,7 +175,7 @@ impl Reader {
                 },
             };
             let log = self.shared.options.log;
-            let bell = Bell::hang(attached, log.file.bytes() * u64::from(log.files) / 4);
+            let bell = Bell::hang(attached, log.file.bytes() * u64::from(log.files) / 8);
             self.read(Part::Rest).await?;
             self.ring(&bell).await?;
             self.pause(PAUSE).await?;
