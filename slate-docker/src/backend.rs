@@ -182,22 +182,21 @@ impl Shared {
         }
         self.prepare_network(&plan).await?;
         let fresh = self.prepare_volumes(spec).await?;
-        let made = match self.create_container(spec, body.clone()).await {
+        let made = match self.make(spec, body.clone(), &fresh).await {
             // Removed between the look and now.
             Err(error) if error.kind() == ErrorKind::NotFound && error.message().contains("No such image") => {
                 if let Some(image) = &spec.image {
                     self.fetch_missing(image).await?;
                 }
-                self.create_container(spec, body).await
+                self.make(spec, body, &fresh).await
             }
             made => made,
         };
-        let id = InstanceId::new(made?)?;
-        self.hand_over_volumes(&id, spec, &fresh).await?;
-        Ok(id)
+        InstanceId::new(made?)
     }
 
-    async fn create_container(&self, spec: &RuntimeSpec, body: ContainerCreateBody) -> Result<String> {
+    async fn make(&self, spec: &RuntimeSpec, body: ContainerCreateBody, fresh: &[String]) -> Result<String> {
+        self.hand_over_volumes(spec, fresh).await?;
         let name = Some(format!("{}-{}", self.options.realm, spec.name));
         let options = CreateContainerOptions { name, platform: String::new() };
         let made = self.docker.create_container(Some(options), body).await;

@@ -47,6 +47,9 @@ fn of_answer(status: u16, text: &str) -> ErrorKind {
     }
     match status {
         304 => ErrorKind::WrongState,
+        403 | 500 if says(&["rootfs is marked read-only", "read-only file system", "mount is marked read-only"]) => {
+            ErrorKind::PermissionDenied
+        }
         400 | 500 if says(&["executable file not found", "no such file or directory"]) => ErrorKind::NotFound,
         400 | 500 if says(&["bind source path does not exist"]) => ErrorKind::NotFound,
         400 => ErrorKind::Invalid,
@@ -117,6 +120,7 @@ mod tests {
             (400, "OCI runtime create failed: exec: \"nope\": executable file not found in $PATH", NotFound),
             (400, "Minimum memory limit allowed is 6MB", Invalid),
             (503, "This node is not a swarm manager", Unavailable),
+            (500, "container rootfs is marked read-only", PermissionDenied),
             (500, "something new", Internal),
         ];
         for (status, text, expected) in table {

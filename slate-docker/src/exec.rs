@@ -91,12 +91,14 @@ pub(crate) async fn exec(shared: Arc<Shared>, id: &str, command: &Command, optio
     let guard = Arc::new(KillOnDrop(Cancel::new()));
     let killed = guard.0.clone();
     let stdin = options.stdin.then(|| Box::new(Input { to_command, _guard: guard.clone() }) as Box<dyn ExecInput>);
-    tokio::spawn(feed(input, options.stdin.then_some(fed)));
+    let ended = Cancel::new();
+    tokio::spawn(feed(input, options.stdin.then_some(fed), ended.clone()));
     let running =
         Running { shared, id: id.into(), exec, mark, killed, deadline: options.timeout.map(|t| Instant::now() + t) };
     tokio::spawn(async move {
         // The caller may have gone.
         let _gone: Result<_, _> = tell_exit.send(running.carry(output, to_caller).await);
+        ended.cancel();
     });
     let output = stream::unfold((received, guard.clone()), async |(mut received, guard)| {
         received.recv().await.map(|output| (output, (received, guard)))
@@ -256,16 +258,21 @@ impl Running {
     }
 }
 
-/// Writes to a command's input what is fed, then closes it.
-async fn feed(mut input: Pin<Box<dyn AsyncWrite + Send>>, fed: Option<mpsc::Receiver<Bytes>>) {
+/// Writes to a command's input what is fed, then closes it. A command that has ended takes nothing more.
+async fn feed(mut input: Pin<Box<dyn AsyncWrite + Send>>, fed: Option<mpsc::Receiver<Bytes>>, ended: Cancel) {
     let Some(mut fed) = fed else { return };
-    while let Some(bytes) = fed.recv().await {
-        if input.write_all(&bytes).await.is_err() || input.flush().await.is_err() {
-            return;
+    let carried = async {
+        while let Some(bytes) = fed.recv().await {
+            input.write_all(&bytes).await?;
+            input.flush().await?;
         }
+        input.shutdown().await
+    };
+    tokio::select! {
+        // A command that has ended already has no input to close.
+        _closed = carried => {}
+        () = ended.canceled() => {}
     }
-    // A command that has ended already has no input to close.
-    let _closed: std::io::Result<()> = input.shutdown().await;
 }
 
 struct KillOnDrop(Cancel);

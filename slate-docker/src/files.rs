@@ -54,28 +54,29 @@ impl Owner {
     }
 }
 
-/// An archive that makes the folder it is unpacked in belong to `owner`.
-pub(crate) fn folder_archive(owner: Owner) -> Result<Bytes> {
-    let mut header = tar::Header::new_ustar();
-    header.set_entry_type(tar::EntryType::Directory);
-    header.set_mode(0o755);
-    archive(header, "./", owner, &[])
+/// An archive of so many folders, named by numbers from 0, that belong to `owner`.
+pub(crate) fn folders_archive(count: usize, owner: Owner) -> Result<Bytes> {
+    let folder = |number: usize| (tar::EntryType::Directory, 0o755, format!("{number}/"), Bytes::new());
+    archive((0..count).map(folder), owner)
 }
 
-fn file_archive(name: &str, owner: Owner, content: &[u8]) -> Result<Bytes> {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::Regular);
-    header.set_mode(0o644);
-    archive(header, name, owner, content)
+fn file_archive(name: &str, owner: Owner, content: &Bytes) -> Result<Bytes> {
+    archive([(tar::EntryType::Regular, 0o644, name.to_owned(), content.clone())], owner)
 }
 
-fn archive(mut header: tar::Header, name: &str, owner: Owner, content: &[u8]) -> Result<Bytes> {
-    header.set_uid(owner.user);
-    header.set_gid(owner.group);
-    header.set_size(content.len() as u64);
-    let mut archive = tar::Builder::new(Vec::with_capacity(content.len() + AROUND as usize));
-    let packed = archive.append_data(&mut header, name, content).and_then(|()| archive.into_inner());
-    Ok(packed.map_err(|error| Error::io("pack the file", error))?.into())
+fn archive(entries: impl IntoIterator<Item = (tar::EntryType, u32, String, Bytes)>, owner: Owner) -> Result<Bytes> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (kind, mode, name, content) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(owner.user);
+        header.set_gid(owner.group);
+        header.set_size(content.len() as u64);
+        let packed = archive.append_data(&mut header, name, &content[..]);
+        packed.map_err(|error| Error::io("pack the file", error))?;
+    }
+    Ok(archive.into_inner().map_err(|error| Error::io("pack the file", error))?.into())
 }
 
 /// The first file of an archive.
@@ -241,10 +242,10 @@ mod tests {
     #[test]
     fn what_is_packed_is_unpacked() {
         let owner = Owner::parse("10001:10002").unwrap();
-        let packed = file_archive("a.txt", owner, b"hello").unwrap();
+        let packed = file_archive("a.txt", owner, &Bytes::from_static(b"hello")).unwrap();
         assert_eq!(unpack(&packed, 5).unwrap(), "hello");
         assert_eq!(unpack(&packed, 4).unwrap_err().kind(), slate_core::ErrorKind::LimitExceeded);
-        assert_eq!(unpack(&folder_archive(owner).unwrap(), 5).unwrap_err().kind(), slate_core::ErrorKind::Invalid);
+        assert_eq!(unpack(&folders_archive(1, owner).unwrap(), 5).unwrap_err().kind(), slate_core::ErrorKind::Invalid);
         assert!(unpack(b"nonsense", 5).is_err());
     }
 

@@ -218,10 +218,10 @@ fn progress(step: CreateImageInfo) -> Result<Option<ImageProgress>> {
 
 impl DockerBackend {
     /// Makes an image of an archive (tar) of its files, without a registry, as `docker import` does. One of this name is
-    /// replaced.
+    /// replaced. The engine doesn't look at what is in the archive before a container is started.
     ///
     /// # Errors
-    /// `Invalid` for a digest in place of a tag, or an archive that is none; `ResourceExhausted` where the disk is full.
+    /// `Invalid` for a digest in place of a tag; `ResourceExhausted` where the disk is full.
     pub async fn import_image(
         &self,
         image: &ImageRef,

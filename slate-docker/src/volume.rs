@@ -9,11 +9,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use bollard::{
-    models::VolumeCreateRequest,
-    query_parameters::{ListVolumesOptions, RemoveVolumeOptions, UploadToContainerOptions},
+    models::{ContainerCreateBody, HostConfig, Mount, MountType as EngineMountType, VolumeCreateRequest},
+    query_parameters::{ListVolumesOptions, RemoveContainerOptions, RemoveVolumeOptions, UploadToContainerOptions},
 };
 use slate_core::{
-    ErrorKind, InstanceId, Result,
+    ErrorKind, Result,
     runtime::{MountMode, MountType, RuntimeSpec, VolumeMount, Volumes},
 };
 use std::collections::HashMap;
@@ -52,17 +52,35 @@ impl Shared {
     }
 
     /// Gives new volumes to the user of the container: the engine makes them for root, and the program isn't root.
-    pub(crate) async fn hand_over_volumes(&self, id: &InstanceId, spec: &RuntimeSpec, fresh: &[String]) -> Result<()> {
+    ///
+    /// The engine changes the owner only of what lies in a folder that it unpacks an archive in, and refuses to unpack in
+    /// an image that can't be written: so a container that is never started sees the volumes below a folder of its own.
+    pub(crate) async fn hand_over_volumes(&self, spec: &RuntimeSpec, fresh: &[String]) -> Result<()> {
         let user = spec.user.as_ref().unwrap_or(&self.options.hardening.user);
-        let writable = |mount: &&VolumeMount| mount.mode == MountMode::Rw && fresh.contains(&mount.host_path);
-        for mount in spec.mounts.iter().filter(|mount| mount.kind == MountType::Volume).filter(writable) {
-            let Some(owner) = files::Owner::parse(user) else { continue };
-            let options = UploadToContainerOptions { path: mount.container_path.clone(), ..Default::default() };
-            let body = bollard::body_full(files::folder_archive(owner)?);
-            let given = self.docker.upload_to_container(id.as_str(), Some(options), body).await;
-            given.map_err(|error| translate(error, "create").with("volume", &mount.host_path))?;
-        }
-        Ok(())
+        let (Some(owner), Some(image), false) = (files::Owner::parse(user), &spec.image, fresh.is_empty()) else {
+            return Ok(());
+        };
+        let mount = |(number, name): (usize, &String)| Mount {
+            target: Some(format!("/slate-volumes/{number}")),
+            source: Some(volume_name(&self.options.realm, name)),
+            typ: Some(EngineMountType::VOLUME),
+            ..Mount::default()
+        };
+        let mounts = Some(fresh.iter().enumerate().map(mount).collect());
+        let body = ContainerCreateBody {
+            image: Some(image.to_string()),
+            entrypoint: Some(vec!["/never-started".into()]),
+            host_config: Some(HostConfig { mounts, network_mode: Some("none".into()), ..HostConfig::default() }),
+            ..ContainerCreateBody::default()
+        };
+        let failed = |error| translate(error, "create").with("volumes", fresh.join(", "));
+        let helper = self.docker.create_container(None, body).await.map_err(failed)?.id;
+        let options = UploadToContainerOptions { path: "/slate-volumes".into(), ..UploadToContainerOptions::default() };
+        let archive = bollard::body_full(files::folders_archive(fresh.len(), owner)?);
+        let given = self.docker.upload_to_container(&helper, Some(options), archive).await.map_err(failed);
+        let away = RemoveContainerOptions { v: false, force: true, link: false };
+        let removed = self.docker.remove_container(&helper, Some(away)).await.map_err(failed);
+        given.and(removed)
     }
 }
 

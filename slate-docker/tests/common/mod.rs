@@ -72,6 +72,11 @@ pub(crate) async fn backend_with(options: DockerOptions) -> Option<DockerBackend
 
 /// A root file system as an archive: a static BusyBox under the names of its programs.
 pub(crate) fn busybox() -> Result<Bytes, String> {
+    busybox_with("")
+}
+
+/// The same with a note of its own, so that no two are equal.
+pub(crate) fn busybox_with(note: &str) -> Result<Bytes, String> {
     let places = ["/bin/busybox", "/usr/bin/busybox"];
     let program = places.into_iter().find(|place| Path::new(place).exists());
     let program = program.ok_or("no /bin/busybox: install the package busybox-static")?;
@@ -93,6 +98,7 @@ pub(crate) fn busybox() -> Result<Bytes, String> {
         add(tar::EntryType::Directory, folder, mode, &[], None);
     }
     add(tar::EntryType::Regular, "bin/busybox", 0o755, &content, None);
+    add(tar::EntryType::Regular, "etc/note", 0o644, note.as_bytes(), None);
     add(tar::EntryType::Regular, "etc/passwd", 0o644, b"root:x:0:0::/:/bin/sh\n", None);
     for applet in String::from_utf8_lossy(&list.stdout).lines().filter(|applet| *applet != "busybox") {
         add(tar::EntryType::Symlink, &format!("bin/{applet}"), 0o777, &[], Some("busybox"));
