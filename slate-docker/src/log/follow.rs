@@ -10,7 +10,7 @@ use crate::{
 use bollard::query_parameters::{AttachContainerOptions, LogsOptions};
 use futures_util::StreamExt;
 use slate_core::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, Timestamp,
     runtime::{InstanceState, LogChunk, LogCursor, LogOptions},
 };
 use std::{sync::Arc, time::Duration};
@@ -28,7 +28,7 @@ const OVERLAP: u64 = 64;
 /// Sends a container's output to `to` until it has ended, or nobody listens.
 pub(crate) async fn follow(shared: Arc<Shared>, id: String, options: LogOptions, to: Sender<Result<Vec<LogChunk>>>) {
     let mut reader =
-        Reader { shared, id, to, last: None, lost: 0, expected: 0, since: options.since.map(|at| at.as_micros()) };
+        Reader { shared, id, to, last: None, lost: 0, expected: 0, since: options.since.map(Timestamp::as_micros) };
     let read = reader.run(&options).await;
     if let Err(Stop::Failed(error)) = read {
         let error = if error.context().iter().any(|(key, _)| *key == "instance") {
