@@ -20,9 +20,9 @@ use futures_util::{StreamExt, stream};
 use slate_core::{
     BoxStream, Component, ComponentKind, Descriptor, Error, ErrorKind, InstanceId, Result,
     runtime::{
-        Capabilities, Command, Exec, ExecOptions, Files, Images, Instance, InstanceState, ListOptions, LogChunk,
-        LogOptions, Pausing, RemoveOptions, ResourceSample, RuntimeBackend, RuntimeChange, RuntimeSpec, StatsOptions,
-        StopOptions, Volumes, WatchOptions,
+        Capabilities, Command, EnvValue, Exec, ExecOptions, Files, Images, Instance, InstanceState, ListOptions,
+        LogChunk, LogOptions, Pausing, RemoveOptions, ResourceSample, RuntimeBackend, RuntimeChange, RuntimeSpec,
+        StatsOptions, StopOptions, Volumes, WatchOptions,
     },
 };
 use std::{
@@ -200,7 +200,8 @@ impl Shared {
         let name = Some(format!("{}-{}", self.options.realm, spec.name));
         let options = CreateContainerOptions { name, platform: String::new() };
         let made = self.docker.create_container(Some(options), body).await;
-        Ok(made.map_err(|error| translate(error, "create").with("name", &spec.name))?.id)
+        let made = made.map_err(|error| without_secrets(translate(error, "create"), spec).with("name", &spec.name));
+        Ok(made?.id)
     }
 
     async fn start(&self, id: &str) -> Result<()> {
@@ -291,6 +292,16 @@ impl Shared {
         let listed = self.docker.list_containers(Some(asked)).await.map_err(|error| translate(error, "list"))?;
         Ok(listed.into_iter().filter_map(|container| container.id).collect())
     }
+}
+
+/// The error without its text where that repeats a secret of the environment.
+fn without_secrets(error: Error, spec: &RuntimeSpec) -> Error {
+    let shown = format!("{error:?}");
+    let mut secrets = spec.env.values().filter(|value| value.is_secret()).map(EnvValue::expose);
+    if secrets.any(|secret| !secret.is_empty() && shown.contains(secret)) {
+        return Error::new(error.kind(), "the engine refused, in words that hold a secret of the environment");
+    }
+    error
 }
 
 fn told(error: Error, id: &InstanceId, verb: &'static str) -> Error {
@@ -449,5 +460,22 @@ struct AbortOnDrop(tokio::task::JoinHandle<()>);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_repeats_no_secret() {
+        let spec =
+            RuntimeSpec::new("a", ["b"]).with_secret("TOKEN", "hunter2").with_secret("EMPTY", "").with_env("A", "b");
+        let error = Error::invalid("bad entry TOKEN=hunter2").because(std::io::Error::other("TOKEN=hunter2"));
+        let error = without_secrets(error, &spec);
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let harmless = without_secrets(Error::not_found("no such image"), &spec);
+        assert_eq!(harmless.message(), "no such image");
     }
 }

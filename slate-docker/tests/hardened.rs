@@ -67,7 +67,7 @@ async fn what_must_be_written_can_be() {
 #[tokio::test]
 async fn a_fork_bomb_ends_with_its_container() {
     let Some(backend) = backend().await else { return };
-    let spec = spec("bomb", "echo ready; f() { f | f & }; f; sleep 600").with_pids(32);
+    let spec = spec("bomb", "echo ready; f() { f | f & }; (f) & exec sleep 600").with_pids(32);
     let id = backend.run(&spec).await.unwrap();
     printed(&backend, &id, "ready").await;
     backend.ping().await.unwrap();
