@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     programs: Mutex<HashSet<String>>,
     pub(crate) network_gate: tokio::sync::Mutex<()>,
     pub(crate) flights: image::Flights,
+    pub(crate) hubs: stats::Hubs,
 }
 
 impl std::fmt::Debug for DockerBackend {
@@ -86,6 +87,7 @@ impl DockerBackend {
             programs: Mutex::default(),
             network_gate: tokio::sync::Mutex::default(),
             flights: image::Flights::default(),
+            hubs: stats::Hubs::default(),
         })))
     }
 
@@ -455,7 +457,8 @@ where
     stream::once(begun).flatten().boxed()
 }
 
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
+/// A task that ends with this value.
+pub(crate) struct AbortOnDrop(pub(crate) tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -1,18 +1,40 @@
-//! What a container uses: one stream from the engine, whose samples are compared with each other.
+//! What a container uses: one stream from the engine for all who ask, whose readings are compared with each other.
 
 use crate::{
-    backend::Shared,
+    backend::{AbortOnDrop, Shared, held},
     error::{PLACE, translate},
     instance,
 };
 use bollard::{models::ContainerStatsResponse, query_parameters::StatsOptions as EngineOptions};
 use futures_util::StreamExt;
 use slate_core::{
-    ErrorKind, Result, Timestamp,
+    Error, ErrorKind, Result, Timestamp,
     runtime::{InstanceState, ResourceSample, StatsOptions},
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc::Sender, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+use tokio::{
+    sync::{broadcast, mpsc::Sender, watch},
+    time::Instant,
+};
+
+/// Readings that a listener may lag behind before it misses some.
+const BACKLOG: usize = 16;
+
+/// The containers that are measured now.
+#[derive(Default)]
+pub(crate) struct Hubs(Mutex<HashMap<String, Weak<Hub>>>);
+
+/// One connection to the engine for all who want to know of one container. It ends with its last listener.
+struct Hub {
+    readings: broadcast::Sender<Reading>,
+    last: Arc<Mutex<Option<Reading>>>,
+    end: watch::Receiver<Option<Result<(), Arc<Error>>>>,
+    _task: AbortOnDrop,
+}
 
 /// Sends measurements of a running container to `to` until it has ended, or nobody listens.
 pub(crate) async fn measure(
@@ -21,51 +43,30 @@ pub(crate) async fn measure(
     options: StatsOptions,
     to: Sender<Result<ResourceSample>>,
 ) {
-    let mut away: Option<Instant> = None;
-    loop {
-        let error = match once(&shared, &id, &options, &to, &mut away).await {
-            Ok(()) => return,
-            Err(error) => error,
-        };
-        let since = *away.get_or_insert_with(Instant::now);
-        let gone = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut);
-        if gone && since.elapsed() < shared.options.reconnect && !to.is_closed() {
-            tokio::time::sleep(Duration::from_millis(250)).await;
-            continue;
-        }
-        // Nobody listening is no error.
-        let _gone: Result<_, _> = to.send(Err(error.with("instance", &id).at(PLACE, "stats"))).await;
-        return;
-    }
-}
-
-/// Measures over one connection to the engine.
-async fn once(
-    shared: &Shared,
-    id: &str,
-    options: &StatsOptions,
-    to: &Sender<Result<ResourceSample>>,
-    away: &mut Option<Instant>,
-) -> Result<()> {
-    let runs = async || Ok::<_, slate_core::Error>(lives(instance::state(&shared.owned(id).await?)));
-    if !runs().await? {
-        return Ok(());
-    }
-    *away = None;
-    let mut readings = Box::pin(shared.docker.stats(id, Some(EngineOptions { stream: true, one_shot: false })));
-    let (mut before, mut sent): (Option<Reading>, Option<Timestamp>) = (None, None);
+    let hub = shared.hub(&id);
+    let (mut readings, mut end) = (hub.readings.subscribe(), hub.end.clone());
+    // What was read for others is good to compare with.
+    let (mut before, mut sent) = (*held(&hub.last), None::<Timestamp>);
     loop {
         let next = tokio::select! {
-            next = readings.next() => next,
-            () = to.closed() => return Ok(()),
+            biased;
+            next = readings.recv() => Some(next),
+            // Without a word where the task was lost; it then has no more to say.
+            _told = end.wait_for(Option::is_some) => None,
+            () = to.closed() => return,
         };
-        let Some(next) = next else { break };
-        // The engine goes on with empty readings after a container's end.
-        let Some(reading) = Reading::of(&next.map_err(|error| translate(error, "stats"))?) else {
-            match runs().await {
-                Ok(true) => continue,
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => return Ok(()),
+        let reading = match next {
+            Some(Ok(reading)) => reading,
+            Some(Err(broadcast::error::RecvError::Lagged(_))) => continue,
+            Some(Err(broadcast::error::RecvError::Closed)) | None => {
+                let told = end.borrow().clone();
+                if let Some(Err(error)) = told {
+                    let again = Error::new(error.kind(), error.message().to_owned()).retry_as(error.retry());
+                    // Nobody listening is no error.
+                    let _gone: Result<_, _> =
+                        to.send(Err(again.with("instance", &id).at(PLACE, "stats").because(error))).await;
+                }
+                return;
             }
         };
         let Some(sample) = before.as_ref().and_then(|before| reading.since(before)) else {
@@ -77,14 +78,94 @@ async fn once(
         if due {
             (before, sent) = (Some(reading), Some(reading.at));
             if to.send(Ok(sample)).await.is_err() || options.once {
-                return Ok(());
+                return;
             }
         }
     }
-    match runs().await {
-        Ok(true) => Err(slate_core::Error::unavailable("the engine ended its measurements")),
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+}
+
+impl Shared {
+    /// The connection that measures this container, or a new one.
+    fn hub(self: &Arc<Self>, id: &str) -> Arc<Hub> {
+        let mut hubs = held(&self.hubs.0);
+        hubs.retain(|_, hub| hub.strong_count() > 0);
+        if let Some(hub) = hubs.get(id).and_then(Weak::upgrade)
+            && hub.end.borrow().is_none()
+        {
+            return hub;
+        }
+        let (readings, _) = broadcast::channel(BACKLOG);
+        let (told, end) = watch::channel(None);
+        let last = Arc::new(Mutex::new(None));
+        let gatherer =
+            Gatherer { shared: Arc::clone(self), id: id.into(), readings: readings.clone(), last: last.clone() };
+        let task = tokio::spawn(async move {
+            let gathered = gatherer.gather().await;
+            told.send_replace(Some(gathered.map_err(Arc::new)));
+        });
+        let hub = Arc::new(Hub { readings, last, end, _task: AbortOnDrop(task) });
+        hubs.insert(id.into(), Arc::downgrade(&hub));
+        hub
+    }
+}
+
+/// Reads what the engine tells of one container.
+struct Gatherer {
+    shared: Arc<Shared>,
+    id: String,
+    readings: broadcast::Sender<Reading>,
+    last: Arc<Mutex<Option<Reading>>>,
+}
+
+impl Gatherer {
+    /// Gathers until the container has ended, over as many connections as it takes.
+    async fn gather(&self) -> Result<()> {
+        let mut away: Option<Instant> = None;
+        loop {
+            let error = match self.connect(&mut away).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let since = *away.get_or_insert_with(Instant::now);
+            let gone = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut);
+            if !gone || since.elapsed() > self.shared.options.reconnect {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// Gathers over one connection.
+    async fn connect(&self, away: &mut Option<Instant>) -> Result<()> {
+        if !self.runs().await? {
+            return Ok(());
+        }
+        *away = None;
+        let options = EngineOptions { stream: true, one_shot: false };
+        let mut told = Box::pin(self.shared.docker.stats(&self.id, Some(options)));
+        while let Some(told) = told.next().await {
+            if let Some(reading) = Reading::of(&told.map_err(|error| translate(error, "stats"))?) {
+                *held(&self.last) = Some(reading);
+                // Nobody listening just now is no error.
+                let _heard: Result<_, _> = self.readings.send(reading);
+            } else if self.has_ended().await? {
+                // The engine goes on with empty readings after a container's end.
+                return Ok(());
+            }
+        }
+        if self.has_ended().await? { Ok(()) } else { Err(Error::unavailable("the engine ended its measurements")) }
+    }
+
+    async fn runs(&self) -> Result<bool> {
+        Ok(lives(instance::state(&self.shared.owned(&self.id).await?)))
+    }
+
+    /// Whether a container that ran runs no more, or is gone.
+    async fn has_ended(&self) -> Result<bool> {
+        match self.runs().await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            runs => Ok(!runs?),
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use slate_core::{
     ErrorKind, InstanceId,
     runtime::{
         Command, ExecOptions, Files, HealthCheck, HealthProbe, InstanceState, ListOptions, LogOptions, MountMode,
-        MountType, Pausing, RemoveOptions, RuntimeBackend, RuntimeBackendExt, RuntimeChange, StopOptions, VolumeMount,
-        WatchOptions,
+        MountType, Pausing, RemoveOptions, ResourceSample, RuntimeBackend, RuntimeBackendExt, RuntimeChange,
+        StatsOptions, StopOptions, VolumeMount, WatchOptions,
     },
 };
 use slate_docker::DockerBackend;
@@ -163,6 +163,21 @@ async fn health_is_asked_and_told() {
         }
     };
     within("health", healthy).await;
+    backend.remove_if_there(&id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_measure_one_instance_get_the_same_readings() {
+    let Some(backend) = backend().await else { return };
+    let id = running(&backend, "measured").await;
+    let all = (0..4).map(|_| backend.stats(&id, StatsOptions::default()).take(2).collect::<Vec<_>>());
+    let all = within("the samples", futures_util::future::join_all(all)).await;
+    let times = |samples: &[slate_core::Result<ResourceSample>]| {
+        samples.iter().map(|sample| sample.as_ref().unwrap().timestamp).collect::<Vec<_>>()
+    };
+    assert!(all.iter().all(|samples| times(samples) == times(&all[0])), "{all:?}");
+    // The connection ends with its listeners, and another one is made for the next.
+    assert!(within("a sample", backend.sample(&id)).await.unwrap().pids >= 1);
     backend.remove_if_there(&id).await.unwrap();
 }
 
