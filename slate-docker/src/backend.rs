@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     starting: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     programs: Mutex<HashSet<String>>,
     pub(crate) network_gate: tokio::sync::Mutex<()>,
+    pub(crate) volume_gate: tokio::sync::Mutex<()>,
     pub(crate) flights: image::Flights,
     pub(crate) hubs: stats::Hubs,
 }
@@ -86,6 +87,7 @@ impl DockerBackend {
             starting: Mutex::default(),
             programs: Mutex::default(),
             network_gate: tokio::sync::Mutex::default(),
+            volume_gate: tokio::sync::Mutex::default(),
             flights: image::Flights::default(),
             hubs: stats::Hubs::default(),
         })))
@@ -183,22 +185,21 @@ impl Shared {
             self.provide(image).await?;
         }
         self.prepare_network(&plan).await?;
-        let fresh = self.prepare_volumes(spec).await?;
-        let made = match self.make(spec, body.clone(), &fresh).await {
+        let made = match self.make(spec, body.clone()).await {
             // Removed between the look and now.
             Err(error) if error.kind() == ErrorKind::NotFound && error.message().contains("No such image") => {
                 if let Some(image) = &spec.image {
                     self.fetch_missing(image).await?;
                 }
-                self.make(spec, body, &fresh).await
+                self.make(spec, body).await
             }
             made => made,
         };
         InstanceId::new(made?)
     }
 
-    async fn make(&self, spec: &RuntimeSpec, body: ContainerCreateBody, fresh: &[String]) -> Result<String> {
-        self.hand_over_volumes(spec, fresh).await?;
+    async fn make(&self, spec: &RuntimeSpec, body: ContainerCreateBody) -> Result<String> {
+        self.prepare_volumes(spec).await?;
         let name = Some(format!("{}-{}", self.options.realm, spec.name));
         let options = CreateContainerOptions { name, platform: String::new() };
         let made = self.docker.create_container(Some(options), body).await;

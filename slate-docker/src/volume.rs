@@ -20,7 +20,7 @@ use std::collections::HashMap;
 
 impl Shared {
     /// Makes a volume; says whether it wasn't there before.
-    pub(crate) async fn ensure_volume(&self, name: &str) -> Result<bool> {
+    async fn ensure_volume(&self, name: &str) -> Result<bool> {
         let probe = VolumeMount {
             host_path: name.into(),
             container_path: "/x".into(),
@@ -40,22 +40,39 @@ impl Shared {
         Ok(true)
     }
 
-    /// Makes the volumes of a spec; the names of the new ones.
-    pub(crate) async fn prepare_volumes(&self, spec: &RuntimeSpec) -> Result<Vec<String>> {
+    /// Makes the volumes of a spec that aren't there, and gives them to its user.
+    pub(crate) async fn prepare_volumes(&self, spec: &RuntimeSpec) -> Result<()> {
+        let volumes: Vec<_> = spec.mounts.iter().filter(|mount| mount.kind == MountType::Volume).collect();
+        if volumes.is_empty() {
+            return Ok(());
+        }
+        // Nobody else takes a volume for ready before it belongs to its user.
+        let _alone = self.volume_gate.lock().await;
         let mut fresh = Vec::new();
-        for mount in spec.mounts.iter().filter(|mount| mount.kind == MountType::Volume) {
+        for mount in volumes {
             if self.ensure_volume(&mount.host_path).await? {
                 fresh.push(mount.host_path.clone());
             }
         }
-        Ok(fresh)
+        let given = self.hand_over_volumes(spec, &fresh).await;
+        if given.is_err() {
+            // One that stayed would be taken for an old one the next time.
+            for name in &fresh {
+                let name = volume_name(&self.options.realm, name);
+                if let Err(error) = self.docker.remove_volume(&name, None::<RemoveVolumeOptions>).await {
+                    let error = translate(error, "create");
+                    tracing::warn!(volume = name, %error, "a new volume belongs to root and could not be removed");
+                }
+            }
+        }
+        given
     }
 
     /// Gives new volumes to the user of the container: the engine makes them for root, and the program isn't root.
     ///
     /// The engine changes the owner only of what lies in a folder that it unpacks an archive in, and refuses to unpack in
     /// an image that can't be written: so a container that is never started sees the volumes below a folder of its own.
-    pub(crate) async fn hand_over_volumes(&self, spec: &RuntimeSpec, fresh: &[String]) -> Result<()> {
+    async fn hand_over_volumes(&self, spec: &RuntimeSpec, fresh: &[String]) -> Result<()> {
         let user = spec.user.as_ref().unwrap_or(&self.options.hardening.user);
         let (Some(owner), Some(image), false) = (files::Owner::parse(user), &spec.image, fresh.is_empty()) else {
             return Ok(());

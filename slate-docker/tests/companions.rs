@@ -70,6 +70,9 @@ async fn a_volume_outlives_its_instances_and_belongs_to_their_user() {
     let Some(backend) = backend().await else { return };
     let (volumes, name) = (backend.volumes().unwrap(), unique("saves"));
     let write = spec("write", "echo level 3 >/saves/game; cat /saves/game").with_mount(volume(&name, "/saves"));
+    // What fails for want of an image leaves no volume that belongs to root.
+    let without = write.clone().with_image("slate-test/nobody:1".parse().unwrap());
+    assert_eq!(backend.create(&without).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(lines_of(&backend, &write).await, ["level 3"]);
     let read = spec("read", "cat /saves/game; touch /saves/x 2>/dev/null || echo locked");
     let read = read.with_mount(volume(&name, "/saves").read_only());
