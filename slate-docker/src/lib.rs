@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod connect;
+mod error;
+mod exec;
+mod files;
+mod image;
+mod instance;
+mod log;
+mod login;
+mod network;
+mod options;
+mod program;
+mod spec;
+mod starts;
+mod stats;
+mod volume;
+mod watch;
+
+pub use backend::DockerBackend;
+pub use login::{Credentials, DockerConfig, NoCredentials};
+pub use network::NetworkOptions;
+pub use options::{DockerOptions, Endpoint, LogLimits, PullPolicy};
+pub use spec::{EngineHost, request_body};

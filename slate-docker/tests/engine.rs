@@ -1,0 +1,176 @@
+//! An engine that goes away and comes back, and one behind TLS: engines of these tests' own, by `dev/engine`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{busybox, image, options, printed, skipped, spec, within};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use slate_core::{
+    Component, ErrorKind, Retry,
+    runtime::{
+        InstanceState, LogOptions, RuntimeBackend, RuntimeBackendExt, RuntimeChange, StatsOptions, WatchOptions,
+    },
+};
+use slate_docker::{DockerBackend, Endpoint};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// An engine with everything of it in one folder, taken away with this value.
+struct Engine {
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+fn script(verb: &str, folder: &Path, port: u16) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/engine");
+    Command::new(script).arg(verb).arg(folder).env("SLATE_ENGINE_PORT", port.to_string()).output().unwrap()
+}
+
+impl Engine {
+    fn new() -> Option<Self> {
+        let engine = Self {
+            folder: tempfile::Builder::new().prefix("slate-engine-").tempdir().unwrap(),
+            port: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(),
+        };
+        let started = engine.start();
+        if !started.status.success() {
+            skipped(&format!("no engine can be started here: {}", String::from_utf8_lossy(&started.stderr)));
+            return None;
+        }
+        Some(engine)
+    }
+
+    fn place(&self) -> PathBuf {
+        self.folder.path().join("engine")
+    }
+
+    fn start(&self) -> Output {
+        script("start", &self.place(), self.port)
+    }
+
+    /// Ends the engine and returns when it has ended.
+    fn end(&self) {
+        let text = fs::read_to_string(self.place().join("pid")).unwrap();
+        let pid: i32 = text.trim().parse().unwrap();
+        let engine = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(engine, rustix::process::Signal::TERM).unwrap();
+        let deadline = std::time::Instant::now() + common::SOON;
+        while Path::new(&format!("/proc/{pid}/stat")).exists() && state_of(pid) != Some('Z') {
+            assert!(std::time::Instant::now() < deadline, "the engine doesn't end");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    async fn open(&self) -> DockerBackend {
+        let socket = Endpoint::Unix(self.place().join("docker.sock"));
+        let backend = DockerBackend::open(options().with_endpoint(socket)).await.unwrap();
+        backend.import_image(&image(), stream::iter([busybox().unwrap()])).await.unwrap();
+        backend
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let stopped = script("stop", &self.place(), self.port);
+        if !stopped.status.success() {
+            println!("the engine could not be taken away: {}", String::from_utf8_lossy(&stopped.stderr));
+        }
+    }
+}
+
+fn state_of(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_was_away_is_found_again() {
+    let Some(engine) = Engine::new() else { return };
+    let backend = engine.open().await;
+    let id = backend.run(&spec("steady", "echo ready; i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done")).await;
+    let id = id.unwrap();
+    printed(&backend, &id, "3").await;
+    let mut changes = backend.watch(WatchOptions::default());
+    let followed = tokio::spawn(backend.logs(&id, LogOptions::default().with_follow(true)).try_collect::<Vec<_>>());
+    let measured = tokio::spawn(backend.stats(&id, StatsOptions::default()).try_collect::<Vec<_>>());
+
+    engine.end();
+    for error in [
+        backend.inspect(&id).await.unwrap_err(),
+        backend.start(&id).await.unwrap_err(),
+        backend.ping().await.unwrap_err(),
+        backend.logs(&id, LogOptions::default()).next().await.unwrap().unwrap_err(),
+        backend.create(&spec("away", "true")).await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Backoff), "{error:?}");
+    }
+    let started = engine.start();
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+
+    // An engine without `live-restore` ends what ran before.
+    assert_eq!(backend.inspect(&id).await.unwrap().state, InstanceState::Exited);
+    let resync = async { while changes.next().await.unwrap().unwrap() != RuntimeChange::Resync {} };
+    within("the word to list anew", resync).await;
+    let chunks = within("the end of the log", followed).await.unwrap().unwrap();
+    let lines: Vec<_> = chunks.iter().map(|chunk| chunk.text().into_owned()).collect();
+    let expected: Vec<_> = ["ready".to_owned()].into_iter().chain((1..lines.len()).map(|n| n.to_string())).collect();
+    assert_eq!(lines, expected, "without gap and without repeat");
+    within("the end of the measurements", measured).await.unwrap().unwrap();
+
+    // And it goes on: the same follower semantics after a restart of the instance, and changes are told again.
+    backend.start(&id).await.unwrap();
+    let started = async { while changes.next().await.unwrap().unwrap() != RuntimeChange::Started(id.clone()) {} };
+    within("the start", started).await;
+    let after = LogOptions::default().with_follow(true).with_after(chunks.last().map(|chunk| chunk.cursor));
+    let first = within("a line", backend.logs(&id, after).next()).await.unwrap().unwrap();
+    assert_eq!((first.text().as_ref(), first.lost_before), ("ready", 0));
+    backend.remove_if_there(&id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_behind_tls_wants_to_see_a_certificate() {
+    let Some(engine) = Engine::new() else { return };
+    engine.open().await;
+    let address = format!("127.0.0.1:{}", engine.port);
+    let certificates = engine.place().join("certificates");
+    let tls = Endpoint::Tls { address: address.clone(), certificates: certificates.clone() };
+    let backend = DockerBackend::open(options().with_endpoint(tls)).await.unwrap();
+    let lines = common::lines_of(&backend, &spec("tls", "seq 1 1000")).await;
+    assert_eq!(lines.len(), 1000);
+    let id = backend.run(&spec("exec", "echo ready; sleep 600")).await.unwrap();
+    let command = slate_core::runtime::Command::new(["cat"]);
+    let options_with_input = slate_core::runtime::ExecOptions::default().with_stdin(true);
+    let mut exec = backend.exec(&id, &command, options_with_input).await.unwrap();
+    exec.stdin.as_mut().unwrap().write(bytes::Bytes::from_static(b"hello")).await.unwrap();
+    let (stdout, _, exit) = within("the command's end", exec.collect(1024)).await.unwrap();
+    assert_eq!((&stdout[..], exit.code), (&b"hello"[..], Some(0)));
+    backend.remove_if_there(&id).await.unwrap();
+
+    let plain = DockerBackend::open(options().with_endpoint(Endpoint::Tcp(address.clone()))).await.unwrap_err();
+    assert!(matches!(plain.kind(), ErrorKind::Invalid | ErrorKind::Unavailable), "{plain:?}");
+    let empty = tempfile::tempdir().unwrap();
+    let without = Endpoint::Tls { address: address.clone(), certificates: empty.path().into() };
+    assert_eq!(DockerBackend::open(options().with_endpoint(without)).await.unwrap_err().kind(), ErrorKind::Invalid);
+    // An authority of another name: the engine is not who it says.
+    for file in ["key.pem", "cert.pem"] {
+        fs::copy(certificates.join(file), empty.path().join(file)).unwrap();
+    }
+    fs::copy(certificates.join("cert.pem"), empty.path().join("ca.pem")).unwrap();
+    let strange = Endpoint::Tls { address, certificates: empty.path().into() };
+    let error = DockerBackend::open(options().with_endpoint(strange)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+}
+
+#[tokio::test]
+async fn an_engine_that_is_not_there_is_unavailable() {
+    let nowhere = [Endpoint::Unix("/nowhere/docker.sock".into()), Endpoint::Tcp("127.0.0.1:1".into())];
+    for endpoint in nowhere {
+        let error = DockerBackend::open(options().with_endpoint(endpoint)).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Backoff), "{error:?}");
+        assert!(error.context().iter().any(|(key, _)| *key == "endpoint"), "{error:?}");
+    }
+}
