@@ -168,7 +168,8 @@ impl Reader {
                     // Frozen, or ending just now.
                     error if error.kind() == ErrorKind::WrongState => {
                         self.read(Part::Rest).await?;
-                        self.pause(Duration::from_millis(100)).await?;
+                        let frozen = instance::state(&container) == InstanceState::Paused;
+                        self.pause(Duration::from_millis(if frozen { 1000 } else { 100 })).await?;
                         continue;
                     }
                     error => return Err(error.into()),
