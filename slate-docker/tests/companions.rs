@@ -100,12 +100,17 @@ async fn a_frozen_instance_stands_still_and_can_be_stopped() {
     assert_eq!(backend.pause(&id).await.unwrap_err().kind(), ErrorKind::WrongState);
     let exec = backend.exec(&id, &Command::new(["true"]), ExecOptions::default()).await;
     assert_eq!(exec.unwrap_err().kind(), ErrorKind::WrongState);
+    // Who follows it waits, and sees what comes after.
+    let mut logs = backend.logs(&id, LogOptions::default().with_follow(true));
+    assert_eq!(within("the first line", logs.next()).await.unwrap().unwrap().text(), "ready");
+    assert!(futures_util::poll!(logs.next()).is_pending());
     backend.resume(&id).await.unwrap();
     assert_eq!(backend.inspect(&id).await.unwrap().state, InstanceState::Running);
     backend.pause(&id).await.unwrap();
     backend.stop(&id, StopOptions::default()).await.unwrap();
     assert_eq!(backend.inspect(&id).await.unwrap().state, InstanceState::Exited);
     assert_eq!(backend.pause(&id).await.unwrap_err().kind(), ErrorKind::WrongState);
+    assert!(within("the end of the log", logs.next()).await.is_none());
     backend.start(&id).await.unwrap();
     backend.pause(&id).await.unwrap();
     assert_eq!(backend.remove(&id, RemoveOptions::default()).await.unwrap_err().kind(), ErrorKind::WrongState);

@@ -51,7 +51,7 @@ impl Count {
     }
 
     /// The room that it takes in the log, in bytes.
-    fn room(self) -> u64 {
+    pub(super) fn room(self) -> u64 {
         self.bytes + self.lines * AROUND
     }
 }

@@ -27,8 +27,16 @@ const OVERLAP: u64 = 64;
 
 /// Sends a container's output to `to` until it has ended, or nobody listens.
 pub(crate) async fn follow(shared: Arc<Shared>, id: String, options: LogOptions, to: Sender<Result<Vec<LogChunk>>>) {
-    let mut reader =
-        Reader { shared, id, to, last: None, lost: 0, expected: 0, since: options.since.map(Timestamp::as_micros) };
+    let mut reader = Reader {
+        shared,
+        id,
+        to,
+        last: None,
+        lost: 0,
+        expected: 0,
+        fresh: false,
+        since: options.since.map(Timestamp::as_micros),
+    };
     let read = reader.run(&options).await;
     if let Err(Stop::Failed(error)) = read {
         let error = if error.context().iter().any(|(key, _)| *key == "instance") {
@@ -63,6 +71,9 @@ struct Reader {
     lost: u64,
     /// Lines that were counted as they came, and not read yet.
     expected: u64,
+    /// Whether nothing was read yet of a container that was followed from before its start: its log begins with its first
+    /// line, or lines are gone.
+    fresh: bool,
     /// Microseconds before which lines are left out.
     since: Option<i64>,
 }
@@ -146,11 +157,26 @@ impl Reader {
         Ok(cursors)
     }
 
+    /// How much the log holds.
+    async fn kept(&self) -> Result<Count, Stop> {
+        let mut numbering = Numbering::default();
+        let mut kept = Count::default();
+        let mut output = Box::pin(self.shared.docker.logs(&self.id, Some(query("all", 0))));
+        while let Some(entry) = output.next().await {
+            if let Some(chunk) = numbering.take(entry.map_err(|error| translate(error, "logs"))?) {
+                kept.bytes += chunk.line.len() as u64;
+                kept.lines += u64::from(!chunk.partial);
+            }
+        }
+        Ok(kept)
+    }
+
     /// Reads while the container runs, and to the end once it has ended.
     async fn listen(&mut self, away: &mut Option<Instant>) -> Result<(), Stop> {
         loop {
             let container = self.shared.owned(&self.id).await?;
             *away = None;
+            self.fresh |= self.last.is_none() && instance::state(&container) == InstanceState::Created;
             if instance::state(&container) == InstanceState::Exited {
                 // The engine calls a container ended after it has written down its last line.
                 self.read(Part::Rest).await?;
@@ -168,7 +194,8 @@ impl Reader {
                     // Frozen, or ending just now.
                     error if error.kind() == ErrorKind::WrongState => {
                         self.read(Part::Rest).await?;
-                        self.pause(Duration::from_millis(100)).await?;
+                        let frozen = instance::state(&container) == InstanceState::Paused;
+                        self.pause(Duration::from_millis(if frozen { 1000 } else { 100 })).await?;
                         continue;
                     }
                     error => return Err(error.into()),
@@ -235,7 +262,7 @@ impl Reader {
         };
         let mut numbering = Numbering::default();
         let mut batch = Vec::new();
-        let mut joined = self.last.is_none();
+        let mut joined = self.last.is_none() && !self.fresh;
         let mut output = Box::pin(self.shared.docker.logs(&self.id, Some(query(&tail, since))));
         while let Some(entry) = output.next().await {
             let Some(mut chunk) = numbering.take(entry.map_err(|error| translate(error, "logs"))?) else { continue };
@@ -250,9 +277,12 @@ impl Reader {
                 }
                 // Even the whole log begins after it. How many lines are gone is known only where they were counted as they
                 // came; else one stands for some.
-                let kept = if self.expected > 0 { self.cursors(u64::MAX).await?.len() as u64 } else { 0 };
-                self.lost = self.expected.saturating_sub(kept).max(1);
-                joined = true;
+                let kept = self.kept().await?;
+                let limits = self.shared.options.log;
+                let rotated = kept.room() > limits.file.bytes() * u64::from(limits.files.saturating_sub(1)) / 4 * 3;
+                let least = u64::from(!self.fresh || rotated);
+                self.lost = self.expected.saturating_sub(kept.lines).max(least);
+                (joined, self.fresh) = (true, false);
             }
             chunk.lost_before = std::mem::take(&mut self.lost);
             self.last = Some(cursor);
