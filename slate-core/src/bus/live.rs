@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(present.users(), [ada.clone(), bob.clone()]);
         drop(one);
         tokio::time::sleep(Present::EXPIRY + Duration::from_secs(1)).await;
-        assert_eq!(present.users(), [bob.clone()]);
+        assert_eq!(present.users(), std::slice::from_ref(&bob));
         let left = CollabEvent::new(CollabEventKind::Left, project, bob, Timestamp::now());
         bus.emit(&Event::Collab(left)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
