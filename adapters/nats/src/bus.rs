@@ -121,6 +121,10 @@ impl NatsBus {
         &self.0.naming
     }
 
+    pub(crate) fn connected(&self, operation: &'static str) -> Result<()> {
+        self.0.connected(operation)
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.0.signs.closed.load(Ordering::Acquire)
     }

@@ -263,6 +263,7 @@ impl DurableBus for NatsDurable {
     async fn publish(&self, event: &StoredEvent) -> Result<()> {
         let message = event.to_message()?;
         message.check()?;
+        self.0.bus.connected("publish")?;
         let headers = wire::headers(&message)?.unwrap_or_default();
         let subject = self.0.subject(message.subject.as_str());
         let published =

@@ -100,7 +100,7 @@ impl Nats {
         let config = format!(
             "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\n\
              websocket {{ listen: \"127.0.0.1:{websocket}\", no_tls: true }}\n\
-             jetstream {{ store_dir: \"{}\", max_mem: 256M, max_file: 1G }}\n{}\n",
+             jetstream {{ store_dir: \"{}\", max_mem: 1G, max_file: 8G }}\n{}\n",
             folder.path().join("jetstream").display(),
             options.config,
         );

@@ -2,6 +2,7 @@
 
 mod durable;
 mod ext;
+mod live;
 mod mailbox;
 mod message;
 mod subject;
@@ -13,6 +14,7 @@ pub mod event;
 
 pub use durable::{ConsumeOptions, Deliveries, Delivery, DurableBus, Settle};
 pub use ext::EventBusExt;
+pub use live::{Announcing, BatchOptions, Batcher, Present};
 pub use mailbox::{Mailbox, Pushed};
 pub use message::{Message, headers};
 pub use subject::{Subject, SubjectFilter};
