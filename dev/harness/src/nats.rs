@@ -160,7 +160,7 @@ impl Nats {
     /// # Errors
     /// Those of the system.
     pub fn stop(&self) -> io::Result<()> {
-        self.process.signal(Signal::STOP)
+        self.process.halt()
     }
 
     /// Lets it go on.

@@ -105,7 +105,7 @@ impl Postgres {
     /// # Errors
     /// Those of the system.
     pub fn stop(&self) -> io::Result<()> {
-        self.process.signal(Signal::STOP)
+        self.process.halt()
     }
 
     /// Lets it go on.

@@ -155,6 +155,21 @@ impl Process {
         Ok(kill_process(self.pid, signal)?)
     }
 
+    /// Halts it, and waits until each of its threads stands still: the signal takes a moment.
+    pub(crate) fn halt(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)?;
+        wait_until("halt", START, || {
+            for thread in fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+                let stat = fs::read_to_string(thread?.path().join("stat"))?;
+                // The state follows the name, which may hold anything but ends with the last parenthesis.
+                if !stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 't'])) {
+                    return Err(io::Error::other("it still runs"));
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Kills it and waits until it is gone.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
         if self.guard.try_wait()?.is_none() {

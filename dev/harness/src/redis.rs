@@ -74,7 +74,7 @@ impl Redis {
     /// # Errors
     /// Those of the system.
     pub fn stop(&self) -> io::Result<()> {
-        self.process.signal(Signal::STOP)
+        self.process.halt()
     }
 
     /// Lets it go on.
