@@ -211,7 +211,7 @@ impl AssetPipeline for Copying {
 async fn the_relay_publishes_what_is_stored_once_each_in_order() {
     let world = World::new().await;
     let mut events = world.bus.subscribe(&filters::all(), Default::default()).await.unwrap();
-    let relay = Relay::start(world.journal.clone(), Arc::clone(&world.bus) as _, RelayOptions::default());
+    let relay = Relay::start(world.journal.clone(), Arc::clone(&world.bus) as _, None, RelayOptions::default());
     let first = tokio::time::timeout(SOON, events.next()).await.unwrap().unwrap();
     assert_eq!(first.subject.as_str(), "slate.project.created.ada");
     assert!(first.event_id().is_some() && first.headers[headers::VERSION] == "1");
@@ -225,7 +225,7 @@ async fn the_relay_publishes_what_is_stored_once_each_in_order() {
 async fn a_bus_that_fails_loses_no_event() {
     let world = World::new().await;
     world.bus.close().await.unwrap();
-    let relay = Relay::start(world.journal.clone(), Arc::clone(&world.bus) as _, RelayOptions::default());
+    let relay = Relay::start(world.journal.clone(), Arc::clone(&world.bus) as _, None, RelayOptions::default());
     tokio::time::sleep(Duration::from_millis(100)).await;
     relay.shutdown(SOON).await.unwrap();
     assert_eq!(world.store.unpublished(10).await.unwrap().len(), 1);

@@ -4,7 +4,7 @@ use crate::{Entry, Notes};
 use slate_core::{
     ErrorKind, ProjectId, Result, SystemClock, Timestamp, UserId, WorkerId,
     bus::{
-        EventBus,
+        DurableBus, EventBus,
         event::{BuildEvent, BuildEventKind, Event, ProjectEvent, ProjectEventKind},
     },
     model::{Aggregate, BuildJob, BuildStatus, BuildType, NewEvent, Project, TargetPlatform},
@@ -53,11 +53,11 @@ impl Client {
     ///
     /// # Errors
     /// Those of the notes' file: what was told could not be noted, so the run says nothing.
-    pub async fn run(self, bus: Arc<dyn EventBus>) -> Result<()> {
+    pub async fn run(self, bus: Arc<dyn EventBus>, durable: Arc<dyn DurableBus>) -> Result<()> {
         let journal = Journal::new(Arc::clone(&self.store), Arc::new(SystemClock));
         let mut options = RelayOptions::default();
         (options.poll, options.lease) = (Duration::from_millis(100), LEASE);
-        let relay = Relay::start(journal, bus, options);
+        let relay = Relay::start(journal, bus, Some(durable), options);
         let ended = tokio::try_join!(self.edit(), self.edit(), self.make(), self.work(), self.work());
         drop(relay);
         ended.map(drop)

@@ -1,5 +1,9 @@
-use slate_core::{Error, Result, bus::EventBus, store::Store};
-use slate_nats::{NatsBus, NatsOptions};
+use slate_core::{
+    Error, Result,
+    bus::{DurableBus, EventBus},
+    store::Store,
+};
+use slate_nats::{DurableOptions, NatsBus, NatsDurable, NatsOptions};
 use slate_store::{
     postgres::{PgOptions, PgStore},
     sqlite::{SqliteOptions, SqliteStore},
@@ -23,15 +27,21 @@ pub async fn open_store(address: &str) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(PgStore::open(options).await?))
 }
 
-/// Connects to NATS: `nats://host:port/prefix`.
+/// Connects to NATS, `nats://host:port/prefix`: the bus, and a stream of the prefix' name.
 ///
 /// # Errors
 /// Those of the bus.
-pub async fn open_bus(address: &str) -> Result<Arc<dyn EventBus>> {
+pub async fn open_bus(address: &str) -> Result<(Arc<dyn EventBus>, Arc<dyn DurableBus>)> {
     let (server, prefix) =
         address.rsplit_once('/').ok_or_else(|| Error::invalid("a bus is nats://host:port/prefix"))?;
     let mut options = NatsOptions::new(server).with_prefix(prefix);
     (options.pause, options.ping) = (Duration::from_millis(100), Duration::from_millis(500));
     (options.timeout, options.connect_timeout) = (Duration::from_secs(2), Duration::from_secs(1));
-    Ok(Arc::new(NatsBus::connect(options).await?))
+    let bus = NatsBus::connect(options).await?;
+    let stream = DurableOptions::default()
+        .with_stream(prefix)
+        .with_max_bytes(64 << 20_i64)
+        .with_heartbeat(Duration::from_millis(500));
+    let durable = NatsDurable::open(&bus, stream).await?;
+    Ok((Arc::new(bus), Arc::new(durable)))
 }

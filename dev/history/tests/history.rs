@@ -5,7 +5,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use slate_core::{
-    bus::{EventBus, SubscribeOptions, filters, headers},
+    bus::{ConsumeOptions, DurableBus, filters, headers},
     store::{BuildQuery, EventQuery, PageRequest, ProjectQuery, RecordId, Store},
 };
 use slate_harness::{Database, Faults, Nats, NatsVersion, Postgres, PostgresOptions, Proxy, require, unique};
@@ -117,7 +117,7 @@ struct History {
     /// The store's address for clients, and the bus's.
     addresses: [String; 2],
     store: Arc<dyn Store>,
-    bus: Arc<dyn EventBus>,
+    bus: Arc<dyn DurableBus>,
     clients: Vec<Child>,
     began: Instant,
 }
@@ -129,7 +129,7 @@ impl History {
         let store = open_store(&home.own).await.unwrap();
         let notes = Notes::open(&folder.path().join("founder")).unwrap();
         found_world(&*store, &notes, 3).await.unwrap();
-        let bus = open_bus(&bus_address(servers.nats.port())).await.unwrap();
+        let (_, bus) = open_bus(&bus_address(servers.bus.port())).await.unwrap();
         let addresses = [home.through.clone(), bus_address(servers.bus.port())];
         let mut history = Self { folder, addresses, store, bus, clients: Vec::new(), began: Instant::now() };
         for index in 0..2 {
@@ -264,16 +264,17 @@ impl History {
 impl History {
     /// Notes what is delivered until it is aborted.
     async fn listen(&self, delivered: Arc<Mutex<Vec<Entry>>>) -> tokio::task::JoinHandle<()> {
-        let mut events = self.bus.subscribe(&filters::all(), SubscribeOptions::default()).await.unwrap();
+        let options = ConsumeOptions::new("checker").from_start().with_work_time(Duration::from_secs(2));
+        let mut events = self.bus.consume(&filters::all(), options).await.unwrap();
         tokio::spawn(async move {
-            while let Some(message) = events.next().await {
-                let (Some(event), Some(aggregate)) = (message.event_id(), message.headers.get(headers::AGGREGATE))
-                else {
-                    continue;
-                };
-                let version = message.headers[headers::VERSION].parse().unwrap();
-                let entry = Entry::Delivered { event: event.to_string(), aggregate: aggregate.clone(), version };
-                delivered.lock().unwrap().push(entry);
+            while let Some(delivery) = events.next().await {
+                let headers = &delivery.message.headers;
+                let (event, version) =
+                    (delivery.message.event_id().unwrap(), headers[headers::VERSION].parse().unwrap());
+                let aggregate = headers[headers::AGGREGATE].clone();
+                delivered.lock().unwrap().push(Entry::Delivered { event: event.to_string(), aggregate, version });
+                // What could not be acknowledged comes again.
+                let _ = delivery.acknowledge().await;
             }
         })
     }

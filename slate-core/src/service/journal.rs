@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 #[derive(Clone)]
 pub struct Journal {
     store: Arc<dyn Store>,
+    reads: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     bell: Arc<Notify>,
 }
@@ -18,12 +19,25 @@ pub struct Journal {
 impl Journal {
     /// A journal on this store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, bell: Arc::default() }
+        Self { reads: Arc::clone(&store), store, clock, bell: Arc::default() }
     }
 
-    /// The store, for reading.
+    /// Answers questions for a record from `reads`: the same store behind a cache, or a replica of it. Decisions are made on the
+    /// store alone.
+    #[must_use]
+    pub fn with_reads(mut self, reads: Arc<dyn Store>) -> Self {
+        self.reads = reads;
+        self
+    }
+
+    /// The store, for reading what is decided on.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Where what is shown is read, which may be a little behind the store.
+    pub fn reads(&self) -> &Arc<dyn Store> {
+        &self.reads
     }
 
     /// The time.

@@ -30,7 +30,12 @@ pub use sessions::{NewSession, Sessions};
 pub use task::Handle;
 
 use crate::{
-    Clock, Result, SystemClock, asset::AssetPipeline, blob::Blobs, bus::EventBus, runtime::RuntimeBackend, store::Store,
+    Clock, Result, SystemClock,
+    asset::AssetPipeline,
+    blob::Blobs,
+    bus::{DurableBus, EventBus},
+    runtime::RuntimeBackend,
+    store::Store,
 };
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
@@ -42,6 +47,8 @@ pub struct Pieces {
     pub journal: Journal,
     /// What the services talk over.
     pub bus: Arc<dyn EventBus>,
+    /// Where stored events go for consumers that must not miss any; default nowhere.
+    pub durable: Option<Arc<dyn DurableBus>>,
     /// What runs sessions and build steps.
     pub runtime: Arc<dyn RuntimeBackend>,
     /// What processes assets.
@@ -60,7 +67,14 @@ impl Pieces {
         blobs: Arc<dyn Blobs>,
     ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        Self { journal: Journal::new(store, clock), bus, runtime, assets, blobs }
+        Self { journal: Journal::new(store, clock), bus, durable: None, runtime, assets, blobs }
+    }
+
+    /// Publishes stored events here too.
+    #[must_use]
+    pub fn with_durable(mut self, durable: Arc<dyn DurableBus>) -> Self {
+        self.durable = Some(durable);
+        self
     }
 }
 
@@ -145,7 +159,7 @@ pub struct Services {
 /// # Errors
 /// Those of [`EventBus::subscribe`]; what was started before is asked to end, and not waited for.
 pub async fn start_all(pieces: Pieces, options: ServicesOptions) -> Result<Services> {
-    let Pieces { journal, bus, runtime, assets, blobs } = pieces;
+    let Pieces { journal, bus, durable, runtime, assets, blobs } = pieces;
     let clock = Arc::clone(journal.clock());
     let store = Arc::clone(journal.store());
     let runs = |service| options.services.contains(&service);
@@ -154,7 +168,7 @@ pub async fn start_all(pieces: Pieces, options: ServicesOptions) -> Result<Servi
     } else {
         LogAggregator::start_local(store, Arc::clone(&bus), clock, options.logs)
     };
-    let relay = Relay::start(journal.clone(), Arc::clone(&bus), options.relay);
+    let relay = Relay::start(journal.clone(), Arc::clone(&bus), durable, options.relay);
     let mut handles = Vec::new();
     if runs(Service::Builds) {
         let (bus, runtime, assets) = (Arc::clone(&bus), Arc::clone(&runtime), Arc::clone(&assets));

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     Cancel, ErrorKind, Result, WorkerId,
-    bus::{EventBus, Message, Overflow, Subject, SubscribeOptions, Subscription, filters},
+    bus::{DurableBus, EventBus, Message, Overflow, Subject, SubscribeOptions, Subscription, filters},
     model::StoredEvent,
 };
 use std::{
@@ -49,20 +49,27 @@ impl Default for RelayOptions {
 pub struct Relay;
 
 impl Relay {
-    /// Starts it.
-    pub fn start(journal: Journal, bus: Arc<dyn EventBus>, options: RelayOptions) -> Handle {
+    /// Starts it. With `durable`, each event goes there first, for consumers that must not miss any; the bus tells whoever
+    /// listens just then.
+    pub fn start(
+        journal: Journal,
+        bus: Arc<dyn EventBus>,
+        durable: Option<Arc<dyn DurableBus>>,
+        options: RelayOptions,
+    ) -> Handle {
         let cancel = Cancel::new();
         let worker = WorkerId::unique(NAME);
+        let outlets = Outlets { bus, durable };
         Handle::spawn(NAME, cancel.clone(), async move {
             // Only the newest ring matters; without a subscription the poll finds what waits.
             let options_of_ring = SubscribeOptions::default().with_capacity(1).with_overflow(Overflow::DropOldest);
-            let ring = Mutex::new(bus.subscribe(&filters::outbox(), options_of_ring).await.ok());
+            let ring = Mutex::new(outlets.bus.subscribe(&filters::outbox(), options_of_ring).await.ok());
             // Rings are answered, not handed on: relays without the lease would ring each other for ever.
             let own = AtomicBool::new(true);
             repeat(NAME, &cancel, || async {
-                let round = publish_some(&journal, &*bus, &worker, &options).await?;
+                let round = publish_some(&journal, &outlets, &worker, &options).await?;
                 if round == Round::Others && own.load(Ordering::Relaxed) {
-                    bus.publish(Message::new(Subject::new(WAITING)?, Vec::new())).await?;
+                    outlets.bus.publish(Message::new(Subject::new(WAITING)?, Vec::new())).await?;
                     tokio::time::sleep(RING_EVERY).await;
                 }
                 if round != Round::Full {
@@ -78,7 +85,7 @@ impl Relay {
             })
             .await;
             // What was stored while the other services ended is still published.
-            while let Ok(Round::Full) = publish_some(&journal, &*bus, &worker, &options).await {}
+            while let Ok(Round::Full) = publish_some(&journal, &outlets, &worker, &options).await {}
             if let Err(error) = journal.store().release_lease(NAME, &worker).await {
                 tracing::warn!(%error, "the relay's lease could not be given back");
             }
@@ -87,12 +94,27 @@ impl Relay {
 }
 
 /// The event's envelope alone: who is told learns that it happened, and finds its data in the store by the event's id.
-fn without_data(event: &StoredEvent) -> Result<Message> {
+fn without_data(event: &StoredEvent) -> StoredEvent {
     let mut event = event.clone();
     let payload = &mut event.event.payload;
     let bytes = payload.to_string().len();
     payload["data"] = serde_json::json!({ "tooLarge": true, "bytes": bytes });
-    event.to_message()
+    event
+}
+
+/// Where events go.
+struct Outlets {
+    bus: Arc<dyn EventBus>,
+    durable: Option<Arc<dyn DurableBus>>,
+}
+
+impl Outlets {
+    async fn publish(&self, event: &StoredEvent) -> Result<()> {
+        if let Some(durable) = &self.durable {
+            durable.publish(event).await?;
+        }
+        self.bus.publish(event.to_message()?).await
+    }
 }
 
 /// Returns when another relay rings.
@@ -121,7 +143,7 @@ enum Round {
 /// Publishes one batch.
 async fn publish_some(
     journal: &Journal,
-    bus: &dyn EventBus,
+    outlets: &Outlets,
     worker: &WorkerId,
     options: &RelayOptions,
 ) -> Result<Round> {
@@ -139,12 +161,12 @@ async fn publish_some(
     let mut failure = None;
     for event in &waiting {
         // Stops at the first that fails: a later event of the same aggregate must not overtake it.
-        let mut result = bus.publish(event.to_message()?).await;
+        let mut result = outlets.publish(event).await;
         if let Err(error) = &result
             && error.kind() == ErrorKind::LimitExceeded
         {
             tracing::warn!(event = %event.event.id, %error, "an event is too large for the bus: its data stays in the store");
-            result = bus.publish(without_data(event)?).await;
+            result = outlets.publish(&without_data(event)).await;
         }
         match result {
             Ok(()) => published.push(event.event.id),
@@ -154,7 +176,7 @@ async fn publish_some(
             }
         }
     }
-    bus.flush().await?;
+    outlets.bus.flush().await?;
     store.mark_published(&published).await?;
     metrics::counter!("slate_outbox_published_total").increment(published.len() as u64);
     match failure {
@@ -186,7 +208,8 @@ mod tests {
         let mut options = RelayOptions::default();
         (options.poll, options.lease) = (Duration::from_secs(3600), Duration::from_secs(7200));
         let journals = [(); 2].map(|()| Journal::new(store.clone(), Arc::new(SystemClock)));
-        let relays = journals.each_ref().map(|journal| Relay::start(journal.clone(), bus.clone(), options.clone()));
+        let relays =
+            journals.each_ref().map(|journal| Relay::start(journal.clone(), bus.clone(), None, options.clone()));
         let user = UserId::new("u").unwrap();
         // Whichever has the lease: events of both processes are published, though nobody polls.
         for journal in [&journals[0], &journals[1], &journals[0]] {
@@ -217,7 +240,7 @@ mod tests {
         let event = BuildEvent::new(kind, BuildId::new(), ProjectId::new(), user, Timestamp::EPOCH)
             .with_data(serde_json::json!({ "artifacts": "x".repeat(2 << 20) }));
         let stored = Event::from(event).to_stored(None).unwrap();
-        let relay = Relay::start(journal.clone(), bus.clone(), RelayOptions::default());
+        let relay = Relay::start(journal.clone(), bus.clone(), None, RelayOptions::default());
         journal.apply(ChangeSet::new().event(stored.clone())).await.unwrap();
         let message = heard.next().await.unwrap();
         assert_eq!(message.event_id(), Some(stored.id));

@@ -13,8 +13,9 @@ async fn main() -> Result<()> {
     let busy = busy.parse().map_err(|_| Error::invalid("milliseconds are a whole number"))?;
     let notes = Notes::open(Path::new(notes)).map_err(|error| Error::io("open the notes", error))?;
     // A server that is down at the moment is part of the test.
-    let (store, bus) = (patiently(|| open_store(store)).await?, patiently(|| open_bus(bus)).await?);
-    Client::new(store, notes, Duration::from_millis(busy)).run(bus).await
+    let store = patiently(|| open_store(store)).await?;
+    let (bus, durable) = patiently(|| open_bus(bus)).await?;
+    Client::new(store, notes, Duration::from_millis(busy)).run(bus, durable).await
 }
 
 async fn patiently<T, F: Future<Output = Result<T>>>(open: impl Fn() -> F) -> Result<T> {

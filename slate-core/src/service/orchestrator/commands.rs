@@ -112,7 +112,7 @@ async fn carry_out(context: &Context, message: &Message) -> Result<Json> {
             Ok(reply)
         }
         Topic::Runtime(RuntimeTopic::Status(id)) => {
-            let session = context.journal.store().session(id).await?;
+            let session = context.journal.reads().session(id).await?;
             Ok(serde_json::json!({
                 "success": true, "sessionId": id, "projectId": session.project_id, "status": session.status,
                 "containerId": session.container_id, "startedAt": session.started_at, "error": session.error_message,
