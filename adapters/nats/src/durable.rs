@@ -1,8 +1,11 @@
 use crate::{COMPONENT, NatsBus, wire};
-use async_nats::jetstream::{
-    self, AckKind, Context,
-    consumer::{AckPolicy, DeliverPolicy, pull},
-    stream::{Config, DiscardPolicy, StorageType},
+use async_nats::{
+    header::NATS_EXPECTED_LAST_SEQUENCE,
+    jetstream::{
+        self, AckKind, Context,
+        consumer::{AckPolicy, DeliverPolicy, pull},
+        stream::{Config, DiscardPolicy, StorageType},
+    },
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -12,6 +15,7 @@ use slate_core::{
     model::StoredEvent,
 };
 use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::Mutex;
 
 /// What goes before the subjects of stored events, so that the stream takes nothing of what may be lost.
 const ROOT: &str = "durable.";
@@ -84,6 +88,8 @@ struct Shared {
     bus: NatsBus,
     context: Context,
     options: DurableOptions,
+    /// The number of the last event in the stream, as far as who publishes alone knows it.
+    last: Mutex<Option<u64>>,
 }
 
 impl NatsDurable {
@@ -94,7 +100,7 @@ impl NatsDurable {
     pub async fn open(bus: &NatsBus, options: DurableOptions) -> Result<Self> {
         let mut context = jetstream::new(bus.client().clone());
         context.set_timeout(bus.options().timeout);
-        let shared = Shared { bus: bus.clone(), context, options };
+        let shared = Shared { bus: bus.clone(), context, options, last: Mutex::new(None) };
         shared.make_stream().await?;
         Ok(Self(Arc::new(shared)))
     }
@@ -260,17 +266,37 @@ impl Component for NatsDurable {
 
 #[async_trait]
 impl DurableBus for NatsDurable {
+    async fn resume(&self) -> Result<()> {
+        let mut last = self.0.last.lock().await;
+        *last = None;
+        let stream = self.0.context.get_stream(&self.0.options.stream).await;
+        let stream = stream
+            .map_err(|error| Error::unavailable("JetStream does not answer").because(error).at(COMPONENT, "resume"))?;
+        *last = Some(stream.cached_info().state.last_sequence);
+        Ok(())
+    }
+
     async fn publish(&self, event: &StoredEvent) -> Result<()> {
         let message = event.to_message()?;
         message.check()?;
         self.0.bus.connected("publish")?;
-        let headers = wire::headers(&message)?.unwrap_or_default();
+        let mut headers = wire::headers(&message)?.unwrap_or_default();
         let subject = self.0.subject(message.subject.as_str());
-        let published =
-            async { self.0.context.publish_with_headers(subject, headers, message.payload).await?.await.map(drop) };
-        published.await.map_err(|error| {
+        // A server that died may have forgotten events that it acknowledged: its last number tells.
+        let mut last = self.0.last.lock().await;
+        if let Some(last) = *last {
+            headers.insert(NATS_EXPECTED_LAST_SEQUENCE, last.to_string());
+        }
+        let published = async { self.0.context.publish_with_headers(subject, headers, message.payload).await?.await };
+        let published = published.await;
+        if let (Ok(acknowledged), Some(last)) = (&published, &mut *last) {
+            // A repeat has the number of the event that is there.
+            *last = (*last).max(acknowledged.sequence);
+        }
+        published.map(drop).map_err(|error| {
             use jetstream::context::PublishErrorKind as Kind;
             match error.kind() {
+                Kind::WrongLastSequence => Error::conflict("JetStream does not hold what it held before"),
                 Kind::MaxPayloadExceeded => wire::too_large(),
                 Kind::TimedOut => Error::timed_out("JetStream does not acknowledge in time"),
                 _ => Error::unavailable("JetStream did not take the event"),

@@ -40,7 +40,7 @@ pub async fn open_bus(address: &str) -> Result<(Arc<dyn EventBus>, Arc<dyn Durab
     let bus = NatsBus::connect(options).await?;
     let stream = DurableOptions::default()
         .with_stream(prefix)
-        .with_max_bytes(64 << 20_i64)
+        .with_max_bytes(4 << 20_i64)
         .with_heartbeat(Duration::from_millis(500));
     let durable = NatsDurable::open(&bus, stream).await?;
     Ok((Arc::new(bus), Arc::new(durable)))

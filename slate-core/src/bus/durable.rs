@@ -18,14 +18,26 @@ use std::{
 /// - A consumer is known by its name: it goes on where it ended, in whatever process. Those of one name share the work.
 /// - With one event [in flight](ConsumeOptions::in_flight), a consumer's events come in the order of their publication, so those
 ///   of one aggregate in the order of its versions, also where one is retried.
+/// - After [`resume`](DurableBus::resume), what this one publishes is `Conflict` from when on the transport may have forgotten
+///   what it took before (its server died), or somebody else has published: call `resume` again, and publish the last events
+///   again in their order.
 /// - An event that is published again within the transport's window is delivered once; so is one whose acknowledgement was lost,
 ///   to the consumer that acknowledged it.
 #[async_trait]
 pub trait DurableBus: Component {
+    /// Begins to publish as the only one, from what the transport holds now. A transport that forgets nothing has nothing to do.
+    ///
+    /// # Errors
+    /// `Unavailable` or `TimedOut`.
+    async fn resume(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Publishes an event; returns when the transport holds it.
     ///
     /// # Errors
-    /// `Unavailable` or `TimedOut`: publish it again; `LimitExceeded` as for [`Message::check`].
+    /// `Unavailable` or `TimedOut`: publish it again; `Conflict` as the contract says; `LimitExceeded` as for
+    /// [`Message::check`].
     async fn publish(&self, event: &StoredEvent) -> Result<()>;
 
     /// The events that match, for the consumer of this name.

@@ -158,7 +158,7 @@ async fn run(context: &Context, mut job: AssetJob, work: &Work) {
     }
     if let Err(error) = result {
         let entry = LogEntry::new(LogSource::AssetJob(id), LogLevel::Error, error.to_string(), now);
-        let _ = context.logs.submit(vec![entry]).await;
+        let _ = context.logs.for_project(job.project_id).submit(vec![entry]).await;
     }
     if let Err(error) = record(context, &mut job, work, kind).await {
         // The lease runs out and the job is claimed again; a second run finds its result in the cache.

@@ -1,6 +1,6 @@
 use super::task::Handle;
 use crate::{
-    AssetJobId, BuildId, Cancel, Clock, Error, LogId, Result, SessionId,
+    AssetJobId, BuildId, Cancel, Clock, Error, LogId, ProjectId, Result, SessionId,
     bus::{
         AssetTopic, BuildTopic, EventBus, EventBusExt, Message, RuntimeTopic, SubscribeOptions, Subscription, Topic,
         event::RuntimeEventKind, filters, headers,
@@ -96,7 +96,7 @@ impl LogAggregator {
     ) -> (LogSink, Handle) {
         let (sender, receiver) = mpsc::channel(options.capacity.div_ceil(64).max(1));
         let room = Arc::new(Semaphore::new(options.capacity_bytes.clamp(PIECE, Semaphore::MAX_PERMITS)));
-        let sink = LogSink { sender, room, bus: Arc::clone(&bus) };
+        let sink = LogSink { sender, room, bus: Arc::clone(&bus), project: None };
         let cancel = Cancel::new();
         let listener = Listener { bus, sink: sink.clone(), clock };
         let writer = Writer { store, options, waiting: VecDeque::new(), room: None, acknowledge: Vec::new() };
@@ -130,6 +130,7 @@ pub struct LogSink {
     /// Bytes that may wait yet.
     room: Arc<Semaphore>,
     bus: Arc<dyn EventBus>,
+    project: Option<ProjectId>,
 }
 
 struct Batch {
@@ -140,6 +141,12 @@ struct Batch {
 }
 
 impl LogSink {
+    /// The same, for lines of this project: live lines then name it, as seed 003 has it.
+    #[must_use]
+    pub fn for_project(&self, project: ProjectId) -> Self {
+        Self { project: Some(project), ..self.clone() }
+    }
+
     /// Brings lines, and shows them live on the bus; returns when the aggregator has taken them, not yet stored them.
     ///
     /// # Errors
@@ -192,7 +199,7 @@ impl LogSink {
     /// Live lines are for whoever looks on: they may be lost, the stored ones are the record.
     async fn show(&self, entries: &[LogEntry]) {
         for entry in entries {
-            if let Ok(message) = live_message(entry)
+            if let Ok(message) = live_message(entry, self.project)
                 && let Err(error) = self.bus.publish(message).await
             {
                 tracing::debug!(%error, "a live log line was not shown");
@@ -230,7 +237,7 @@ fn ended() -> Error {
 }
 
 /// The line as it is shown on the bus, marked as taken care of.
-fn live_message(entry: &LogEntry) -> Result<Message> {
+fn live_message(entry: &LogEntry, project_id: Option<ProjectId>) -> Result<Message> {
     let (session_id, build_id, job_id, topic) = match entry.source {
         // The seeds' runtime envelope names the session.
         LogSource::Session(id) => (Some(id), None, None, Topic::Runtime(RuntimeTopic::Log(id))),
@@ -240,7 +247,8 @@ fn live_message(entry: &LogEntry) -> Result<Message> {
     let (id, level, message, seq, metadata) = (entry.id, entry.level, &*entry.message, entry.seq, &entry.metadata);
     let data = LiveData { id, level, message, seq, metadata };
     let timestamp = entry.timestamp.as_millis();
-    let line = LiveLine { kind: RuntimeEventKind::Log, timestamp, session_id, build_id, job_id, data };
+    let kind = RuntimeEventKind::Log;
+    let line = LiveLine { kind, timestamp, project_id, session_id, build_id, job_id, data };
     Ok(Message::json(topic.subject(), &line)?.with_header(headers::STORED, "1"))
 }
 
@@ -251,6 +259,8 @@ struct LiveLine<'a> {
     #[serde(rename = "type")]
     kind: RuntimeEventKind,
     timestamp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_id: Option<ProjectId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -509,14 +519,17 @@ mod tests {
             (LogSource::Build(build), "buildId", build.to_string()),
             (LogSource::AssetJob(job), "jobId", job.to_string()),
         ];
+        let project = ProjectId::new();
         for (source, key, id) in cases {
             let entry = line(source);
-            let message = live_message(&entry).unwrap();
+            let message = live_message(&entry, Some(project)).unwrap();
             let metadata = serde_json::json!({ "scene": "harbour" });
             let data = serde_json::json!({
                 "id": entry.id, "level": "info", "message": "ready", "seq": 3, "metadata": metadata,
             });
-            let expected = serde_json::json!({ "type": RuntimeEventKind::Log, "timestamp": 7, key: id, "data": data });
+            let expected = serde_json::json!({
+                "type": RuntimeEventKind::Log, "timestamp": 7, "projectId": project, key: id, "data": data,
+            });
             assert_eq!(message.parse::<Json>().unwrap(), expected);
             assert!(message.headers.contains_key(headers::STORED));
         }

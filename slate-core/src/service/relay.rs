@@ -6,8 +6,10 @@ use crate::{
     Cancel, ErrorKind, Result, WorkerId,
     bus::{DurableBus, EventBus, Message, Overflow, Subject, SubscribeOptions, Subscription, filters},
     model::StoredEvent,
+    store::{EventQuery, PageRequest, Store},
 };
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,6 +21,9 @@ use tokio::sync::Mutex;
 const NAME: &str = "relay";
 /// Rung by a relay that found events but not the lease, for the one that has it.
 const WAITING: &str = "slate.outbox.waiting";
+/// How long before it dies a transport may forget what it took. JetStream writes to its files after it acknowledges; what it
+/// holds yet is dropped as a repeat.
+const FORGETFUL: Duration = Duration::from_secs(60);
 /// Shortest time between two rings of one relay.
 const RING_EVERY: Duration = Duration::from_millis(20);
 
@@ -59,7 +64,7 @@ impl Relay {
     ) -> Handle {
         let cancel = Cancel::new();
         let worker = WorkerId::unique(NAME);
-        let outlets = Outlets { bus, durable };
+        let outlets = Outlets { bus, durable, resumed: Mutex::new(None) };
         Handle::spawn(NAME, cancel.clone(), async move {
             // Only the newest ring matters; without a subscription the poll finds what waits.
             let options_of_ring = SubscribeOptions::default().with_capacity(1).with_overflow(Overflow::DropOldest);
@@ -106,14 +111,54 @@ fn without_data(event: &StoredEvent) -> StoredEvent {
 struct Outlets {
     bus: Arc<dyn EventBus>,
     durable: Option<Arc<dyn DurableBus>>,
+    /// The term of the lease under which the durable transport is known to hold all that was published.
+    resumed: Mutex<Option<u64>>,
 }
 
 impl Outlets {
+    /// Makes sure, at the beginning of a term and after the transport forgot something, that it holds what was published last.
+    async fn resume(&self, store: &dyn Store, term: u64) -> Result<()> {
+        let Some(durable) = &self.durable else { return Ok(()) };
+        let mut resumed = self.resumed.lock().await;
+        if *resumed == Some(term) {
+            return Ok(());
+        }
+        durable.resume().await?;
+        let recent = store.events(EventQuery::all(), PageRequest::newest(PageRequest::MAX_LIMIT)).await?.items;
+        let newest = recent.iter().filter_map(|event| event.published_at).max();
+        let lost = |event: &&StoredEvent| {
+            event.published_at.zip(newest).is_some_and(|(at, newest)| newest.since(at) <= FORGETFUL)
+        };
+        for event in recent.iter().filter(lost).rev() {
+            let event = fitting(event)?;
+            durable.publish(&event).await?;
+        }
+        *resumed = Some(term);
+        Ok(())
+    }
+
     async fn publish(&self, event: &StoredEvent) -> Result<()> {
-        if let Some(durable) = &self.durable {
-            durable.publish(event).await?;
+        let event = fitting(event)?;
+        if let Some(durable) = &self.durable
+            && let Err(error) = durable.publish(&event).await
+        {
+            if error.kind() == ErrorKind::Conflict {
+                *self.resumed.lock().await = None;
+            }
+            return Err(error);
         }
         self.bus.publish(event.to_message()?).await
+    }
+}
+
+/// The event, or its envelope alone where it is too large for a message.
+fn fitting(event: &StoredEvent) -> Result<Cow<'_, StoredEvent>> {
+    match event.to_message()?.check() {
+        Err(error) if error.kind() == ErrorKind::LimitExceeded => {
+            tracing::warn!(event = %event.event.id, %error, "an event is too large for the bus: its data stays in the store");
+            Ok(Cow::Owned(without_data(event)))
+        }
+        checked => checked.map(|()| Cow::Borrowed(event)),
     }
 }
 
@@ -152,23 +197,15 @@ async fn publish_some(
     if store.unpublished(1).await?.is_empty() {
         return Ok(Round::Done);
     }
-    if store.lease(NAME, worker, options.lease).await?.is_none() {
-        return Ok(Round::Others);
-    }
+    let Some(term) = store.lease(NAME, worker, options.lease).await? else { return Ok(Round::Others) };
+    outlets.resume(&**store, term).await?;
     // Read under the lease: what the relay before has published by now is not published again.
     let waiting = store.unpublished(options.batch).await?;
     let mut published = Vec::with_capacity(waiting.len());
     let mut failure = None;
     for event in &waiting {
         // Stops at the first that fails: a later event of the same aggregate must not overtake it.
-        let mut result = outlets.publish(event).await;
-        if let Err(error) = &result
-            && error.kind() == ErrorKind::LimitExceeded
-        {
-            tracing::warn!(event = %event.event.id, %error, "an event is too large for the bus: its data stays in the store");
-            result = outlets.publish(&without_data(event)).await;
-        }
-        match result {
+        match outlets.publish(event).await {
             Ok(()) => published.push(event.event.id),
             Err(error) => {
                 failure = Some(error);

@@ -132,6 +132,7 @@ async fn watch(
     evidence: &mut Vec<Evidence>,
 ) -> Result<ExitStatus> {
     let source = LogSource::Build(track.job().id);
+    let logs = build.context.logs.for_project(track.job().project_id);
     let mut chunks = build.context.runtime.logs(instance, LogOptions::default().with_follow(true)).ready_chunks(256);
     while let Some(bunch) = chunks.next().await {
         let mut entries = Vec::with_capacity(bunch.len());
@@ -151,7 +152,7 @@ async fn watch(
             };
             entries.push(LogEntry::new(source, level, line, chunk.at));
         }
-        build.context.logs.submit(entries).await?;
+        logs.submit(entries).await?;
         if let Some(share) = share {
             track.progress(stage, build.plan.percent(stage, index, share), stage.title()).await?;
         }

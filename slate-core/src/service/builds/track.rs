@@ -123,7 +123,7 @@ impl Track {
     pub(super) async fn log(&self, level: LogLevel, message: impl Into<String>) -> Result<()> {
         let source = LogSource::Build(self.job.id);
         let entry = LogEntry::new(source, level, message, self.context.journal.now());
-        self.context.logs.submit(vec![entry]).await
+        self.context.logs.for_project(self.job.project_id).submit(vec![entry]).await
     }
 }
 

@@ -149,7 +149,7 @@ async fn claim(context: &Arc<Context>, cancel: &Cancel) {
 fn supervise(context: &Arc<Context>, session: &RuntimeSession) {
     let job = JobRef::Session(session.id);
     let work = context.leases.add(job, session.lease.attempt);
-    let supervisor = Supervisor::new(Arc::clone(context), session.id, work.clone());
+    let supervisor = Supervisor::new(Arc::clone(context), session, work.clone());
     let context = Arc::clone(context);
     tokio::spawn(async move {
         tokio::select! {

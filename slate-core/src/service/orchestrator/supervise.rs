@@ -7,7 +7,7 @@ use crate::{
         ExitStatus, Instance, ListOptions, LogCursor, LogOptions, LogStream, ResourceSample, RuntimeBackendExt,
         StatsOptions, StopOptions, labels,
     },
-    service::{journal::event_about, leases::Work, sessions::status_event, task::Backoff},
+    service::{LogSink, journal::event_about, leases::Work, sessions::status_event, task::Backoff},
     session::{self, Observed, Step, next_step},
     store::{Change, ChangeSet, Fence, JobRef},
 };
@@ -32,6 +32,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) struct Supervisor {
     context: Arc<Context>,
     id: SessionId,
+    /// Takes the session's lines.
+    logs: LogSink,
     work: Work,
     follower: Option<Follower>,
     sampler: Option<JoinHandle<()>>,
@@ -53,8 +55,9 @@ struct Carried {
 }
 
 impl Supervisor {
-    pub(super) fn new(context: Arc<Context>, id: SessionId, work: Work) -> Self {
-        Self { context, id, work, follower: None, sampler: None }
+    pub(super) fn new(context: Arc<Context>, session: &RuntimeSession, work: Work) -> Self {
+        let logs = context.logs.for_project(session.project_id);
+        Self { context, id: session.id, logs, work, follower: None, sampler: None }
     }
 
     pub(super) async fn run(mut self) {
@@ -223,9 +226,9 @@ impl Supervisor {
             let text = format!("the last lines could not be read: {error}");
             tracing::error!(session = %self.id, %error, "the session's last log lines could not be read");
             let entry = LogEntry::new(LogSource::Session(self.id), LogLevel::Error, text, self.context.journal.now());
-            self.context.logs.submit(vec![entry]).await?;
+            self.logs.submit(vec![entry]).await?;
         }
-        self.context.logs.barrier().await?;
+        self.logs.barrier().await?;
         session.error_message = message;
         session.exit = exit;
         self.end(session, state).await?;
@@ -291,12 +294,13 @@ impl Supervisor {
         {
             return;
         }
-        let (context, session, instance) = (Arc::clone(&self.context), self.id, instance.id.clone());
+        let (context, logs, session) = (Arc::clone(&self.context), self.logs.clone(), self.id);
+        let instance = instance.id.clone();
         let bell = Arc::clone(&self.work.bell);
         let carried = Arc::new(Carried::default());
         let told = Arc::clone(&carried);
         let task = tokio::spawn(async move {
-            let read = follow_logs(&context, session, &instance, &told.lines).await;
+            let read = follow_logs(&context, &logs, session, &instance, &told.lines).await;
             match &read {
                 Ok(()) => {
                     told.whole.store(true, Ordering::Release);
@@ -349,7 +353,13 @@ impl Drop for Supervisor {
     }
 }
 
-async fn follow_logs(context: &Context, session: SessionId, instance: &InstanceId, carried: &AtomicU64) -> Result<()> {
+async fn follow_logs(
+    context: &Context,
+    logs: &LogSink,
+    session: SessionId,
+    instance: &InstanceId,
+    carried: &AtomicU64,
+) -> Result<()> {
     let source = LogSource::Session(session);
     let after = context.journal.store().last_log_seq(source).await?.map(LogCursor);
     let mut options = LogOptions::default().with_follow(true);
@@ -381,7 +391,7 @@ async fn follow_logs(context: &Context, session: SessionId, instance: &InstanceI
             entries.push(entry);
         }
         let count = entries.len() as u64;
-        context.logs.submit(entries).await?;
+        logs.submit(entries).await?;
         carried.fetch_add(count, Ordering::Relaxed);
         if let Some(error) = broken {
             return Err(error);

@@ -1,0 +1,7 @@
+//! `slate serve` on Postgres, NATS and Redis: five services in five processes, a client that knows only the documents, and
+//! servers that die under it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod foreign;
+mod high_availability;
+mod support;
