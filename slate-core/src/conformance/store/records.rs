@@ -297,15 +297,17 @@ pub async fn audit_entries_are_listed_by_time_user_and_target(store: Arc<dyn Sto
     assert_eq!(all, [b.clone(), c.clone(), a.clone()]);
     assert_eq!(ids!(store.audits(AuditQuery::all().of_user(user("ada")))), [b.id, a.id]);
     assert_eq!(ids!(store.audits(AuditQuery::all().about("session:1".into()))), [c.id, a.id]);
-    let mut page = PageRequest { order: Order::Descending, ..PageRequest::first(1) };
-    let mut seen = Vec::new();
-    loop {
-        let found = store.audits(AuditQuery::all(), page.clone()).await.unwrap();
-        seen.extend(found.items);
-        let Some(next) = found.next else { break };
-        page = page.after(Some(next));
+    for (order, expected) in [(Order::Ascending, [&b, &c, &a]), (Order::Descending, [&a, &c, &b])] {
+        let mut page = PageRequest { order, ..PageRequest::first(1) };
+        let mut seen = Vec::new();
+        loop {
+            let found = store.audits(AuditQuery::all(), page.clone()).await.unwrap();
+            seen.extend(found.items);
+            let Some(next) = found.next else { break };
+            page = page.after(Some(next));
+        }
+        assert_eq!(seen.iter().collect::<Vec<_>>(), expected);
     }
-    assert_eq!(seen, [a, c, b]);
 }
 
 pub async fn what_looks_like_sql_is_only_text(store: Arc<dyn Store>) {
