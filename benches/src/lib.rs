@@ -19,6 +19,7 @@
 //! of those is reported. CPU time of the process stands beside it, which waits for disks and for other processes aren't in.
 
 pub mod inputs;
+pub mod jobs;
 
 use rustix::time::{ClockId, clock_gettime};
 use std::{

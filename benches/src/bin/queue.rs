@@ -1,29 +1,23 @@
 //! Asset jobs claimed and completed: the store as a queue.
 
-use futures_util::future::try_join_all;
-use slate_benches::{BoxError, Contest, Result, Sample, Watch, inputs};
+use slate_benches::{
+    BoxError, Contest, Result, Sample, Watch,
+    jobs::{LEASE, Work, check, claim_and_complete, event, fill, output},
+};
 use slate_core::{
-    AssetId, AssetJobId, EventId, ProjectId, Timestamp, UserId, Version, WorkerId,
-    asset::{AssetKind, AssetOptions, AssetOutput, OutputFile, Report, TextureOptions},
-    blob::BlobKey,
-    bus::Subject,
+    AssetJobId, Timestamp, WorkerId,
+    asset::{AssetOptions, AssetOutput},
     memory::MemoryStore,
-    model::{Aggregate, Asset, AssetJob, AssetJobStatus, NewEvent, Project, Sha256Hex},
-    store::{ChangeSet, Claim, Fence, Held, JobRef, JobStore, Queue, Record, Store},
+    store::{Claim, Held, JobRef, JobStore, Queue, Record},
 };
 use slate_store::sqlite::{SqliteOptions, SqliteStore};
 use sqlx::{
     Connection, Executor, QueryBuilder, Row, Sqlite, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-
-const LEASE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -89,36 +83,10 @@ fn extend_leases(runtime: &Runtime) -> Result<()> {
         .run()
 }
 
-#[derive(Clone, Copy)]
-struct Work {
-    jobs: usize,
-    batch: usize,
-}
-
 #[derive(Clone, Copy, PartialEq)]
 enum Completion {
     Each,
     Set,
-}
-
-async fn fill(store: &dyn Store, jobs: usize) -> Result<()> {
-    let user = UserId::new("ada")?;
-    let mut project = Project::new("Lantern", user.clone(), inputs::NOW);
-    project.id = ProjectId::from_u128(inputs::id_bits(0));
-    let mut asset = Asset::new(project.id, None, AssetKind::Texture, inputs::NOW);
-    asset.id = AssetId::from_u128(inputs::id_bits(1));
-    let mut set = ChangeSet::new().create(project.clone()).create(asset.clone());
-    for number in 0..jobs {
-        let options = AssetOptions::Texture(TextureOptions::default());
-        let mut job = AssetJob::new(asset.id, project.id, user.clone(), options, inputs::NOW);
-        job.id = AssetJobId::from_u128(inputs::id_bits(number));
-        set = set.create(job);
-        if set.changes.len() == ChangeSet::MAX_LEN {
-            store.apply(std::mem::take(&mut set)).await?;
-        }
-    }
-    store.apply(set).await?;
-    Ok(())
 }
 
 async fn database(jobs: usize) -> Result<(TempDir, PathBuf)> {
@@ -130,79 +98,12 @@ async fn database(jobs: usize) -> Result<(TempDir, PathBuf)> {
     Ok((folder, path))
 }
 
-fn output() -> Result<AssetOutput> {
-    let sha256 = Sha256Hex::of(b"lantern");
-    let blob = BlobKey::new(format!("assets/content/{sha256}"))?;
-    let file = OutputFile { name: "cobbles.ktx2".into(), size: 349_525, sha256, blob };
-    let mut report = Report::new();
-    report.insert("width".into(), 256.into());
-    report.insert("height".into(), 256.into());
-    Ok(AssetOutput::new(vec![file], report, 64_521))
-}
-
-/// The event that tells of a job's end, about as long as SLATE's own.
-fn event(job: AssetJobId, version: u64, now: Timestamp) -> Result<NewEvent> {
-    Ok(NewEvent {
-        id: EventId::new(),
-        subject: Subject::new(format!("slate.asset.processed.{job}"))?,
-        payload: serde_json::json!({
-            "type": "processed", "timestamp": now.as_millis(), "data": { "jobId": job, "cached": false },
-        }),
-        aggregate: Some(Aggregate { name: format!("asset-job:{job}"), version: Version(version) }),
-        headers: std::collections::BTreeMap::new(),
-        at: now,
-    })
-}
-
 async fn in_file(work: Work, each: bool) -> Result<Sample> {
     let (_folder, path) = database(work.jobs).await?;
     let store = SqliteStore::open(&path, SqliteOptions::default()).await?;
     let sample = claim_and_complete(&store, work, each).await?;
     store.close().await?;
     Ok(sample)
-}
-
-async fn claim_and_complete(store: &dyn Store, work: Work, each: bool) -> Result<Sample> {
-    let worker = WorkerId::new("bench")?;
-    let output = output()?;
-    let limit = u32::try_from(work.batch)?;
-    let mut watch = Watch::new();
-    let done = watch.time_async(work.jobs, async {
-        let mut done = 0;
-        loop {
-            let claimed = store.claim(Queue::AssetJobs, Claim::new(worker.clone(), LEASE, limit)).await?;
-            if claimed.is_empty() {
-                return Ok::<_, BoxError>(done);
-            }
-            done += claimed.len();
-            let mut sets = Vec::new();
-            let mut set = ChangeSet::new();
-            for record in claimed {
-                let Record::AssetJob(mut job) = record else { continue };
-                let now = Timestamp::now();
-                job.status = AssetJobStatus::Completed;
-                job.progress = 100;
-                job.output = Some(output.clone());
-                job.completed_at = Some(now);
-                let guard = Fence { job: JobRef::AssetJob(job.id), worker: worker.clone(), attempt: job.lease.attempt };
-                let event = event(job.id, job.revision.version.0 + 1, now)?;
-                set = set.fence(guard).event(event).update(job);
-                if each {
-                    sets.push(std::mem::take(&mut set));
-                }
-            }
-            if !each {
-                sets.push(set);
-            }
-            try_join_all(sets.into_iter().map(|set| store.apply(set))).await?;
-        }
-    });
-    check(done.await?, work)?;
-    Ok(watch.sample())
-}
-
-fn check(done: usize, work: Work) -> Result<()> {
-    if done == work.jobs { Ok(()) } else { Err(format!("{done} jobs were done of {}", work.jobs).into()) }
 }
 
 async fn connect(path: &Path) -> Result<SqliteConnection> {
