@@ -14,7 +14,11 @@ use slate_core::{
     bus::{ConsumeOptions, Deliveries, Delivery, DurableBus, Settle, SubjectFilter},
     model::StoredEvent,
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::sync::Mutex;
 
 /// What goes before the subjects of stored events, so that the stream takes nothing of what may be lost.
@@ -274,6 +278,10 @@ impl DurableBus for NatsDurable {
             .map_err(|error| Error::unavailable("JetStream does not answer").because(error).at(COMPONENT, "resume"))?;
         *last = Some(stream.cached_info().state.last_sequence);
         Ok(())
+    }
+
+    fn epoch(&self) -> u64 {
+        self.0.bus.client().statistics().connects.load(Ordering::Relaxed)
     }
 
     async fn publish(&self, event: &StoredEvent) -> Result<()> {

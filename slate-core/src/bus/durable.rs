@@ -33,6 +33,12 @@ pub trait DurableBus: Component {
         Ok(())
     }
 
+    /// Another number than before wherever the transport may have forgotten something since: its link was lost and made again.
+    /// Whoever publishes then resumes, even where nothing waits to be published.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
     /// Publishes an event; returns when the transport holds it.
     ///
     /// # Errors

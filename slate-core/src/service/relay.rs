@@ -24,6 +24,8 @@ const WAITING: &str = "slate.outbox.waiting";
 /// How long before it dies a transport may forget what it took. JetStream writes to its files after it acknowledges; what it
 /// holds yet is dropped as a repeat.
 const FORGETFUL: Duration = Duration::from_secs(60);
+/// Most events that are published again for that.
+const MOST_FORGOTTEN: usize = 10_000;
 /// Shortest time between two rings of one relay.
 const RING_EVERY: Duration = Duration::from_millis(20);
 
@@ -111,8 +113,8 @@ fn without_data(event: &StoredEvent) -> StoredEvent {
 struct Outlets {
     bus: Arc<dyn EventBus>,
     durable: Option<Arc<dyn DurableBus>>,
-    /// The term of the lease under which the durable transport is known to hold all that was published.
-    resumed: Mutex<Option<u64>>,
+    /// The term of the lease and the epoch of the durable transport in which that is known to hold all that was published.
+    resumed: Mutex<Option<(u64, u64)>>,
 }
 
 impl Outlets {
@@ -120,21 +122,26 @@ impl Outlets {
     async fn resume(&self, store: &dyn Store, term: u64) -> Result<()> {
         let Some(durable) = &self.durable else { return Ok(()) };
         let mut resumed = self.resumed.lock().await;
-        if *resumed == Some(term) {
+        // Read before, so that a link that is lost meanwhile is seen the next time.
+        let now = Some((term, durable.epoch()));
+        if *resumed == now {
             return Ok(());
         }
         durable.resume().await?;
-        let recent = store.events(EventQuery::all(), PageRequest::newest(PageRequest::MAX_LIMIT)).await?.items;
-        let newest = recent.iter().filter_map(|event| event.published_at).max();
-        let lost = |event: &&StoredEvent| {
-            event.published_at.zip(newest).is_some_and(|(at, newest)| newest.since(at) <= FORGETFUL)
-        };
-        for event in recent.iter().filter(lost).rev() {
-            let event = fitting(event)?;
+        for event in recently_published(store).await? {
+            let event = fitting(&event)?;
             durable.publish(&event).await?;
         }
-        *resumed = Some(term);
+        *resumed = now;
         Ok(())
+    }
+
+    /// Whether the durable transport may have forgotten something since it was looked after.
+    async fn may_have_forgotten(&self) -> bool {
+        match &self.durable {
+            Some(durable) => self.resumed.lock().await.is_none_or(|(_, epoch)| epoch != durable.epoch()),
+            None => false,
+        }
     }
 
     async fn publish(&self, event: &StoredEvent) -> Result<()> {
@@ -149,6 +156,26 @@ impl Outlets {
         }
         self.bus.publish(event.to_message()?).await
     }
+}
+
+/// The events that a transport may have forgotten when its server died, oldest first.
+async fn recently_published(store: &dyn Store) -> Result<Vec<StoredEvent>> {
+    let (mut recent, mut newest) = (Vec::new(), None);
+    let mut page = PageRequest::newest(PageRequest::MAX_LIMIT);
+    loop {
+        let events = store.events(EventQuery::all(), page.clone()).await?;
+        newest = newest.max(events.items.iter().filter_map(|event| event.published_at).max());
+        let is_recent = |event: &StoredEvent| {
+            event.published_at.zip(newest).is_some_and(|(at, newest)| newest.since(at) <= FORGETFUL)
+        };
+        let found = recent.len();
+        recent.extend(events.items.into_iter().filter(is_recent));
+        let more = events.next.filter(|_| recent.len() > found && recent.len() < MOST_FORGOTTEN);
+        let Some(next) = more else { break };
+        page = page.after(Some(next));
+    }
+    recent.reverse();
+    Ok(recent)
 }
 
 /// The event, or its envelope alone where it is too large for a message.
@@ -194,10 +221,13 @@ async fn publish_some(
 ) -> Result<Round> {
     let store = journal.store();
     // Asked before, so that an idle relay writes nothing.
-    if store.unpublished(1).await?.is_empty() {
+    let idle = store.unpublished(1).await?.is_empty();
+    if idle && !outlets.may_have_forgotten().await {
         return Ok(Round::Done);
     }
-    let Some(term) = store.lease(NAME, worker, options.lease).await? else { return Ok(Round::Others) };
+    let Some(term) = store.lease(NAME, worker, options.lease).await? else {
+        return Ok(if idle { Round::Done } else { Round::Others });
+    };
     outlets.resume(&**store, term).await?;
     // Read under the lease: what the relay before has published by now is not published again.
     let waiting = store.unpublished(options.batch).await?;
