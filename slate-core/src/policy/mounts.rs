@@ -2,13 +2,46 @@ use crate::{
     Error, Result,
     runtime::{MountType, RuntimeSpec},
 };
+use serde::{Deserialize, Serialize};
 
 /// Which folders of the host may be mounted. It judges paths as they are written: whoever creates the instance resolves
 /// symbolic links first and asks again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Words", into = "Words")]
 pub struct MountPolicy {
     roots: Vec<String>,
     any: bool,
+}
+
+/// How a policy is written: `"any"`, or the list of roots.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Words {
+    Any(Any),
+    Roots(Vec<String>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Any {
+    Any,
+}
+
+impl TryFrom<Words> for MountPolicy {
+    type Error = Error;
+
+    fn try_from(words: Words) -> Result<Self> {
+        match words {
+            Words::Any(Any::Any) => Ok(Self::any()),
+            Words::Roots(roots) => roots.iter().try_fold(Self::none(), |policy, root| policy.with_root(root)),
+        }
+    }
+}
+
+impl From<MountPolicy> for Words {
+    fn from(policy: MountPolicy) -> Self {
+        if policy.any { Self::Any(Any::Any) } else { Self::Roots(policy.roots) }
+    }
 }
 
 impl MountPolicy {
@@ -38,6 +71,33 @@ impl MountPolicy {
         Ok(self)
     }
 
+    /// Whether any folder may be mounted.
+    pub const fn is_any(&self) -> bool {
+        self.any
+    }
+
+    /// The root under which `path`, as it is written, lies: the longest where several do. `None` where it isn't allowed, and
+    /// under [`any`](Self::any).
+    pub fn root_of(&self, path: &str) -> Option<&str> {
+        let path = path.trim_end_matches('/');
+        let strange = path.split('/').skip(1).any(|part| matches!(part, "" | "." | ".."));
+        let below = |root: &&String| {
+            path == *root || path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let found = self.roots.iter().filter(below).max_by_key(|root| root.len());
+        found.filter(|_| !strange).map(String::as_str)
+    }
+
+    /// Whether `path`, as it is written, may be mounted.
+    pub fn allows(&self, path: &str) -> bool {
+        self.any || self.root_of(path).is_some()
+    }
+
+    /// The allowed roots for people.
+    pub(crate) fn describe(&self) -> String {
+        if self.roots.is_empty() { "none".into() } else { self.roots.join(", ") }
+    }
+
     /// Checks every bind mount of a spec.
     ///
     /// # Errors
@@ -45,17 +105,10 @@ impl MountPolicy {
     pub fn check(&self, spec: &RuntimeSpec) -> Result<()> {
         for mount in spec.mounts.iter().filter(|mount| mount.kind == MountType::Bind) {
             mount.validate()?;
-            if self.any {
-                continue;
-            }
-            let path = mount.host_path.trim_end_matches('/');
-            let below = |root: &String| {
-                path == root || path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'))
-            };
-            if !self.roots.iter().any(below) {
+            if !self.allows(&mount.host_path) {
                 return Err(Error::permission_denied("this folder may not be mounted")
                     .with("hostPath", &mount.host_path)
-                    .with("allowed", if self.roots.is_empty() { "none".into() } else { self.roots.join(", ") }));
+                    .with("allowed", self.describe()));
             }
         }
         Ok(())
@@ -83,6 +136,25 @@ mod tests {
         assert!(MountPolicy::none().check(&spec("/var/slate/projects")).is_err());
         MountPolicy::any().check(&spec("/var/slate/projects")).unwrap();
         assert!(MountPolicy::any().check(&spec("relative")).is_err());
+    }
+
+    #[test]
+    fn the_longest_root_counts() {
+        let policy = MountPolicy::none().with_root("/srv").unwrap().with_root("/srv/a").unwrap();
+        assert_eq!(policy.root_of("/srv/a/b/"), Some("/srv/a"));
+        assert_eq!(policy.root_of("/srv/ab"), Some("/srv"));
+        for bad in ["/srv/../etc", "/srv//a", "/srv/./a", "srv/a"] {
+            assert_eq!(policy.root_of(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn it_is_read_and_written() {
+        for policy in [MountPolicy::any(), MountPolicy::none(), MountPolicy::none().with_root("/srv").unwrap()] {
+            let text = serde_json::to_string(&policy).unwrap();
+            assert_eq!(serde_json::from_str::<MountPolicy>(&text).unwrap(), policy, "{text}");
+        }
+        assert!(serde_json::from_str::<MountPolicy>(r#"["/"]"#).is_err());
     }
 
     #[test]
