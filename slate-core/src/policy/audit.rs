@@ -84,19 +84,9 @@ pub struct Finding {
     pub reason: String,
 }
 
-/// Paths of the host that nobody's container may see, and the beginnings of those below.
-const HOST_PATHS: [&str; 10] = [
-    "/boot",
-    "/dev",
-    "/etc",
-    "/proc",
-    "/root",
-    "/sys",
-    "/var/lib/containerd",
-    "/var/lib/docker",
-    "/usr",
-    "/var/lib/kubelet",
-];
+/// Folders of the host that nobody's container may see, nor what lies below.
+const HOST_PATHS: [&str; 8] =
+    ["/boot", "/dev", "/etc", "/proc", "/sys", "/var/lib/containerd", "/var/lib/docker", "/var/lib/kubelet"];
 
 /// Sockets of engines; whoever speaks to one owns the host.
 const ENGINE_SOCKETS: [&str; 5] = ["docker.sock", "containerd.sock", "crio.sock", "podman.sock", "dockershim.sock"];

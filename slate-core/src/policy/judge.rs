@@ -83,7 +83,7 @@ fn mounts(policy: &SecurityPolicy, spec: &RuntimeSpec, verdict: &mut Verdict) {
     }
     let Some(socket) = spec.display.as_ref().and_then(|display| display.socket_path.as_ref()) else { return };
     if !is_display_socket(socket) {
-        let reason = "a display's socket is /tmp/.X11-unix/X… or /run/user/…/…";
+        let reason = "a display's socket is /tmp/.X11-unix/X… or /run/user/…/wayland-…";
         verdict.refuse("display.socketPath", reason, None);
     } else if !policy.displays {
         let reason = "a display of the host is not granted";
@@ -91,8 +91,9 @@ fn mounts(policy: &SecurityPolicy, spec: &RuntimeSpec, verdict: &mut Verdict) {
     }
 }
 
-/// Whether `path` is where a display's socket lies: no other socket of the host is handed in under that name.
-fn is_display_socket(path: &str) -> bool {
+/// Whether `path` is where a display's socket lies: `/tmp/.X11-unix/X…` or `/run/user/…/wayland-…`. No other socket of the
+/// host is handed in as a display's.
+pub fn is_display_socket(path: &str) -> bool {
     let digits = |text: &str| (1..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     let x11 = path.strip_prefix("/tmp/.X11-unix/X").is_some_and(digits);
     let wayland = path.strip_prefix("/run/user/").and_then(|rest| rest.split_once('/')).is_some_and(|(user, name)| {

@@ -13,7 +13,7 @@ mod verdict;
 
 pub use audit::{Finding, InspectedInstance, InspectedMount, Severity, audit};
 pub use hardening::{Hardening, Scratch};
-pub use judge::is_unprivileged;
+pub use judge::{is_display_socket, is_unprivileged};
 pub use mounts::MountPolicy;
 pub use patterns::{ImagePattern, NamePattern};
 pub use ports::PortRules;

@@ -29,7 +29,8 @@ pub struct SecurityPolicy {
     /// Volumes that may be mounted by name; default none, since the volumes of a backend are everybody's. Any where
     /// `mounts` is any.
     pub volumes: Vec<NamePattern>,
-    /// Whether a display's socket of the host may be handed in, `/tmp/.X11-unix/X…` or `/run/user/…/…`, and nothing else;
+    /// Whether a display's socket of the host may be handed in, `/tmp/.X11-unix/X…` or
+    /// `/run/user/…/wayland-…`, and nothing else;
     /// default `false`: whoever draws on a display can read its keyboard.
     pub displays: bool,
     /// Networks that may be named; default none. A project's own network is had without naming it.
