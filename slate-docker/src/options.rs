@@ -16,7 +16,8 @@ pub struct DockerOptions {
     pub realm: String,
     /// What every container is held to; default [`Hardening::default`].
     pub hardening: Hardening,
-    /// Folders of the host that may be mounted; default none. Those of a list of roots are opened and staged as `binding`
+    /// Folders of the host that may be mounted; default none. `{project}` in a root is the label `slate.project`. A root must be
+    /// written without symbolic links, since none is followed on the way to a folder. Those of a list of roots are opened and staged as `binding`
     /// says. With [`MountPolicy::any`] the engine gets each path as the spec has it: for programs that work for the user who
     /// started them.
     pub mounts: MountPolicy,

@@ -127,6 +127,22 @@ fn every_refusal_is_told_at_once() {
 }
 
 #[test]
+fn a_project_has_folders_volumes_and_networks_of_its_own() {
+    let policy = SecurityPolicy::from(MountPolicy::none().with_root("/srv/{project}").unwrap())
+        .with_volumes(["{project}-*".parse().unwrap()])
+        .with_networks(["{project}-lobby".parse().unwrap()]);
+    let of = |project: &str| {
+        let mut spec = spec().with_mount(VolumeMount::bind(format!("/srv/{project}/x"), "/app"));
+        spec.mounts.push(volume(&format!("{project}-saves")));
+        spec.network = NetworkMode::Named(format!("{project}-lobby"));
+        spec
+    };
+    assert!(policy.of_project("p1").judge(&of("p1")).is_granted());
+    assert_eq!(policy.of_project("p1").judge(&of("p2")).refusals.len(), 3);
+    assert_eq!(policy.judge(&of("p1")).refusals.len(), 3, "nobody's project");
+}
+
+#[test]
 fn a_refusal_repeats_no_value_of_the_environment() {
     let spec = spec().with_secret("LD_PRELOAD", "hunter2");
     let error: Error = SecurityPolicy::default().check(&spec).unwrap_err();

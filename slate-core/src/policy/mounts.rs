@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// Which folders of the host may be mounted. It judges paths as they are written: whoever creates the instance resolves
 /// symbolic links first and asks again.
+///
+/// A root may hold `{project}` for the id of the project that an instance belongs to, as in `/srv/projects/{project}`: then
+/// one project's instances mount nothing of another's. Until [`of_project`](Self::of_project) has filled it in, such a root
+/// allows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Words", into = "Words")]
 pub struct MountPolicy {
@@ -71,6 +75,14 @@ impl MountPolicy {
         Ok(self)
     }
 
+    /// The same with `project` in the place of `{project}`. One that can't be a folder's name leaves those roots closed.
+    #[must_use]
+    pub fn of_project(&self, project: &str) -> Self {
+        let name = is_name(project).then_some(project);
+        let fill = |root: &String| name.map_or_else(|| root.clone(), |name| root.replace(PROJECT, name));
+        Self { roots: self.roots.iter().map(fill).collect(), any: self.any }
+    }
+
     /// Whether any folder may be mounted.
     pub const fn is_any(&self) -> bool {
         self.any
@@ -84,7 +96,8 @@ impl MountPolicy {
         let below = |root: &&String| {
             path == *root || path.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'))
         };
-        let found = self.roots.iter().filter(below).max_by_key(|root| root.len());
+        let open = self.roots.iter().filter(|root| !root.contains(PROJECT));
+        let found = open.filter(below).max_by_key(|root| root.len());
         found.filter(|_| !strange).map(String::as_str)
     }
 
@@ -113,6 +126,16 @@ impl MountPolicy {
         }
         Ok(())
     }
+}
+
+/// What stands for a project's id in roots and patterns.
+pub(super) const PROJECT: &str = "{project}";
+
+/// Whether a project's id can be a part of a path and of a name.
+pub(super) fn is_name(project: &str) -> bool {
+    (1..=128).contains(&project.len())
+        && project.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && project.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 #[cfg(test)]
@@ -146,6 +169,19 @@ mod tests {
         for bad in ["/srv/../etc", "/srv//a", "/srv/./a", "srv/a"] {
             assert_eq!(policy.root_of(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_root_may_be_each_project_s_own() {
+        let policy = MountPolicy::none().with_root("/srv/{project}/files").unwrap();
+        assert!(!policy.allows("/srv/{project}/files") && !policy.allows("/srv/p1/files"));
+        let of_one = policy.of_project("p1");
+        assert!(of_one.allows("/srv/p1/files/a") && !of_one.allows("/srv/p2/files/a"));
+        for bad in ["", "..", ".", "a/b", "../p2", "{project}", "a\0"] {
+            let policy = policy.of_project(bad);
+            assert!(!policy.allows("/srv/p2/files") && !policy.allows(&format!("/srv/{bad}/files")), "{bad:?}");
+        }
+        assert!(MountPolicy::any().of_project("p1").is_any());
     }
 
     #[test]

@@ -1,8 +1,13 @@
-use crate::{Error, Result, runtime::ImageRef, runtime::ImageVersion};
+use super::mounts::{PROJECT, is_name};
+use crate::{
+    Error, Result,
+    runtime::{ImageRef, ImageVersion},
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// A name, or with a `*` at its end all names that begin like it.
+/// A name, or with a `*` at its end all names that begin like it. `{project}` in it stands for the id of the project that an
+/// instance belongs to, as in `{project}-*`; until it is filled in nothing is like it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NamePattern(String);
@@ -10,7 +15,12 @@ pub struct NamePattern(String);
 impl NamePattern {
     /// Whether `name` is one of those.
     pub fn matches(&self, name: &str) -> bool {
-        self.0.strip_suffix('*').map_or(self.0 == name, |start| name.starts_with(start))
+        !self.0.contains(PROJECT) && self.0.strip_suffix('*').map_or(self.0 == name, |start| name.starts_with(start))
+    }
+
+    /// The same with `project` in the place of `{project}`.
+    pub(super) fn of_project(&self, project: &str) -> Self {
+        if is_name(project) { Self(self.0.replace(PROJECT, project)) } else { self.clone() }
     }
 }
 

@@ -164,6 +164,19 @@ impl SecurityPolicy {
         self
     }
 
+    /// The same for instances of one project: `{project}` in roots, volumes and networks stands for it.
+    #[must_use]
+    pub fn of_project(&self, project: impl std::fmt::Display) -> Self {
+        let project = project.to_string();
+        let fill = |patterns: &[NamePattern]| patterns.iter().map(|pattern| pattern.of_project(&project)).collect();
+        Self {
+            mounts: self.mounts.of_project(&project),
+            volumes: fill(&self.volumes),
+            networks: fill(&self.networks),
+            ..self.clone()
+        }
+    }
+
     /// Everything that this spec asks for and that isn't granted. The spec's form is
     /// [`validate`](RuntimeSpec::validate)'s to check.
     ///

@@ -77,8 +77,9 @@ impl Sessions {
         let mut session =
             RuntimeSession::new(new.project_id, new.user_id, new.runtime_type, new.backend, new.spec, now);
         session.container_config.name = instance_name(session.id);
-        self.policy.check(&session.container_config)?;
-        self.policy.tighten(&mut session.container_config);
+        let policy = self.policy.of_project(session.project_id);
+        policy.check(&session.container_config)?;
+        policy.tighten(&mut session.container_config);
         session.metadata = new.metadata;
         session.reserved = QuotaUsage::of_spec(&session.container_config);
         let reserve =

@@ -27,24 +27,21 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Opens `below` under `root`, through no symbolic link; `root` itself is the operator's word and may be one. Only
-    /// folders and files are opened, or with `socket` only sockets.
-    pub(super) fn open(root: &Path, below: &Path, socket: bool) -> Result<Self> {
-        let path = OFlags::PATH | OFlags::CLOEXEC;
-        let root = open(root, path | OFlags::DIRECTORY, Mode::empty()).map_err(|errno| refusal(errno, "its root"))?;
-        let fd = if below.as_os_str().is_empty() {
-            root
-        } else {
-            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-            let mut tries = 0;
-            loop {
-                match openat2(&root, below, path | OFlags::NOFOLLOW, Mode::empty(), resolve) {
-                    Err(Errno::AGAIN) if tries < TRIES => tries += 1,
-                    opened => break opened.map_err(|errno| refusal(errno, "it"))?,
-                }
+    /// Opens `path`, which has no `..`, through no symbolic link on its whole way: what is written below an allowed root is
+    /// below it. Only folders and files are opened, or with `socket` only sockets.
+    pub(super) fn open(path: &Path, socket: bool) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let top = open("/", flags | OFlags::DIRECTORY, Mode::empty()).map_err(refusal)?;
+        let below = path.strip_prefix("/").map_err(|_| Error::invalid("a folder of the host is an absolute path"))?;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let mut tries = 0;
+        let fd = loop {
+            match openat2(&top, below, flags | OFlags::NOFOLLOW, Mode::empty(), resolve) {
+                Err(Errno::AGAIN) if tries < TRIES => tries += 1,
+                opened => break opened.map_err(refusal)?,
             }
         };
-        let about = fstat(&fd).map_err(|errno| refusal(errno, "it"))?;
+        let about = fstat(&fd).map_err(refusal)?;
         let kind = FileType::from_raw_mode(about.st_mode);
         let fits = match kind {
             FileType::Socket => socket,
@@ -52,7 +49,7 @@ impl Handle {
             // Another name of a file may lie outside of the root.
             FileType::RegularFile => !socket && about.st_nlink == 1,
             // `NOFOLLOW` opens a link itself where it is the last part.
-            FileType::Symlink => return Err(refusal(Errno::LOOP, "it")),
+            FileType::Symlink => return Err(refusal(Errno::LOOP)),
             _ => false,
         };
         if fits {
@@ -100,14 +97,13 @@ impl Handle {
     }
 }
 
-fn refusal(errno: Errno, what: &str) -> Error {
+fn refusal(errno: Errno) -> Error {
     let error = match errno {
         Errno::LOOP => Error::permission_denied("the way to this folder leads over a symbolic link"),
-        Errno::XDEV => Error::permission_denied("the way to this folder leads out of its root"),
         Errno::NOENT | Errno::NOTDIR => Error::not_found("this folder isn't there"),
         Errno::ACCESS | Errno::PERM => Error::permission_denied("this folder can't be opened by the service"),
         Errno::NOSYS => Error::unsupported("mounts need a kernel of 5.6 or newer"),
-        errno => Error::io(&format!("open {what}"), errno.into()),
+        errno => Error::io("open the folder", errno.into()),
     };
     error.because(std::io::Error::from(errno))
 }
@@ -184,4 +180,67 @@ pub(super) fn staged(folder: &Path, older_than: Duration) -> Result<Vec<PathBuf>
         made.is_ok_and(|made| now.duration_since(made).unwrap_or_default() >= older_than)
     };
     Ok(entries.flatten().map(|entry| entry.path()).filter(old).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slate_core::ErrorKind;
+    use std::{os::unix::process::CommandExt, process::Command};
+
+    const FOLDER: &str = "SLATE_TEST_FOLDER";
+
+    /// What a service that isn't root is told. Run by the test below, as nobody.
+    #[test]
+    fn as_nobody() {
+        let Some(folder) = std::env::var_os(FOLDER) else { return };
+        let error = prepare(&Path::new(&folder).join("staging/one")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+        assert!(error.to_string().contains("`Binding::CheckedPaths`"), "{error}");
+        println!("told");
+    }
+
+    #[test]
+    fn without_the_right_to_mount_it_is_said_what_to_do() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can become nobody");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        rustix::fs::chmod(folder.path(), Mode::from_raw_mode(0o777)).unwrap();
+        // A copy, since the way to this program may be closed to others.
+        let program = folder.path().join("test");
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        let ran = Command::new(&program)
+            .args(["--exact", "binds::hold::tests::as_nobody", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .current_dir("/")
+            .uid(65534)
+            .gid(65534)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && text.contains("told"), "{text}{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    #[test]
+    fn a_place_that_is_somebody_else_s_is_refused() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can give a folder away");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = folder.path().join("theirs");
+        fs::create_dir(&theirs).unwrap();
+        rustix::fs::chown(&theirs, Some(rustix::process::Uid::from_raw(65534)), None).unwrap();
+        prepare(&theirs.join("one")).unwrap_err();
+        let open = folder.path().join("open");
+        fs::create_dir(&open).unwrap();
+        rustix::fs::chmod(&open, Mode::from_raw_mode(0o777)).unwrap();
+        prepare(&open.join("one")).unwrap_err();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        prepare(&link.join("one")).unwrap_err();
+        take_away(&folder.path().join("nothing")).unwrap();
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 pub(super) struct Handle;
 
 impl Handle {
-    pub(super) fn open(_root: &Path, _below: &Path, _socket: bool) -> Result<Self> {
+    pub(super) fn open(_path: &Path, _socket: bool) -> Result<Self> {
         Err(Error::unsupported("folders below allowed roots can be mounted on Linux only"))
     }
 

@@ -1,7 +1,7 @@
 //! Folders of the host in containers, without a gap between the check and the use.
 //!
 //! A path that was checked may be another one when the engine opens it: a symbolic link, or another folder swapped in. Each
-//! folder is therefore opened by handle, below its allowed root and through no link, and the handle is mounted in a staging
+//! folder is therefore opened by handle, through no link on its whole way, and the handle is mounted in a staging
 //! folder that is SLATE's own. The engine is given the staged path. What was opened is what the container sees.
 
 #[cfg(target_os = "linux")]
@@ -26,7 +26,7 @@ use hold::Handle;
 use slate_core::{
     Error, Result,
     policy::{MountPolicy, is_display_socket},
-    runtime::{MountMode, MountType, RuntimeSpec},
+    runtime::{MountMode, MountType, RuntimeSpec, labels},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -90,27 +90,28 @@ fn wanted(spec: &RuntimeSpec) -> Vec<Wanted> {
     binds.chain(socket.map(|path| Wanted { path, read_only: true, socket: true })).collect()
 }
 
-/// Opens what is wanted, each below its root.
+/// Opens what is wanted, each below an allowed root.
 fn open(policy: &MountPolicy, wanted: &[Wanted]) -> Result<Vec<Handle>> {
     let open = |wanted: &Wanted| {
         let path = wanted.path.as_str();
-        let root = match policy.root_of(path) {
-            Some(root) => root,
-            // The policy at the door grants displays; here only their form is known.
-            None if wanted.socket && is_display_socket(path) => path.rsplit_once('/').map_or("/", |(folder, _)| folder),
-            None => {
-                let error = Error::permission_denied("this folder may not be mounted");
-                return Err(error.with("hostPath", path.escape_debug()));
-            }
-        };
-        let below = path.trim_end_matches('/')[root.len()..].trim_start_matches('/');
-        Handle::open(Path::new(root), Path::new(below), wanted.socket)
-            .map_err(|error| error.with("hostPath", path.escape_debug()).with("root", root))
+        let named = |error: Error| error.with("hostPath", path.escape_debug());
+        // The policy at the door grants displays; here only their form is known.
+        if policy.root_of(path).is_none() && !(wanted.socket && is_display_socket(path)) {
+            return Err(named(Error::permission_denied("this folder may not be mounted")));
+        }
+        Handle::open(Path::new(path), wanted.socket).map_err(named)
     };
     wanted.iter().map(open).collect()
 }
 
 impl Shared {
+    /// The roots of the project that a spec belongs to.
+    fn roots(&self, spec: &RuntimeSpec) -> MountPolicy {
+        spec.labels
+            .get(labels::PROJECT)
+            .map_or_else(|| self.options.mounts.clone(), |project| self.options.mounts.of_project(project))
+    }
+
     /// Checks what a spec wants mounted as it lies there now, before anything is fetched or made.
     pub(crate) async fn check_binds(&self, spec: &RuntimeSpec) -> Result<()> {
         let wanted = wanted(spec);
@@ -123,7 +124,7 @@ impl Shared {
                 "folders can't be staged for an engine that is reached over the network: accept `Binding::CheckedPaths`",
             ));
         }
-        let policy = self.options.mounts.clone();
+        let policy = self.roots(spec);
         blocking(move || open(&policy, &wanted).map(drop)).await
     }
 
@@ -137,7 +138,7 @@ impl Shared {
         if wanted.is_empty() || self.options.mounts.is_any() {
             return Ok(None);
         }
-        let policy = self.options.mounts.clone();
+        let policy = self.roots(spec);
         if self.options.binding == Binding::CheckedPaths {
             let asked = wanted.clone();
             let handles = blocking(move || open(&policy, &asked)).await?;

@@ -5,7 +5,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use slate_core::{
     ErrorKind,
     policy::MountPolicy,
-    runtime::{RemoveOptions, RuntimeBackend, RuntimeBackendExt, RuntimeSpec, VolumeMount},
+    runtime::{RemoveOptions, RuntimeBackend, RuntimeBackendExt, RuntimeSpec, VolumeMount, labels},
 };
 use slate_docker::{Binding, DockerBackend, DockerOptions};
 use std::{
@@ -138,6 +138,27 @@ async fn what_is_no_folder_of_the_root_is_refused() {
     );
     assert_eq!(backend.create(&with_display).await.unwrap_err().kind(), ErrorKind::PermissionDenied);
     assert_eq!(ground.staged(), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_project_sees_its_own_folder_and_no_neighbour_s() {
+    let ground = Ground::new();
+    let Some(_) = ground.backend().await else { return };
+    let root = MountPolicy::none().with_root(&ground.at("root/{project}").to_string_lossy()).unwrap();
+    let backend = backend_with(ground.options().with_mounts(root)).await.unwrap();
+    let of = |project: &str, path: &str| ground.spec(path, "cat /app/what").with_label(labels::PROJECT, project);
+    assert_eq!(lines_of(&backend, &of("p1", "root/p1")).await, ["project"]);
+    // A folder of the project's that is part of the root is no way out either.
+    symlink(ground.at("outside"), ground.at("root/p2/files")).unwrap();
+    let deep = MountPolicy::none().with_root(&ground.at("root/{project}/files").to_string_lossy()).unwrap();
+    let strict = backend_with(ground.options().with_mounts(deep)).await.unwrap();
+    let error = strict.create(&of("p2", "root/p2/files")).await.unwrap_err();
+    assert!(error.to_string().contains("symbolic link"), "{error}");
+    for (project, path) in [("p1", "root/p2"), ("p2", "root/p1"), ("..", "outside"), ("p1", "root")] {
+        let error = backend.create(&of(project, path)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{project} {path}: {error}");
+    }
+    backend.remove_network("slate-test-p1").await.unwrap();
 }
 
 #[tokio::test]

@@ -134,8 +134,9 @@ impl Supervisor {
         let context = &self.context;
         let mut asked = session.container_config.clone();
         // Before SLATE's own labels are added, which no spec may bring.
-        let judged = context.options.policy.check(&asked);
-        context.options.policy.tighten(&mut asked);
+        let policy = context.options.policy.of_project(session.project_id);
+        let judged = policy.check(&asked);
+        policy.tighten(&mut asked);
         let spec = asked
             .with_label(labels::SESSION, session.id)
             .with_label(labels::PROJECT, session.project_id)
