@@ -35,7 +35,7 @@ fn over(target: &str) -> Value {
     json!({ "mounts": [{ "hostPath": "/srv/slate/projects/p1", "containerPath": target }] })
 }
 
-fn port(host: Value) -> Value {
+fn port(host: i64) -> Value {
     json!({ "ports": [{ "container": 7777, "host": host }] })
 }
 
@@ -116,12 +116,12 @@ fn attempts() -> Vec<(&'static str, Value, &'static str)> {
         ("too many processes", json!({ "pids": 4_000_000_000_u32 }), "is more than 8192"),
         ("the whole disk", json!({ "disk": "100t" }), "100t is more than 1t"),
         // Ports.
-        ("a port below 1024", port(json!(80)), "port 80 is outside of 1024-65535"),
-        ("the port of remote shells", port(json!(22)), "port 22 is outside"),
-        ("the engine's port", port(json!(2375)), "port 2375 is blocked"),
-        ("the cluster's port", port(json!(6443)), "port 6443 is blocked"),
-        ("port 0", port(json!(0)), "a port is 1 to 65535"),
-        ("a port beyond", port(json!(65_536)), "invalid value"),
+        ("a port below 1024", port(80), "port 80 is outside of 1024-65535"),
+        ("the port of remote shells", port(22), "port 22 is outside"),
+        ("the engine's port", port(2375), "port 2375 is blocked"),
+        ("the cluster's port", port(6443), "port 6443 is blocked"),
+        ("port 0", port(0), "a port is 1 to 65535"),
+        ("a port beyond", port(65_536), "invalid value"),
         // Environment.
         ("a line break in a name", env("A\nB", "c"), "an environment variable's name"),
         ("a value in a name", env("A=B", "c"), "an environment variable's name"),

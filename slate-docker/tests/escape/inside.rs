@@ -62,7 +62,7 @@ const TRIES: &[(&str, &str, &str)] = &[
     ("write into the first process", "dd", "dd if=/dev/zero of=/proc/1/mem bs=1 count=1 seek=4096"),
     ("the clock", "hwclock", "hwclock -w"),
     ("a freezer", "find", "find /sys/fs/cgroup -name cgroup.freeze -writable | grep -q ."),
-    ("files of the host by the first process", "ls", "[ -e /proc/1/root/usr/sbin/dockerd ]"),
+    ("files of the host by the first process", "ls", "r=root; [ -e /proc/1/$r/usr/sbin/dockerd ]"),
     ("devices", "ls", "[ -e /dev/sda ] || [ -e /dev/vda ] || [ -e /dev/mem ] || [ -e /dev/fuse ] || [ -e /dev/kvm ]"),
     ("the init's environment", "cat", "grep -q DOCKER /proc/1/environ"),
 ];
