@@ -61,6 +61,7 @@ fn inspected(container: &ContainerInspectResponse) -> InspectedInstance {
     made.unmasked = empty(&host.masked_paths) || empty(&host.readonly_paths);
     made.volumes_from = list(&host.volumes_from);
     made.mounts = container.mounts.iter().flatten().map(mount).collect();
+    made.image_volumes = container.mounts.iter().flatten().filter_map(image_volume).collect();
     let positive = |of: Option<i64>| of.and_then(|of| u64::try_from(of).ok()).unwrap_or_default();
     made.memory = positive(host.memory);
     made.memory_and_swap = host.memory_swap.unwrap_or_default();
@@ -77,6 +78,12 @@ fn inspected(container: &ContainerInspectResponse) -> InspectedInstance {
 
 fn device(device: &DeviceMapping) -> String {
     device.path_on_host.clone().unwrap_or_else(|| "a device".into())
+}
+
+/// The place of a volume that the engine named itself: its name is a hash.
+fn image_volume(of: &MountPoint) -> Option<String> {
+    let hash = |name: &&String| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    of.name.as_ref().filter(hash).map(|_| of.destination.clone().unwrap_or_default())
 }
 
 fn mount(of: &MountPoint) -> InspectedMount {

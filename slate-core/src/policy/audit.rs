@@ -37,6 +37,8 @@ pub struct InspectedInstance {
     pub volumes_from: Vec<String>,
     /// What it sees of the host.
     pub mounts: Vec<InspectedMount>,
+    /// Places where volumes lie that nobody asked for: the image's own, of any size.
+    pub image_volumes: Vec<String>,
     /// Most memory in bytes; 0 is no limit.
     pub memory: u64,
     /// Most memory and swap in bytes; 0 or less is no limit.
@@ -165,6 +167,8 @@ fn limits(made: &InspectedInstance, held_to: &Hardening, findings: &mut Vec<Find
     warning(swaps, "swap", "it can swap beyond its memory");
     warning(made.cpus == Cpus::default(), "cpus", "nothing limits its processor time");
     warning(made.pids <= 0, "pids", "nothing limits its processes");
+    let volumes = !made.image_volumes.is_empty();
+    warning(volumes, "volumes", &format!("nothing limits the image's volume at {}", made.image_volumes.join(", ")));
     warning(!made.init, "init", "nobody reaps its orphans");
     warning(!made.log_bounded, "log", "its log may fill the disk");
     let everywhere = |on: &String| matches!(on.as_str(), "" | "0.0.0.0" | "::") && *on != held_to.publish_on;
@@ -225,6 +229,7 @@ mod tests {
             (Warning, "cpus", Box::new(|made| made.cpus = Cpus::default())),
             (Warning, "pids", Box::new(|made| made.pids = -1)),
             (Warning, "init", Box::new(|made| made.init = false)),
+            (Warning, "volumes", Box::new(|made| made.image_volumes.push("/data".into()))),
             (Warning, "log", Box::new(|made| made.log_bounded = false)),
             (Warning, "ports", Box::new(|made| made.published_on.push("0.0.0.0".into()))),
         ];

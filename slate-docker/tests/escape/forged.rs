@@ -3,7 +3,7 @@
 use crate::common::{backend, image, options, unique};
 use bollard::{
     Docker,
-    models::{ContainerCreateBody, HostConfig},
+    models::{ContainerCreateBody, HostConfig, Mount, MountType},
     query_parameters::CreateContainerOptions,
 };
 use slate_core::{
@@ -70,6 +70,20 @@ async fn a_container_that_isn_t_hardened_is_found_and_not_started() {
     let error = backend.start(&id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     assert!(error.to_string().contains("privileged mode"), "{error}");
+    backend.remove_if_there(&id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_volume_that_the_image_declares_is_warned_of() {
+    let Some(backend) = backend().await else { return };
+    let Some(docker) = engine() else { return };
+    // As the engine makes it of an image's `VOLUME`: one without a name.
+    let mount = Mount { target: Some("/data".into()), typ: Some(MountType::VOLUME), ..Mount::default() };
+    let host = HostConfig { mounts: Some(vec![mount]), ..HostConfig::default() };
+    let id = make(&docker, &image(), "true", Some("10001:10001"), host).await;
+    let findings = backend.audit(&id).await.unwrap();
+    let found = findings.iter().find(|finding| finding.subject == "volumes").unwrap();
+    assert!(found.reason.contains("/data") && found.severity == Severity::Warning, "{found:?}");
     backend.remove_if_there(&id).await.unwrap();
 }
 
