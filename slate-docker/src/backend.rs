@@ -187,6 +187,7 @@ impl Shared {
         let plan = NetworkPlan::of(spec, &self.options.hardening, &self.options.realm)?;
         if let Some(image) = &spec.image {
             self.provide(image).await?;
+            self.cover_image_volumes(image, &mut body).await?;
         }
         self.prepare_network(&plan).await?;
         let staged = self.stage_binds(spec, &mut body).await?;
@@ -195,6 +196,7 @@ impl Shared {
             Err(error) if error.kind() == ErrorKind::NotFound && error.message().contains("No such image") => {
                 if let Some(image) = &spec.image {
                     self.fetch_missing(image).await?;
+                    self.cover_image_volumes(image, &mut body).await?;
                 }
                 self.make(spec, body).await
             }

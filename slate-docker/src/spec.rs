@@ -144,6 +144,25 @@ fn host_config(spec: &RuntimeSpec, options: &DockerOptions, host: EngineHost, us
     })
 }
 
+/// Puts a scratch folder in the place of each volume that the image declares: the engine would make volumes of any size,
+/// which the image may let everybody write to. Where the spec mounts something there, that stays.
+pub(crate) fn cover_volumes(body: &mut ContainerCreateBody, volumes: &[String], hardening: &Hardening) {
+    let user = body.user.clone().unwrap_or_default();
+    let Some(host) = body.host_config.as_mut().filter(|_| hardening.read_only) else { return };
+    let mounted = |path: &str| {
+        let targets = host.mounts.iter().flatten().filter_map(|mount| mount.target.as_deref());
+        let folders = host.tmpfs.iter().flatten().map(|(folder, _)| folder.as_str());
+        targets.chain(folders).any(|there| there.trim_end_matches('/') == path.trim_end_matches('/'))
+    };
+    let size = hardening.scratch.first().map_or(hardening.shared_memory, |scratch| scratch.size);
+    let open: Vec<_> = volumes.iter().filter(|path| !mounted(path)).cloned().collect();
+    let tmpfs = host.tmpfs.get_or_insert_default();
+    tmpfs.extend(open.into_iter().map(|path| {
+        let options = tmpfs_options(&Scratch::new(path.clone(), size), &user);
+        (path, options)
+    }));
+}
+
 /// A size as the engine counts, which takes a negative one for no limit.
 fn engine_number(size: MemorySize) -> i64 {
     i64::try_from(size.bytes()).unwrap_or(i64::MAX)

@@ -4,10 +4,10 @@ use crate::{
     common::{SOON, backend, backend_with, busybox, image, lines, lines_of, options, printed, spec},
     forged,
 };
-use bollard::models::HostConfig;
+use bollard::{models::HostConfig, query_parameters::CreateImageOptions};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use slate_core::runtime::{
-    Images, LogOptions, MemorySize, RemoveOptions, RuntimeBackend, RuntimeBackendExt, RuntimeSpec,
+    Images, LogOptions, MemorySize, RemoveOptions, RuntimeBackend, RuntimeBackendExt, RuntimeSpec, Volumes,
 };
 use slate_docker::LogLimits;
 
@@ -150,6 +150,35 @@ async fn each_folder_of_memory_is_full_before_the_host_is() {
                   dd if=/dev/zero of=$f/fill bs=1M count=90 2>/dev/null && echo FILLED $f; rm -f $f/fill; done; echo end";
     let spec = spec("fill", script).with_memory(MemorySize::from_mib(256));
     assert_eq!(lines_of(&backend, &spec).await, ["end"]);
+}
+
+#[tokio::test]
+async fn a_volume_that_the_image_declares_is_no_way_to_the_disk() {
+    let Some(backend) = backend().await else { return };
+    let Some(docker) = forged::engine() else { return };
+    let import = CreateImageOptions {
+        from_src: Some("-".into()),
+        repo: Some("slate-test/volume".into()),
+        tag: Some("1".into()),
+        changes: vec!["VOLUME /tmp /data /home/".into()],
+        ..CreateImageOptions::default()
+    };
+    let archive = bollard::body_stream(stream::iter([busybox().unwrap()]));
+    docker.create_image(Some(import), Some(archive), None).try_collect::<Vec<_>>().await.unwrap();
+    let script = "for f in /data /home /tmp; do grep -q \" $f tmpfs\" /proc/mounts && echo memory; \
+                  dd if=/dev/zero of=$f/fill bs=1M count=90 2>/dev/null && echo FILLED; rm -f $f/fill; done; echo end";
+    let image = "slate-test/volume:1".parse().unwrap();
+    let spec = spec("declared", script).with_image(image).with_memory(MemorySize::from_mib(256));
+    assert_eq!(lines_of(&backend, &spec).await, ["memory", "memory", "memory", "end"]);
+    // Where the spec mounts a volume of the realm, that is there.
+    let name = crate::common::unique("declared");
+    let mount = serde_json::json!({ "hostPath": name, "containerPath": "/data", "mode": "rw", "type": "volume" });
+    let mut spec = spec;
+    spec.name = name.clone();
+    spec.mounts.push(serde_json::from_value(mount).unwrap());
+    assert_eq!(lines_of(&backend, &spec).await, ["memory", "memory", "end"]);
+    Volumes::remove(&backend, &name).await.unwrap();
+    Images::remove(&backend, spec.image.as_ref().unwrap()).await.unwrap();
 }
 
 #[tokio::test]
