@@ -1,5 +1,5 @@
 use crate::{
-    DockerOptions, NetworkOptions, connect,
+    DockerOptions, NetworkOptions, audit, binds, connect,
     error::{PLACE, translate},
     exec, image, instance, log,
     network::NetworkPlan,
@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     programs: Mutex<HashSet<String>>,
     pub(crate) network_gate: tokio::sync::Mutex<()>,
     pub(crate) volume_gate: tokio::sync::Mutex<()>,
+    pub(crate) staging: binds::Staging,
     pub(crate) flights: image::Flights,
     pub(crate) hubs: stats::Hubs,
 }
@@ -78,6 +79,7 @@ impl DockerBackend {
         let docker = connect::connect(&options).await?;
         let info = docker.info().await.map_err(|error| translate(error, "open"))?;
         let (host, can) = connect::surroundings(&info);
+        let staging = binds::Staging::new(&options, info.id.as_deref().unwrap_or_default());
         Ok(Self(Arc::new(Shared {
             starts: Starts::new(options.starts, options.waiting_starts),
             docker,
@@ -88,6 +90,7 @@ impl DockerBackend {
             programs: Mutex::default(),
             network_gate: tokio::sync::Mutex::default(),
             volume_gate: tokio::sync::Mutex::default(),
+            staging,
             flights: image::Flights::default(),
             hubs: stats::Hubs::default(),
         })))
@@ -179,23 +182,31 @@ impl Shared {
     }
 
     async fn create(self: &Arc<Self>, spec: &RuntimeSpec) -> Result<InstanceId> {
-        let body = container_body(spec, &self.options, self.host)?;
+        let mut body = container_body(spec, &self.options, self.host)?;
+        self.check_binds(spec).await?;
         let plan = NetworkPlan::of(spec, &self.options.hardening, &self.options.realm)?;
         if let Some(image) = &spec.image {
             self.provide(image).await?;
+            self.cover_image_volumes(image, &mut body).await?;
         }
         self.prepare_network(&plan).await?;
+        let staged = self.stage_binds(spec, &mut body).await?;
         let made = match self.make(spec, body.clone()).await {
             // Removed between the look and now.
             Err(error) if error.kind() == ErrorKind::NotFound && error.message().contains("No such image") => {
                 if let Some(image) = &spec.image {
                     self.fetch_missing(image).await?;
+                    self.cover_image_volumes(image, &mut body).await?;
                 }
                 self.make(spec, body).await
             }
             made => made,
         };
-        InstanceId::new(made?)
+        let made = made?;
+        if let Some(staged) = staged {
+            staged.keep();
+        }
+        InstanceId::new(made)
     }
 
     async fn make(&self, spec: &RuntimeSpec, body: ContainerCreateBody) -> Result<String> {
@@ -215,6 +226,8 @@ impl Shared {
         if matches!(instance::state(&container), InstanceState::Running | InstanceState::Paused) {
             return Err(Error::wrong_state("the instance runs already"));
         }
+        audit::refuse_dangers(&container, &self.options.hardening)?;
+        self.check_staged(&container)?;
         self.check_program(id, &container).await?;
         self.docker.start_container(id, None).await.map_err(|error| translate(error, "start"))
     }
@@ -260,7 +273,11 @@ impl Shared {
                 Err(Error::not_found("no such instance"))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::not_found("no such instance")),
-            removed => removed,
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.unstage(&container).await;
+                Ok(())
+            }
         }
     }
 

@@ -120,8 +120,8 @@ fn check(command: &Command, options: &ExecOptions) -> Result<()> {
     Ok(())
 }
 
-/// A mark that no other command has: of this process, this moment and this call.
-fn unique() -> String {
+/// A word that nothing else has: of this process, this moment and this call.
+pub(crate) fn unique() -> String {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
     format!("{:x}-{:x}-{call:x}", std::process::id(), slate_core::Timestamp::now().as_micros())

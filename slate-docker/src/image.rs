@@ -5,10 +5,11 @@ use crate::{
     backend::{Shared, driven, held},
     error::{PLACE, translate},
     login,
+    spec::cover_volumes,
 };
 use async_trait::async_trait;
 use bollard::{
-    models::CreateImageInfo,
+    models::{ContainerCreateBody, CreateImageInfo},
     query_parameters::{CreateImageOptions, RemoveImageOptions},
 };
 use bytes::Bytes;
@@ -71,6 +72,19 @@ impl Shared {
             return Err(Error::not_found("no such image, and none is fetched").with("image", image));
         }
         self.fetch(image).await
+    }
+
+    /// Puts folders of memory in the place of the volumes that an image declares; one that isn't there has none yet.
+    pub(crate) async fn cover_image_volumes(&self, image: &ImageRef, body: &mut ContainerCreateBody) -> Result<()> {
+        match self.docker.inspect_image(&image.to_string()).await.map_err(|error| translate(error, "image")) {
+            Ok(found) => {
+                let volumes = found.config.and_then(|config| config.volumes).unwrap_or_default();
+                cover_volumes(body, &volumes, &self.options.hardening);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.with("image", image)),
+        }
     }
 
     async fn fetch(self: &Arc<Self>, image: &ImageRef) -> Result<()> {

@@ -1,6 +1,6 @@
 //! From the engine's records to SLATE's: pure.
 
-use crate::spec::REALM;
+use crate::{binds::STAGED, spec::REALM};
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, HealthStatusEnum, PortMap};
 use slate_core::{
     Error, InstanceId, Result, Timestamp,
@@ -34,7 +34,7 @@ pub(crate) fn instance(container: &ContainerInspectResponse, realm: &str) -> Res
     let mut instance = Instance::created(id, name, created);
     instance.state = state(container);
     let labels = container.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
-    instance.labels = labels.into_iter().filter(|(key, _)| key != REALM).collect();
+    instance.labels = labels.into_iter().filter(|(key, _)| key != REALM && key != STAGED).collect();
     let lives = matches!(instance.state, InstanceState::Running | InstanceState::Paused);
     let bound = container.host_config.as_ref().and_then(|config| config.port_bindings.as_ref());
     let chosen = container.network_settings.as_ref().and_then(|settings| settings.ports.as_ref());

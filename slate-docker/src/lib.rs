@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod backend;
+mod binds;
 mod connect;
 mod error;
 mod exec;
@@ -21,5 +23,5 @@ mod watch;
 pub use backend::DockerBackend;
 pub use login::{Credentials, DockerConfig, NoCredentials};
 pub use network::NetworkOptions;
-pub use options::{DockerOptions, Endpoint, LogLimits, PullPolicy};
+pub use options::{Binding, DockerOptions, Endpoint, LogLimits, PullPolicy};
 pub use spec::{EngineHost, request_body};

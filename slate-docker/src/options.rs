@@ -1,5 +1,8 @@
 use crate::{Credentials, DockerConfig};
-use slate_core::{policy::Hardening, runtime::MemorySize};
+use slate_core::{
+    policy::{Hardening, MountPolicy},
+    runtime::MemorySize,
+};
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// How a [`DockerBackend`](crate::DockerBackend) works.
@@ -13,6 +16,13 @@ pub struct DockerOptions {
     pub realm: String,
     /// What every container is held to; default [`Hardening::default`].
     pub hardening: Hardening,
+    /// Folders of the host that may be mounted; default none. `{project}` in a root is the label `slate.project`. A root must be
+    /// written without symbolic links, since none is followed on the way to a folder. Those of a list of roots are opened and staged as `binding`
+    /// says. With [`MountPolicy::any`] the engine gets each path as the spec has it: for programs that work for the user who
+    /// started them.
+    pub mounts: MountPolicy,
+    /// How folders are handed to the engine; default [`Binding::Staged`].
+    pub binding: Binding,
     /// When images are fetched; default [`PullPolicy::Missing`].
     pub pull: PullPolicy,
     /// Who knows the registries' passwords; default [`DockerConfig::of_user`].
@@ -37,6 +47,8 @@ impl Default for DockerOptions {
             endpoint: Endpoint::from_env(),
             realm: "slate".into(),
             hardening: Hardening::default(),
+            mounts: MountPolicy::none(),
+            binding: Binding::default(),
             pull: PullPolicy::Missing,
             credentials: Arc::new(DockerConfig::of_user()),
             log: LogLimits::default(),
@@ -68,6 +80,20 @@ impl DockerOptions {
     #[must_use]
     pub fn with_hardening(mut self, hardening: Hardening) -> Self {
         self.hardening = hardening;
+        self
+    }
+
+    /// Sets which folders of the host may be mounted.
+    #[must_use]
+    pub fn with_mounts(mut self, mounts: MountPolicy) -> Self {
+        self.mounts = mounts;
+        self
+    }
+
+    /// Sets how folders are handed to the engine.
+    #[must_use]
+    pub fn with_binding(mut self, binding: Binding) -> Self {
+        self.binding = binding;
         self
     }
 
@@ -113,6 +139,8 @@ impl fmt::Debug for DockerOptions {
             .field("endpoint", &self.endpoint)
             .field("realm", &self.realm)
             .field("hardening", &self.hardening)
+            .field("mounts", &self.mounts)
+            .field("binding", &self.binding)
             .field("pull", &self.pull)
             .field("log", &self.log)
             .field("starts", &self.starts)
@@ -160,6 +188,29 @@ impl Endpoint {
         let home = || PathBuf::from(word("HOME").unwrap_or_default()).join(".docker");
         let certificates = word("DOCKER_CERT_PATH").map_or_else(home, PathBuf::from);
         Self::Tls { address, certificates }
+    }
+}
+
+/// How a folder below an allowed root is handed to the engine, once it is known that no symbolic link leads to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Binding {
+    /// The opened folder is mounted in a staging folder, and the engine gets the staged path: whoever swaps the folder
+    /// afterwards changes nothing. Needs a service that may mount (root) and an engine on the same host, behind a socket,
+    /// that sees the service's mounts.
+    Staged {
+        /// The staging folder, of which others may write nothing; made where it isn't there. Default `/run/slate/mounts`.
+        folder: PathBuf,
+    },
+    /// The engine gets the path that was checked, and opens it a moment later: whoever can write to the folders above it in
+    /// between can have something else mounted. For services that aren't root, where nobody else writes under the roots
+    /// while instances are made.
+    CheckedPaths,
+}
+
+impl Default for Binding {
+    fn default() -> Self {
+        Self::Staged { folder: "/run/slate/mounts".into() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a spec to the engine's words: pure, so that what a container is held to is seen in tests without an engine.
 
-use crate::{DockerOptions, LogLimits, network::NetworkPlan};
+use crate::{DockerOptions, LogLimits, binds::STAGED, network::NetworkPlan};
 use bollard::models::{
     ContainerCreateBody, DeviceRequest, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
     Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountType as EngineMountType, PortBinding, PortMap,
@@ -8,9 +8,10 @@ use bollard::models::{
 };
 use slate_core::{
     Error, Result,
-    policy::{Hardening, Scratch},
+    policy::{Hardening, Scratch, is_unprivileged},
     runtime::{
-        Cpus, DisplayMethod, EnvValue, Gpu, HealthCheck, HealthProbe, MountMode, MountType, RuntimeSpec, VolumeMount,
+        Cpus, DisplayMethod, EnvValue, Gpu, HealthCheck, HealthProbe, MemorySize, MountMode, MountType, RuntimeSpec,
+        VolumeMount,
     },
 };
 use std::collections::{BTreeMap, HashMap};
@@ -61,8 +62,16 @@ pub(crate) fn container_body(
     let hardening = &options.hardening;
     let image =
         spec.image.as_ref().ok_or_else(|| Error::invalid("a container is made of an image: the spec names none"))?;
-    if spec.labels.contains_key(REALM) {
-        return Err(Error::permission_denied("this label is the backend's own").with("label", REALM));
+    if let Some(label) = [REALM, STAGED].into_iter().find(|label| spec.labels.contains_key(*label)) {
+        return Err(Error::permission_denied("this label is the backend's own").with("label", label));
+    }
+    // Newer engines take a path to a program of the host for a runtime's name.
+    if spec
+        .isolation
+        .as_ref()
+        .is_some_and(|name| !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
+    {
+        return Err(Error::invalid("an isolation is the name of one of the engine's runtimes"));
     }
     let user = user(spec, hardening)?;
     let mut labels: HashMap<_, _> = spec.labels.clone().into_iter().collect();
@@ -87,7 +96,7 @@ pub(crate) fn container_body(
 
 fn host_config(spec: &RuntimeSpec, options: &DockerOptions, host: EngineHost, user: &str) -> Result<HostConfig> {
     let hardening = &options.hardening;
-    let memory = spec.memory.unwrap_or(hardening.memory).bytes() as i64;
+    let memory = engine_number(spec.memory.unwrap_or(hardening.memory));
     let cpus = spec.cpus.unwrap_or(hardening.cpus).min(host.cpus);
     let mut tmpfs: HashMap<_, _> =
         hardening.scratch.iter().map(|scratch| (scratch.path.clone(), tmpfs_options(scratch, user))).collect();
@@ -123,7 +132,7 @@ fn host_config(spec: &RuntimeSpec, options: &DockerOptions, host: EngineHost, us
         memory_swap: Some(memory),
         nano_cpus: Some(i64::from(cpus.millis()) * 1_000_000),
         pids_limit: Some(i64::from(spec.pids.unwrap_or(hardening.pids))),
-        shm_size: Some(hardening.shared_memory.bytes() as i64),
+        shm_size: Some(engine_number(hardening.shared_memory)),
         ulimits: Some(vec![ulimit("nofile", i64::from(hardening.open_files)), ulimit("core", 0)]),
         oom_score_adj: Some(i64::from(hardening.oom_score.min(1000))),
         storage_opt: disk.map(|size| HashMap::from([("size".into(), size.bytes().to_string())])),
@@ -135,13 +144,35 @@ fn host_config(spec: &RuntimeSpec, options: &DockerOptions, host: EngineHost, us
     })
 }
 
+/// Puts a scratch folder in the place of each volume that the image declares: the engine would make volumes of any size,
+/// which the image may let everybody write to. Where the spec mounts something there, that stays.
+pub(crate) fn cover_volumes(body: &mut ContainerCreateBody, volumes: &[String], hardening: &Hardening) {
+    let user = body.user.clone().unwrap_or_default();
+    let Some(host) = body.host_config.as_mut().filter(|_| hardening.read_only) else { return };
+    let mounted = |path: &str| {
+        let targets = host.mounts.iter().flatten().filter_map(|mount| mount.target.as_deref());
+        let folders = host.tmpfs.iter().flatten().map(|(folder, _)| folder.as_str());
+        targets.chain(folders).any(|there| there.trim_end_matches('/') == path.trim_end_matches('/'))
+    };
+    let size = hardening.scratch.first().map_or(hardening.shared_memory, |scratch| scratch.size);
+    let open: Vec<_> = volumes.iter().filter(|path| !mounted(path)).cloned().collect();
+    let tmpfs = host.tmpfs.get_or_insert_default();
+    tmpfs.extend(open.into_iter().map(|path| {
+        let options = tmpfs_options(&Scratch::new(path.clone(), size), &user);
+        (path, options)
+    }));
+}
+
+/// A size as the engine counts, which takes a negative one for no limit.
+fn engine_number(size: MemorySize) -> i64 {
+    i64::try_from(size.bytes()).unwrap_or(i64::MAX)
+}
+
 fn user(spec: &RuntimeSpec, hardening: &Hardening) -> Result<String> {
     let user = spec.user.clone().unwrap_or_else(|| hardening.user.clone());
-    let name = user.split(':').next().unwrap_or_default();
-    // `00` and `+0` are 0 as well for the engine's parser.
-    let is_root = name == "root" || name.parse::<i64>() == Ok(0);
-    if is_root && !hardening.root_user {
-        return Err(Error::permission_denied("a program may not run as root").with("user", user.escape_debug()));
+    if !hardening.root_user && !is_unprivileged(&user) {
+        let error = Error::permission_denied("a program runs as a uid, or uid:gid, other than 0: a name may be root");
+        return Err(error.with("user", user.escape_debug()));
     }
     Ok(user)
 }

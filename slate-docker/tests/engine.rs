@@ -1,4 +1,5 @@
-//! An engine that goes away and comes back, and one behind TLS: engines of these tests' own, by `dev/engine`.
+//! An engine that goes away and comes back, one behind TLS, and one with a stronger isolation: engines of these tests' own,
+//! by `dev/engine`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -173,4 +174,41 @@ async fn an_engine_that_is_not_there_is_unavailable() {
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Backoff), "{error:?}");
         assert!(error.context().iter().any(|(key, _)| *key == "endpoint"), "{error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stronger_isolation_runs_what_asks_for_it() {
+    if Command::new("runsc").arg("--version").output().is_err() {
+        return skipped("no runsc: install the package of that name");
+    }
+    let Some(engine) = Engine::new() else { return };
+    let backend = engine.open().await;
+    // gVisor says so in its kernel's messages, which a program of the usual isolation can't even read.
+    let script = "dmesg 2>/dev/null | grep -o -m1 gVisor; id -u; touch /x 2>/dev/null || echo kept; \
+                  echo y >/tmp/y && cat /tmp/y; exit 3";
+    let mut sandboxed = spec("sandboxed", script);
+    sandboxed.isolation = Some("runsc".into());
+    slate_core::policy::SecurityPolicy::default().check(&sandboxed).unwrap();
+    let id = backend.run(&sandboxed).await.unwrap();
+    assert_eq!(backend.wait_for_exit(&id, common::SOON).await.unwrap().code, Some(3));
+    let lines = common::lines(&backend, &id, LogOptions::default()).await;
+    assert_eq!(lines, ["gVisor", "10001", "kept", "y"]);
+    assert_eq!(backend.audit(&id).await.unwrap(), []);
+    backend.remove_if_there(&id).await.unwrap();
+
+    let mut sandboxed = spec("long", "echo ready; sleep 600");
+    sandboxed.isolation = Some("runsc".into());
+    let id = backend.run(&sandboxed).await.unwrap();
+    printed(&backend, &id, "ready").await;
+    let command = slate_core::runtime::Command::new(["cat", "/proc/version"]);
+    let (stdout, _, exit) = backend.exec_all(&id, &command, slate_core::runtime::ExecOptions::default()).await.unwrap();
+    let (inside, outside) = (String::from_utf8(stdout).unwrap(), fs::read_to_string("/proc/version").unwrap());
+    assert!(exit.success() && inside.starts_with("Linux version") && inside != outside, "{inside}");
+    let soon = slate_core::runtime::StopOptions::default().with_grace(std::time::Duration::from_secs(1));
+    backend.stop(&id, soon).await.unwrap();
+    backend.remove_if_there(&id).await.unwrap();
+
+    sandboxed.isolation = Some("unknown".into());
+    let error = backend.run(&sandboxed).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound), "{error:?}");
 }

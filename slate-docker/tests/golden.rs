@@ -164,7 +164,7 @@ fn what_is_not_granted_is_refused() {
         request_body(&spec, &options(), host()).unwrap_err().kind()
     };
     use ErrorKind::{Invalid, PermissionDenied, Unsupported};
-    for user in ["0", "0:0", "root", "root:games", "00", "+0", "-0"] {
+    for user in ["0", "0:0", "root", "root:games", "00", "+0", "-0", ":0", ":", "1000:0", "admin", "1000:root"] {
         let mut spec = spec();
         spec.user = Some(user.into());
         let error = request_body(&spec, &options(), host()).unwrap_err();

@@ -79,7 +79,7 @@ impl Opened {
         (options.orchestrator.lease, options.orchestrator.orphan_grace) = (lease, lease * 2);
         options.orchestrator.sweep_every = lease * 2;
         options.orchestrator.deployment.clone_from(&config.deployment);
-        options.orchestrator.mounts = mounts(config)?;
+        options.orchestrator.policy = mounts(config)?.into();
         start_all(self.pieces.clone(), options).await
     }
 

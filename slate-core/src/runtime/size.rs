@@ -101,8 +101,8 @@ impl From<MemorySize> for String {
     }
 }
 
-/// A share of processor time, in thousandths of a core. In JSON a number of cores: `2`, `0.5`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// A share of processor time, in thousandths of a core. In JSON a number of cores: `2`, `0.5`. The default is none.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Cpus(u32);
 

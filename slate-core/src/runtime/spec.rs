@@ -219,6 +219,18 @@ impl RuntimeSpec {
         if self.memory.is_some_and(|memory| memory < MemorySize::from_mib(4)) {
             return Err(Error::invalid("memory is at least 4m"));
         }
+        for (field, size) in [("memory", self.memory), ("disk", self.disk)] {
+            // Beyond it an engine's signed numbers turn over, and a limit into none.
+            if size.is_some_and(|size| size > MOST) {
+                return Err(Error::invalid(format!("{field} is at most {MOST}")));
+            }
+        }
+        if self.cpus.is_some_and(|cpus| cpus == Cpus::default()) {
+            return Err(Error::invalid("cpus is more than 0"));
+        }
+        if self.ports.iter().any(|port| port.container == 0 || port.host == Some(0)) {
+            return Err(Error::invalid("a port is 1 to 65535"));
+        }
         if self.pids == Some(0) {
             return Err(Error::invalid("pids is at least 1"));
         }
@@ -239,6 +251,9 @@ impl RuntimeSpec {
         self.health.as_ref().map_or(Ok(()), HealthCheck::validate)
     }
 }
+
+/// The most memory or disk that can be asked for.
+const MOST: MemorySize = MemorySize::from_gib(1 << 20);
 
 fn check_name(name: &str) -> Result<()> {
     let sound = (1..=63).contains(&name.len())
@@ -421,6 +436,12 @@ mod tests {
             good.clone().with_label("k", "line\nbreak"),
             good.clone().with_pids(0),
             good.clone().with_memory(MemorySize::from_bytes(1)),
+            good.clone().with_memory(MemorySize::from_bytes(u64::MAX)),
+            good.clone().with_cpus(Cpus::from_millis(0)),
+            RuntimeSpec {
+                ports: vec![PortMapping { container: 80, host: Some(0), protocol: Protocol::Tcp }],
+                ..good.clone()
+            },
             good.clone().with_working_dir("relative"),
             good.clone().with_mount(VolumeMount::bind("/a", "/x")).with_mount(VolumeMount::bind("/b", "/x/")),
             RuntimeSpec { gpu: Gpu::Dedicated { devices: vec![] }, ..good.clone() },

@@ -3,7 +3,7 @@ use crate::{
     Error, ErrorKind, ProjectId, Result, SessionId, UserId, Version,
     bus::event::{RuntimeEvent, RuntimeEventKind},
     model::{Json, QuotaLimits, QuotaUsage, RuntimeSession, SessionState, Sha256Hex},
-    policy::MountPolicy,
+    policy::SecurityPolicy,
     runtime::{RuntimeSpec, RuntimeType},
     store::{Change, ChangeSet, Idempotency},
 };
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Sessions {
     journal: Journal,
-    mounts: MountPolicy,
+    policy: SecurityPolicy,
     default_quota: Option<QuotaLimits>,
 }
 
@@ -58,16 +58,17 @@ impl NewSession {
 }
 
 impl Sessions {
-    /// Sessions recorded in this journal. `mounts` says what they may mount, `default_quota` what users without a quota may
-    /// hold; `None` doesn't limit them.
-    pub fn new(journal: Journal, mounts: MountPolicy, default_quota: Option<QuotaLimits>) -> Self {
-        Self { journal, mounts, default_quota }
+    /// Sessions recorded in this journal. `policy` says what they may ask for (a [`MountPolicy`](crate::policy::MountPolicy)
+    /// alone is the default policy with these mounts), `default_quota` what users without a quota may hold; `None` doesn't
+    /// limit them.
+    pub fn new(journal: Journal, policy: impl Into<SecurityPolicy>, default_quota: Option<QuotaLimits>) -> Self {
+        Self { journal, policy: policy.into(), default_quota }
     }
 
     /// Records a new session; an orchestrator then starts it. Its user's quota is charged in the same change.
     ///
     /// # Errors
-    /// `Invalid` for a malformed spec, `PermissionDenied` for a mount that isn't allowed, `ResourceExhausted` over the quota,
+    /// `Invalid` for a malformed spec, `PermissionDenied` with all that the policy refuses, `ResourceExhausted` over the quota,
     /// `NotFound` without the project.
     pub async fn create(&self, new: NewSession) -> Result<RuntimeSession> {
         let now = self.journal.now();
@@ -76,8 +77,9 @@ impl Sessions {
         let mut session =
             RuntimeSession::new(new.project_id, new.user_id, new.runtime_type, new.backend, new.spec, now);
         session.container_config.name = instance_name(session.id);
-        session.container_config.validate()?;
-        self.mounts.check(&session.container_config)?;
+        let policy = self.policy.of_project(session.project_id);
+        policy.check(&session.container_config)?;
+        policy.tighten(&mut session.container_config);
         session.metadata = new.metadata;
         session.reserved = QuotaUsage::of_spec(&session.container_config);
         let reserve =

@@ -99,7 +99,7 @@ pub(crate) fn busybox_with(note: &str) -> Result<Bytes, String> {
     }
     add(tar::EntryType::Regular, "bin/busybox", 0o755, &content, None);
     add(tar::EntryType::Regular, "etc/note", 0o644, note.as_bytes(), None);
-    add(tar::EntryType::Regular, "etc/passwd", 0o644, b"root:x:0:0::/:/bin/sh\n", None);
+    add(tar::EntryType::Regular, "etc/passwd", 0o644, b"root::0:0::/:/bin/sh\n", None);
     for applet in String::from_utf8_lossy(&list.stdout).lines().filter(|applet| *applet != "busybox") {
         add(tar::EntryType::Symlink, &format!("bin/{applet}"), 0o777, &[], Some("busybox"));
     }

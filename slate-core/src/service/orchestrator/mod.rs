@@ -11,7 +11,7 @@ use crate::{
     Cancel, Result, WorkerId,
     bus::EventBus,
     model::{QuotaLimits, RuntimeSession},
-    policy::MountPolicy,
+    policy::SecurityPolicy,
     runtime::RuntimeBackend,
     store::{Claim, JobRef, Queue, Record},
 };
@@ -45,8 +45,9 @@ pub struct OrchestratorOptions {
     pub max_sessions: usize,
     /// Time that a command over the bus may take before it is answered; default 30 s.
     pub command_timeout: Duration,
-    /// Which folders sessions may mount; default none.
-    pub mounts: MountPolicy,
+    /// What sessions may ask for; asked again before an instance is made, so that a policy that was closed meanwhile holds
+    /// for sessions that wait. Default [`SecurityPolicy::default`], which allows no mount of the host.
+    pub policy: SecurityPolicy,
     /// What users without a quota may hold; default unlimited.
     pub default_quota: Option<QuotaLimits>,
 }
@@ -64,7 +65,7 @@ impl Default for OrchestratorOptions {
             orphan_grace: Duration::from_secs(30),
             max_sessions: 1000,
             command_timeout: Duration::from_secs(30),
-            mounts: MountPolicy::none(),
+            policy: SecurityPolicy::default(),
             default_quota: None,
         }
     }
@@ -104,7 +105,7 @@ impl Orchestrator {
         options: OrchestratorOptions,
     ) -> Result<Handle> {
         let leases = Leases::new(WorkerId::unique(NAME), options.lease);
-        let sessions = Sessions::new(journal.clone(), options.mounts.clone(), options.default_quota);
+        let sessions = Sessions::new(journal.clone(), options.policy.clone(), options.default_quota);
         let context = Arc::new(Context { journal, bus, runtime, logs, sessions, leases, options, bell: Notify::new() });
         let commands = commands::subscribe(&context).await?;
         let cancel = Cancel::new();

@@ -135,15 +135,18 @@ impl Supervisor {
 
     async fn create(&self, session: &RuntimeSession, failures: u32) -> Result<bool> {
         let context = &self.context;
-        let spec = session
-            .container_config
-            .clone()
+        let mut asked = session.container_config.clone();
+        // Before SLATE's own labels are added, which no spec may bring.
+        let policy = context.options.policy.of_project(session.project_id);
+        let judged = policy.check(&asked);
+        policy.tighten(&mut asked);
+        let spec = asked
             .with_label(labels::SESSION, session.id)
             .with_label(labels::PROJECT, session.project_id)
             .with_label(labels::DEPLOYMENT, &context.options.deployment)
             .with_label(labels::OWNER, context.leases.worker())
             .with_label(labels::GENERATION, self.work.attempt);
-        let made = match context.options.mounts.check(&spec) {
+        let made = match judged {
             Ok(()) => context.runtime.create(&spec).await.map(drop),
             Err(error) => Err(error),
         };
