@@ -86,7 +86,7 @@ impl World {
     }
 
     async fn session(&self, command: &[&str]) -> RuntimeSession {
-        let spec = RuntimeSpec { command: command.iter().map(ToString::to_string).collect(), ..spec() };
+        let spec = changed(spec(), |spec| spec.command = command.iter().map(ToString::to_string).collect());
         let new = NewSession::new(self.project.id, self.user.clone(), RuntimeType::Custom, "memory", spec);
         Sessions::new(self.journal.clone(), slate_core::policy::MountPolicy::none(), None).create(new).await.unwrap()
     }
@@ -130,8 +130,13 @@ impl World {
     }
 }
 
+fn changed<T>(mut value: T, change: impl FnOnce(&mut T)) -> T {
+    change(&mut value);
+    value
+}
+
 fn spec() -> RuntimeSpec {
-    RuntimeSpec { network: NetworkMode::None, ..RuntimeSpec::new("template", ["print", "the template's own"]) }
+    changed(RuntimeSpec::new("template", ["print", "the template's own"]), |spec| spec.network = NetworkMode::None)
 }
 
 fn pool(ready: u32) -> Pool {
@@ -218,14 +223,13 @@ async fn a_session_from_a_pool_is_stopped_restarted_and_fails_like_any_other() {
 async fn an_empty_pool_is_waited_for_and_then_done_without() {
     let world = World::new().await;
     // Nobody keeps this pool.
-    let pool = Pool { wait: Duration::from_millis(100), ..pool(1) };
+    let pool = pool(1).with_wait(Duration::from_millis(100));
     let orchestrator = world.orchestrate(std::slice::from_ref(&pool)).await;
     let cold = world.ended(&world.session(&["print", "x"]).await).await;
     assert_eq!(cold.status, SessionState::Stopped);
     orchestrator.shutdown(SOON).await.unwrap();
     // Somebody keeps this one, at zero: who waits is seen and served.
-    let size = PoolSpec { min_ready: 0, ..pool.size.clone() };
-    let pool = Pool { wait: SOON, size, ..pool };
+    let pool = changed(pool.with_wait(SOON), |pool| pool.size.min_ready = 0);
     let _keeper = world.keep(&pool);
     let _orchestrator = world.orchestrate(std::slice::from_ref(&pool)).await;
     let session = world.session(&["sleep", "600"]).await;
@@ -281,7 +285,7 @@ async fn members_are_taken_over_from_a_keeper_that_is_gone_and_nothing_is_left()
     let set = ChangeSet::new().create(unmade.clone()).create(made.clone()).create(drained.clone());
     world.store.apply(set).await.unwrap();
     let warm = async |name: &str, id: String| {
-        let spec = RuntimeSpec { name: name.into(), ..spec() }
+        let spec = changed(spec(), |spec| spec.name = name.into())
             .with_label("slate.member", id)
             .with_label("slate.pool", "p")
             .with_label("slate.deployment", "default");
@@ -359,7 +363,7 @@ async fn a_pool_that_is_no_longer_kept_is_emptied_after_a_while() {
     let keeper = world.keep(&pool(2));
     world.rested(2).await;
     keeper.shutdown(SOON).await.unwrap();
-    let other = Pool { name: "other".into(), ..pool(1) };
+    let other = changed(pool(1), |pool| pool.name = "other".into());
     let _keeper = world.keep_with(vec![other], |options| options.forget_after = Duration::ZERO);
     let members = world.rested(1).await;
     assert_eq!(members[0].pool, "other");
@@ -375,7 +379,7 @@ async fn a_quota_is_charged_for_sessions_of_a_pool() {
     let limits = QuotaLimits { max_containers: 1, ..QuotaLimits::default() };
     let sessions = Sessions::new(world.journal.clone(), slate_core::policy::MountPolicy::none(), Some(limits));
     let new = || {
-        let spec = RuntimeSpec { command: vec!["sleep".into(), "600".into()], ..spec() };
+        let spec = changed(spec(), |spec| spec.command = vec!["sleep".into(), "600".into()]);
         NewSession::new(world.project.id, world.user.clone(), RuntimeType::Custom, "memory", spec)
     };
     let first = sessions.create(new()).await.unwrap();
@@ -392,11 +396,11 @@ async fn pools_that_are_not_sound_are_refused() {
     let start = |pools| {
         PoolKeeper::start(world.journal.clone(), Arc::clone(&world.runtime) as _, PoolKeeperOptions::new(pools))
     };
-    let bridged = Pool { spec: RuntimeSpec::new("s", ["x"]), ..pool(1) };
+    let bridged = changed(pool(1), |pool| pool.spec = RuntimeSpec::new("s", ["x"]));
     for pools in [
         vec![pool(1), pool(1)],
-        vec![Pool { name: String::new(), ..pool(1) }],
-        vec![Pool { size: PoolSpec::fixed(2, 1), ..pool(1) }],
+        vec![changed(pool(1), |pool| pool.name.clear())],
+        vec![changed(pool(1), |pool| pool.size = PoolSpec::fixed(2, 1))],
         vec![bridged.clone()],
     ] {
         assert_eq!(start(pools).unwrap_err().kind(), ErrorKind::Invalid);
