@@ -130,7 +130,7 @@ async fn the_agent_kills_a_command_that_is_dropped() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    within("the command", until(|count| count >= 4)).await;
+    within("the command", until(|count| count >= 3)).await;
     drop(running);
     within("its end", until(|count| count == 0)).await;
     backend.ping(&id).await.unwrap_err();

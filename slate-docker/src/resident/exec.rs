@@ -17,11 +17,11 @@ pub(super) const IDLE: &str =
 
 /// Hands a script over, unless there was work before: 0 done, 3 the same work, 4 other work, 5 not idle.
 const HAND_OVER: &str = r#"
-[ -p /tmp/.slate-work ] || exit 5
 if ! (set -C; printf %s "$1" >/tmp/.slate-key) 2>/dev/null; then
     [ "$(cat /tmp/.slate-key)" = "$1" ] && exit 3
     exit 4
 fi
+[ -p /tmp/.slate-work ] || { rm -f /tmp/.slate-key; exit 5; }
 command -v -- "$2" >/dev/null || [ -z "$2" ] || { rm -f /tmp/.slate-key; exit 6; }
 [ -z "$3" ] || cd "$3" 2>/dev/null || { rm -f /tmp/.slate-key; exit 6; }
 cat >/tmp/.slate-work"#;
