@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 /// What idles: `"$@"` is the image's own program, or the spec's. The first line read is the whole script.
 pub(super) const IDLE: &str =
-    r#"rm -f /tmp/.slate-work /tmp/.slate-key && mkfifo /tmp/.slate-work && . /tmp/.slate-work"#;
+    r#"cd /tmp/ && rm -f .slate-* && mkfifo .slate-go .slate-work && cd - >/dev/null && . /tmp/.slate-work"#;
 
 /// Hands a script over, unless there was work before: 0 done, 3 the same work, 4 other work, 5 not idle.
 const HAND_OVER: &str = r#"
@@ -24,7 +24,11 @@ fi
 [ -p /tmp/.slate-work ] || { rm -f /tmp/.slate-key; exit 5; }
 command -v -- "$2" >/dev/null || [ -z "$2" ] || { rm -f /tmp/.slate-key; exit 6; }
 [ -z "$3" ] || cd "$3" 2>/dev/null || { rm -f /tmp/.slate-key; exit 6; }
-cat >/tmp/.slate-work"#;
+cat >/tmp/.slate-work && echo "$4" && echo >/tmp/.slate-go"#;
+
+/// What the hand-over says when the shell has its work. Before the program begins: it may end, and the container with it,
+/// before the hand-over itself has.
+const DONE: &str = "slate: handed over";
 
 /// Whether it idles.
 const ASK: &str = "[ -p /tmp/.slate-work ] && [ ! -e /tmp/.slate-key ]";
@@ -36,7 +40,7 @@ impl Shared {
     /// Waits until the shell idles.
     pub(super) async fn until_idle(self: &Arc<Self>, id: &str) -> Result<()> {
         let idle = async {
-            while self.run(id, vec!["sh".into(), "-c".into(), ASK.into()], None).await? != Some(0) {
+            while self.run(id, vec!["sh".into(), "-c".into(), ASK.into()], None).await?.0 != Some(0) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Ok(())
@@ -46,7 +50,7 @@ impl Shared {
     }
 
     pub(super) async fn ping_by_exec(self: &Arc<Self>, id: &str) -> Result<()> {
-        match self.run(id, vec!["sh".into(), "-c".into(), ASK.into()], None).await? {
+        match self.run(id, vec!["sh".into(), "-c".into(), ASK.into()], None).await?.0 {
             Some(0) => Ok(()),
             _ => Err(Error::wrong_state("the instance doesn't wait for work")),
         }
@@ -55,9 +59,13 @@ impl Shared {
     pub(super) async fn bind_by_exec(self: &Arc<Self>, id: &str, work: &Assignment) -> Result<()> {
         let program = work.command.first().cloned().unwrap_or_default();
         let folder = work.working_dir.clone().unwrap_or_default();
-        let words = ["sh", "-c", HAND_OVER, "sh", &work.key, &program, &folder].map(str::to_owned).to_vec();
-        match self.run(id, words, Some(script(work))).await? {
-            Some(0 | 3) => Ok(()),
+        let words = ["sh", "-c", HAND_OVER, "sh", &work.key, &program, &folder, DONE].map(str::to_owned).to_vec();
+        let (code, said) = self.run(id, words, Some(script(work))).await?;
+        if said.starts_with(DONE) {
+            return Ok(());
+        }
+        match code {
+            Some(3) => Ok(()),
             Some(4) => Err(Error::wrong_state("there is other work already")),
             Some(5) => Err(Error::wrong_state("the instance doesn't wait for work")),
             Some(6) => Err(Error::not_found("no such program, or no such folder").with("program", program)),
@@ -65,22 +73,27 @@ impl Shared {
         }
     }
 
-    /// Runs a command in the container, and gives it this to read; its exit code.
-    async fn run(self: &Arc<Self>, id: &str, words: Vec<String>, input: Option<String>) -> Result<Option<i32>> {
+    /// Runs a command in the container, and gives it this to read; its exit code, and what it said.
+    async fn run(
+        self: &Arc<Self>,
+        id: &str,
+        words: Vec<String>,
+        input: Option<String>,
+    ) -> Result<(Option<i32>, String)> {
         let options = ExecOptions::default().with_stdin(input.is_some()).with_timeout(Some(SOON));
         let mut running = exec(Arc::clone(self), id, &Command::new(words), options).await?;
         if let (Some(mut stdin), Some(input)) = (running.stdin.take(), input) {
             // One that doesn't want it says so by its code.
             let _refused: Result<()> = stdin.write(input.into()).await;
         }
-        let (_, _, exit) = running.collect(64 << 10).await?;
-        Ok(exit.code)
+        let (said, _, exit) = running.collect(64 << 10).await?;
+        Ok((exit.code, String::from_utf8_lossy(&said).into_owned()))
     }
 }
 
 /// The script that becomes the program. Every word is quoted: nothing of it is the shell's.
 fn script(work: &Assignment) -> String {
-    let mut script = String::from("rm -f /tmp/.slate-work\n");
+    let mut script = String::from("read -r _ </tmp/.slate-go; rm -f /tmp/.slate-go /tmp/.slate-work\n");
     for (name, value) in &work.env {
         script += &format!("export {name}={}\n", quoted(value.expose()));
     }
@@ -108,7 +121,7 @@ mod tests {
         let spec =
             RuntimeSpec::new("s", ["echo", "it's $(date); `id`"]).with_env("A", "b\n'c").with_working_dir("/w x");
         let script = script(&Assignment::of_spec("k", &spec));
-        let expected = "rm -f /tmp/.slate-work\nexport A='b\n'\\''c'\ncd '/w x'\n\
+        let expected = "read -r _ </tmp/.slate-go; rm -f /tmp/.slate-go /tmp/.slate-work\nexport A='b\n'\\''c'\ncd '/w x'\n\
              set -- 'echo' 'it'\\''s $(date); `id`'\nexec \"$@\" </dev/null\n";
         assert_eq!(script, expected);
     }
