@@ -9,7 +9,7 @@ use slate_core::{
     memory::{MemoryBus, MemoryStore},
     model::{LogSource, PoolMember, PoolMemberState, Project, RuntimeSession, SessionState},
     policy::{MountPolicy, PoolSpec},
-    runtime::{ListOptions, NetworkMode, RuntimeBackend, RuntimeBackendExt, RuntimeSpec, RuntimeType},
+    runtime::{ListOptions, NetworkMode, RuntimeBackendExt, RuntimeSpec, RuntimeType},
     service::{
         Handle, Journal, LogAggregator, LogOptions, NewSession, Orchestrator, OrchestratorOptions, Pool, PoolKeeper,
         PoolKeeperOptions, Sessions,
