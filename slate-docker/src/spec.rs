@@ -1,6 +1,6 @@
 //! From a spec to the engine's words: pure, so that what a container is held to is seen in tests without an engine.
 
-use crate::{DockerOptions, LogLimits, network::NetworkPlan};
+use crate::{DockerOptions, LogLimits, network::NetworkPlan, resident::WAITS_BY};
 use bollard::models::{
     ContainerCreateBody, DeviceRequest, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
     Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountType as EngineMountType, PortBinding, PortMap,
@@ -61,8 +61,8 @@ pub(crate) fn container_body(
     let hardening = &options.hardening;
     let image =
         spec.image.as_ref().ok_or_else(|| Error::invalid("a container is made of an image: the spec names none"))?;
-    if spec.labels.contains_key(REALM) {
-        return Err(Error::permission_denied("this label is the backend's own").with("label", REALM));
+    if let Some(label) = [REALM, WAITS_BY].into_iter().find(|label| spec.labels.contains_key(*label)) {
+        return Err(Error::permission_denied("this label is the backend's own").with("label", label));
     }
     let user = user(spec, hardening)?;
     let mut labels: HashMap<_, _> = spec.labels.clone().into_iter().collect();

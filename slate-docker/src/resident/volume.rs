@@ -1,6 +1,6 @@
 //! How the agent comes into containers: by a volume that all of a realm share, and that none can write to.
 
-use super::FOLDER;
+use super::{FOLDER, PROGRAM};
 use crate::{
     backend::Shared,
     error::translate,
@@ -8,7 +8,9 @@ use crate::{
 };
 use bollard::{
     models::{ContainerCreateBody, HostConfig, Mount, MountType as EngineMountType, VolumeCreateRequest},
-    query_parameters::{RemoveContainerOptions, RemoveVolumeOptions, UploadToContainerOptions},
+    query_parameters::{
+        ContainerArchiveInfoOptions, RemoveContainerOptions, RemoveVolumeOptions, UploadToContainerOptions,
+    },
 };
 use bytes::Bytes;
 use slate_core::{Error, ErrorKind, Result, model::Sha256Hex, runtime::RuntimeSpec};
@@ -62,7 +64,7 @@ impl Shared {
         let short: String = agent.hash.as_str().chars().take(16).collect();
         let name = volume_name(&self.options.realm, &format!("agent-{short}"));
         let _alone = self.volume_gate.lock().await;
-        // Only one that was filled has its label's word in this process; after a crash it is filled again.
+        // One that this process knows to be filled is asked about no more than that it is there.
         let known = format!("agent\0{name}");
         let is_there = match self.docker.inspect_volume(&name).await.map_err(|error| translate(error, "volume")) {
             Ok(_) => true,
@@ -88,8 +90,7 @@ impl Shared {
         }
     }
 
-    /// Puts the program into the volume, by a container that is never started. Doing it twice is as good as once: a program
-    /// that runs is replaced by one that is the same, under another inode.
+    /// Puts the program into the volume where it isn't there in full, by a container that is never started.
     async fn fill(&self, volume: &str, agent: &Agent, spec: &RuntimeSpec) -> Result<()> {
         let image = spec.image.as_ref().ok_or_else(|| Error::invalid("a container is made of an image"))?;
         let mount = Mount {
@@ -107,9 +108,16 @@ impl Shared {
         };
         let failed = |error| translate(error, "warm");
         let helper = self.docker.create_container(None, body).await.map_err(failed)?.id;
-        let options = UploadToContainerOptions { path: FOLDER.into(), ..UploadToContainerOptions::default() };
-        let archive = bollard::body_full(archive(agent)?);
-        let filled = self.docker.upload_to_container(&helper, Some(options), archive).await.map_err(failed);
+        let asked = ContainerArchiveInfoOptions { path: PROGRAM.into() };
+        let there = self.docker.get_container_archive_info(&helper, Some(asked)).await;
+        // Others may be starting from it just now: it isn't written again.
+        let filled = if there.is_ok_and(|there| usize::try_from(there.size) == Ok(agent.program.len())) {
+            Ok(())
+        } else {
+            let options = UploadToContainerOptions { path: FOLDER.into(), ..UploadToContainerOptions::default() };
+            let archive = bollard::body_full(archive(agent)?);
+            self.docker.upload_to_container(&helper, Some(options), archive).await.map_err(failed)
+        };
         let away = RemoveContainerOptions { v: false, force: true, link: false };
         let removed = self.docker.remove_container(&helper, Some(away)).await.map_err(failed);
         filled.and(removed)
