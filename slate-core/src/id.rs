@@ -72,6 +72,8 @@ uuid_ids! {
     AssetJobId => "asset job";
     /// Names a container template.
     TemplateId => "template";
+    /// Names a member of a warm pool.
+    PoolMemberId => "pool member";
     /// Names an entry of the audit trail.
     AuditId => "audit";
     /// Names an event; consumers drop repeats by it.

@@ -90,8 +90,8 @@ pub use cancel::Cancel;
 pub use component::{BoxStream, Component, ComponentKind, Descriptor};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use id::{
-    AssetId, AssetJobId, AuditId, BuildId, EventId, FileId, InstanceId, LogId, ProjectId, SessionId, TemplateId,
-    UserId, Version, WorkerId,
+    AssetId, AssetJobId, AuditId, BuildId, EventId, FileId, InstanceId, LogId, PoolMemberId, ProjectId, SessionId,
+    TemplateId, UserId, Version, WorkerId,
 };
 pub use time::{Clock, SystemClock, Timestamp, unix_millis};
 

@@ -3,6 +3,7 @@ use crate::{
     error::{PLACE, translate},
     exec, image, instance, log,
     network::NetworkPlan,
+    resident,
     spec::{EngineHost, REALM, container_body},
     starts::Starts,
     stats, watch,
@@ -21,8 +22,8 @@ use slate_core::{
     BoxStream, Component, ComponentKind, Descriptor, Error, ErrorKind, InstanceId, Result,
     runtime::{
         Capabilities, Command, EnvValue, Exec, ExecOptions, Files, Images, Instance, InstanceState, ListOptions,
-        LogChunk, LogOptions, Pausing, RemoveOptions, ResourceSample, RuntimeBackend, RuntimeChange, RuntimeSpec,
-        StatsOptions, StopOptions, Volumes, WatchOptions,
+        LogChunk, LogOptions, Pausing, RemoveOptions, Resident, ResourceSample, RuntimeBackend, RuntimeChange,
+        RuntimeSpec, StatsOptions, StopOptions, Volumes, WatchOptions,
     },
 };
 use std::{
@@ -42,9 +43,9 @@ pub struct DockerBackend(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) docker: Docker,
     pub(crate) options: DockerOptions,
-    host: EngineHost,
+    pub(crate) host: EngineHost,
     can: Capabilities,
-    starts: Starts,
+    pub(crate) starts: Starts,
     /// One start of a container at a time: the engine calls a second one done, and doesn't say that it did nothing.
     starting: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     programs: Mutex<HashSet<String>>,
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) staging: binds::Staging,
     pub(crate) flights: image::Flights,
     pub(crate) hubs: stats::Hubs,
+    pub(crate) links: resident::Links,
 }
 
 impl std::fmt::Debug for DockerBackend {
@@ -93,6 +95,7 @@ impl DockerBackend {
             staging,
             flights: image::Flights::default(),
             hubs: stats::Hubs::default(),
+            links: resident::Links::default(),
         })))
     }
 
@@ -209,7 +212,7 @@ impl Shared {
         InstanceId::new(made)
     }
 
-    async fn make(&self, spec: &RuntimeSpec, body: ContainerCreateBody) -> Result<String> {
+    pub(crate) async fn make(&self, spec: &RuntimeSpec, body: ContainerCreateBody) -> Result<String> {
         self.prepare_volumes(spec).await?;
         let name = Some(format!("{}-{}", self.options.realm, spec.name));
         let options = CreateContainerOptions { name, platform: String::new() };
@@ -255,7 +258,8 @@ impl Shared {
         }
     }
 
-    async fn remove(&self, id: &str, force: bool) -> Result<()> {
+    pub(crate) async fn remove(&self, id: &str, force: bool) -> Result<()> {
+        self.links.forget(id);
         let container = self.owned(id).await?;
         if instance::state(&container) == InstanceState::Paused && force {
             self.unfreeze(id).await?;
@@ -324,7 +328,7 @@ fn without_secrets(error: Error, spec: &RuntimeSpec) -> Error {
     error
 }
 
-fn told(error: Error, id: &InstanceId, verb: &'static str) -> Error {
+pub(crate) fn told(error: Error, id: &InstanceId, verb: &'static str) -> Error {
     let named = error.context().iter().any(|(key, _)| *key == "instance");
     let error = if named { error } else { error.with("instance", id) };
     error.at(PLACE, verb)
@@ -428,6 +432,10 @@ impl RuntimeBackend for DockerBackend {
     }
 
     fn files(&self) -> Option<&dyn Files> {
+        Some(self)
+    }
+
+    fn resident(&self) -> Option<&dyn Resident> {
         Some(self)
     }
 

@@ -228,6 +228,13 @@ impl Running {
     }
 
     async fn kill(&self) {
+        match self.shared.kill_by_agent(&self.id, &self.mark).await {
+            Some(Ok(())) => return,
+            Some(Err(error)) => {
+                tracing::debug!(instance = self.id, %error, "the agent didn't kill a command; a shell is tried");
+            }
+            None => {}
+        }
         let config = ExecConfig {
             attach_stdout: Some(true),
             cmd: Some(["sh", "-c", KILL, "sh", &self.mark].map(str::to_owned).into()),

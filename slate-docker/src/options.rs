@@ -1,4 +1,4 @@
-use crate::{Credentials, DockerConfig};
+use crate::{Agent, Credentials, DockerConfig};
 use slate_core::{
     policy::{Hardening, MountPolicy},
     runtime::MemorySize,
@@ -37,6 +37,8 @@ pub struct DockerOptions {
     pub timeout: Duration,
     /// Time for which streams (logs, stats, changes) try to find an engine again that went away; default 2 min.
     pub reconnect: Duration,
+    /// What waits in warm containers; default none: they idle in a shell, and their work comes by an `exec`.
+    pub agent: Option<Agent>,
     /// Driver that hands out graphics processors, `nvidia` or `cdi`; default `nvidia`.
     pub gpu_driver: String,
 }
@@ -56,6 +58,7 @@ impl Default for DockerOptions {
             waiting_starts: 256,
             timeout: Duration::from_secs(60),
             reconnect: Duration::from_secs(120),
+            agent: None,
             gpu_driver: "nvidia".into(),
         }
     }
@@ -122,6 +125,13 @@ impl DockerOptions {
     #[must_use]
     pub fn with_starts(mut self, at_once: usize, waiting: usize) -> Self {
         (self.starts, self.waiting_starts) = (at_once, waiting);
+        self
+    }
+
+    /// Sets what waits in warm containers.
+    #[must_use]
+    pub fn with_agent(mut self, agent: Agent) -> Self {
+        self.agent = Some(agent);
         self
     }
 

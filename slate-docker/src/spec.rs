@@ -1,6 +1,6 @@
 //! From a spec to the engine's words: pure, so that what a container is held to is seen in tests without an engine.
 
-use crate::{DockerOptions, LogLimits, binds::STAGED, network::NetworkPlan};
+use crate::{DockerOptions, LogLimits, binds::STAGED, network::NetworkPlan, resident::WAITS_BY};
 use bollard::models::{
     ContainerCreateBody, DeviceRequest, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
     Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountType as EngineMountType, PortBinding, PortMap,
@@ -62,7 +62,7 @@ pub(crate) fn container_body(
     let hardening = &options.hardening;
     let image =
         spec.image.as_ref().ok_or_else(|| Error::invalid("a container is made of an image: the spec names none"))?;
-    if let Some(label) = [REALM, STAGED].into_iter().find(|label| spec.labels.contains_key(*label)) {
+    if let Some(label) = [REALM, STAGED, WAITS_BY].into_iter().find(|label| spec.labels.contains_key(*label)) {
         return Err(Error::permission_denied("this label is the backend's own").with("label", label));
     }
     // Newer engines take a path to a program of the host for a runtime's name.

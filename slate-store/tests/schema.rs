@@ -32,7 +32,7 @@ async fn a_schema_is_made_once() {
     assert_eq!(store.project(project.id).await.unwrap(), project);
     let applied: i64 =
         sqlx::query_scalar("SELECT count(*) FROM _slate_migrations").fetch_one(&database(&path).await).await.unwrap();
-    assert_eq!(applied, 4);
+    assert_eq!(applied, 5);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn an_older_schema_is_brought_up_to_date_and_keeps_its_records() {
         .map(|table| format!("ALTER TABLE {table} DROP COLUMN given_back;"))
         .concat()
         + &later.iter().map(|index| format!("DROP INDEX {index};")).collect::<String>()
-        + "DROP TABLE slate_metric_rollups; DELETE FROM _slate_migrations WHERE version >= 3;";
+        + "DROP TABLE slate_metric_rollups; DROP TABLE slate_pool_members; DELETE FROM _slate_migrations WHERE version >= 3;";
     let pool = database(&path).await;
     sqlx::raw_sql(sqlx::AssertSqlSafe(older)).execute(&pool).await.unwrap();
     pool.close().await;
@@ -195,6 +195,7 @@ async fn every_table_of_the_seeds_is_there() {
             "slate_leases",
             "slate_metric_rollups",
             "slate_outbox",
+            "slate_pool_members",
             "slate_projects",
             "slate_runtime_logs",
             "slate_runtime_metrics",

@@ -6,9 +6,9 @@ use super::{
 use crate::{
     BoxStream, ComponentKind, Error, InstanceId, Result,
     runtime::{
-        Capabilities, Command, Exec, ExecOptions, Files, ImageProgress, ImageRef, Images, Instance, ListOptions,
-        LogChunk, LogOptions, Pausing, PullOptions, RemoveOptions, ResourceSample, RuntimeBackend, RuntimeChange,
-        RuntimeSpec, StatsOptions, StopOptions, Volumes, WatchOptions,
+        Assignment, Capabilities, Command, Exec, ExecOptions, Files, ImageProgress, ImageRef, Images, Instance,
+        ListOptions, LogChunk, LogOptions, Pausing, PullOptions, RemoveOptions, Resident, ResourceSample,
+        RuntimeBackend, RuntimeChange, RuntimeSpec, StatsOptions, StopOptions, Volumes, WatchOptions,
     },
 };
 use async_trait::async_trait;
@@ -75,6 +75,10 @@ impl<T: RuntimeBackend + ?Sized, L: Layer> RuntimeBackend for Layered<T, L> {
 
     fn files(&self) -> Option<&dyn Files> {
         self.inner.files().map(|_| self as &dyn Files)
+    }
+
+    fn resident(&self) -> Option<&dyn Resident> {
+        self.inner.resident().map(|_| self as &dyn Resident)
     }
 
     fn pausing(&self) -> Option<&dyn Pausing> {
@@ -156,5 +160,21 @@ impl<T: RuntimeBackend + ?Sized, L: Layer> Pausing for Layered<T, L> {
 
     async fn resume(&self, id: &InstanceId) -> Result<()> {
         self.companion("pausing.resume", Unapplied, T::pausing, |pausing| pausing.resume(id)).await
+    }
+}
+
+#[async_trait]
+impl<T: RuntimeBackend + ?Sized, L: Layer> Resident for Layered<T, L> {
+    async fn warm(&self, spec: &RuntimeSpec) -> Result<InstanceId> {
+        self.companion("resident.warm", Unapplied, T::resident, |resident| resident.warm(spec)).await
+    }
+
+    // Binding under one key twice is binding once.
+    async fn bind(&self, id: &InstanceId, work: &Assignment) -> Result<()> {
+        self.companion("resident.bind", Always, T::resident, |resident| resident.bind(id, work)).await
+    }
+
+    async fn ping(&self, id: &InstanceId) -> Result<()> {
+        self.companion("resident.ping", Always, T::resident, |resident| resident.ping(id)).await
     }
 }

@@ -4,17 +4,18 @@ use super::{
     layered::quick,
 };
 use crate::{
-    AssetId, AssetJobId, BuildId, ComponentKind, EventId, FileId, ProjectId, Result, SessionId, TemplateId, Timestamp,
-    UserId, WorkerId,
+    AssetId, AssetJobId, BuildId, ComponentKind, EventId, FileId, PoolMemberId, ProjectId, Result, SessionId,
+    TemplateId, Timestamp, UserId, WorkerId,
     model::{
         Asset, AssetJob, AuditEntry, BuildJob, BuildStatistics, Counter, FileRecord, LogEntry, LogSource, MetricBucket,
-        MetricSample, Project, ProjectPath, RuntimeSession, StoredEvent, Template, UserQuota,
+        MetricSample, PoolMember, Project, ProjectPath, RuntimeSession, StoredEvent, Template, UserQuota,
     },
     store::{
         AnalyticsStore, Applied, AssetJobQuery, AssetQuery, AssetStore, AuditQuery, AuditStore, BuildQuery, BuildStore,
         Change, ChangeSet, ChangeStore, Claim, CounterQuery, EventQuery, EventStore, FileQuery, FileStore, Held,
-        JobRef, JobStore, LogQuery, LogStore, MetricQuery, MetricStore, Page, PageRequest, ProjectQuery, ProjectStore,
-        Queue, QuotaStore, Record, RecordId, SessionQuery, SessionStore, TemplateQuery, TemplateStore,
+        JobRef, JobStore, LogQuery, LogStore, MemberClaim, MetricQuery, MetricStore, Page, PageRequest,
+        PoolMemberQuery, PoolStore, ProjectQuery, ProjectStore, Queue, QuotaStore, Record, RecordId, SessionQuery,
+        SessionStore, TemplateQuery, TemplateStore,
     },
 };
 use async_trait::async_trait;
@@ -69,6 +70,12 @@ delegate! {
     TemplateStore {
         record template(id: TemplateId) -> Template, Always;
         call templates(query: TemplateQuery, page: PageRequest) -> Page<Template>, Always;
+    }
+    // A member that is claimed already is found again by its key.
+    PoolStore {
+        record pool_member(id: PoolMemberId) -> PoolMember, Always;
+        call pool_members(query: PoolMemberQuery, page: PageRequest) -> Page<PoolMember>, Always;
+        call claim_member(claim: MemberClaim) -> Option<PoolMember>, Always;
     }
     // A line whose place is stored already is left out, so storing it twice is storing it once.
     LogStore {

@@ -1,10 +1,11 @@
-//! Rules without I/O: the built-in templates, what specs may ask for, and what every container is held to.
+//! Rules without I/O: the built-in templates, what specs may ask for, what every container is held to, how large a pool is.
 
 mod audit;
 mod hardening;
 mod judge;
 mod mounts;
 mod patterns;
+mod pool;
 mod ports;
 mod presets;
 mod security;
@@ -16,6 +17,7 @@ pub use hardening::{Hardening, Scratch};
 pub use judge::{is_display_socket, is_unprivileged};
 pub use mounts::MountPolicy;
 pub use patterns::{ImagePattern, NamePattern};
+pub use pool::{Demand, HeldBack, Idle, PoolPlan, PoolSpec, PoolStatus};
 pub use ports::PortRules;
 pub use presets::Preset;
 pub use security::{GpuGrant, SecurityPolicy};

@@ -1,6 +1,6 @@
 use super::{
     Capabilities, Command, Exec, ExecOptions, ImageRef, Instance, ListOptions, LogChunk, LogOptions, RemoveOptions,
-    ResourceSample, RuntimeChange, RuntimeSpec, StatsOptions, StopOptions, WatchOptions,
+    Resident, ResourceSample, RuntimeChange, RuntimeSpec, StatsOptions, StopOptions, WatchOptions,
 };
 use crate::{BoxStream, Component, InstanceId, Result};
 use async_trait::async_trait;
@@ -97,6 +97,11 @@ pub trait RuntimeBackend: Component {
 
     /// Files in instances, where this backend can reach them.
     fn files(&self) -> Option<&dyn Files> {
+        None
+    }
+
+    /// Instances that wait for their work, where this backend has them.
+    fn resident(&self) -> Option<&dyn Resident> {
         None
     }
 

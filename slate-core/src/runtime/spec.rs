@@ -80,6 +80,10 @@ pub mod labels {
     pub const GENERATION: &str = "slate.generation";
     /// The deployment that an instance belongs to; a backend shared by several holds instances of each.
     pub const DEPLOYMENT: &str = "slate.deployment";
+    /// The warm pool that an instance was made for.
+    pub const POOL: &str = "slate.pool";
+    /// The pool's member that an instance belongs to.
+    pub const MEMBER: &str = "slate.member";
 }
 
 impl RuntimeSpec {

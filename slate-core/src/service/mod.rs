@@ -11,6 +11,7 @@ mod journal;
 mod leases;
 mod logs;
 mod orchestrator;
+mod pool;
 mod projects;
 mod relay;
 mod sessions;
@@ -24,6 +25,7 @@ pub use builds::{BuildWorker, BuildWorkerOptions, Builds};
 pub use journal::Journal;
 pub use logs::{LogAggregator, LogOptions, LogSink};
 pub use orchestrator::{Orchestrator, OrchestratorOptions};
+pub use pool::{Pool, PoolKeeper, PoolKeeperOptions};
 pub use projects::{Imported, Projects};
 pub use relay::{Relay, RelayOptions};
 pub use sessions::{NewSession, Sessions};
@@ -103,6 +105,8 @@ crate::wire::wire_enum! {
         Assets = "assets",
         /// Counts events; see [`Analytics`].
         Analytics = "analytics",
+        /// Keeps warm pools, where there are any; see [`PoolKeeper`].
+        Pools = "pools",
     }
 }
 
@@ -125,6 +129,9 @@ pub struct ServicesOptions {
     pub assets: AssetWorkerOptions,
     /// How analytics works.
     pub analytics: AnalyticsOptions,
+    /// How the keeper of pools works; default: there are none, and no keeper is started. The orchestrator needs the same pools
+    /// in its own options.
+    pub pools: PoolKeeperOptions,
     /// Longest time that one service may take to end; default 30 s.
     pub shutdown: Duration,
 }
@@ -140,6 +147,7 @@ impl ServicesOptions {
             builds,
             assets: AssetWorkerOptions::default(),
             analytics: AnalyticsOptions::default(),
+            pools: PoolKeeperOptions::new(Vec::new()),
             shutdown: Duration::from_secs(30),
         }
     }
@@ -157,12 +165,15 @@ pub struct Services {
 /// Starts the services that the options name, and the relay, in this process.
 ///
 /// # Errors
-/// Those of [`EventBus::subscribe`]; what was started before is asked to end, and not waited for.
+/// Those of [`EventBus::subscribe`] and of [`PoolKeeper::start`]; what was started before is asked to end, and not waited for.
 pub async fn start_all(pieces: Pieces, options: ServicesOptions) -> Result<Services> {
     let Pieces { journal, bus, durable, runtime, assets, blobs } = pieces;
     let clock = Arc::clone(journal.clock());
     let store = Arc::clone(journal.store());
     let runs = |service| options.services.contains(&service);
+    // First, for it alone can be refused.
+    let keeps = runs(Service::Pools) && !options.pools.pools.is_empty();
+    let keeper = keeps.then(|| PoolKeeper::start(journal.clone(), Arc::clone(&runtime), options.pools)).transpose()?;
     let (logs, aggregator) = if runs(Service::Logs) {
         LogAggregator::start(store, Arc::clone(&bus), clock, options.logs).await?
     } else {
@@ -182,6 +193,9 @@ pub async fn start_all(pieces: Pieces, options: ServicesOptions) -> Result<Servi
     if runs(Service::Orchestrator) {
         let logs = logs.clone();
         handles.push(Orchestrator::start(journal.clone(), bus, runtime, logs, options.orchestrator).await?);
+    }
+    if let Some(keeper) = keeper {
+        handles.push(keeper);
     }
     handles.extend([aggregator, relay]);
     if runs(Service::Analytics) {

@@ -1,12 +1,12 @@
 use super::Journal;
 use crate::{
-    BuildId, ErrorKind, Result, SessionId, Timestamp,
+    BuildId, ErrorKind, PoolMemberId, Result, SessionId, Timestamp,
     runtime::{Instance, ListOptions, RuntimeBackend, RuntimeBackendExt, labels},
 };
 use std::{collections::BTreeMap, time::Duration};
 
-/// Removes instances of this deployment that nobody needs: of sessions and builds that have ended or aren't there, and of
-/// earlier attempts at a build. Younger ones than `grace` are spared: their record may just be being written.
+/// Removes instances of this deployment that nobody needs: of sessions and builds that have ended or aren't there, of members
+/// of pools that aren't there, and of earlier attempts at a build. Younger ones than `grace` are spared: their record may just be being written.
 ///
 /// Doing it twice, or from two services at a time, is as good as once.
 pub(super) async fn sweep(
@@ -45,6 +45,14 @@ async fn is_orphan(journal: &Journal, instance: &Instance, old: Timestamp) -> Re
         let generation = label::<u32>(instance, labels::GENERATION);
         return match store.build(id).await {
             Ok(build) => Ok(build.status.is_final() || generation != Some(build.lease.attempt)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        };
+    }
+    if let Some(id) = label::<PoolMemberId>(instance, labels::MEMBER) {
+        // One that has a record is its keeper's.
+        return match store.pool_member(id).await {
+            Ok(_) => Ok(false),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
             Err(error) => Err(error),
         };

@@ -11,6 +11,7 @@
 
 mod step;
 
+pub(crate) use step::is_pooled;
 pub use step::{Observed, Step, next_step};
 
 use crate::{Error, Result, model::SessionState};

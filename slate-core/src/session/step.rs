@@ -1,6 +1,6 @@
 use crate::{
     model::{RuntimeSession, SessionState},
-    runtime::{ExitStatus, Instance, InstanceState},
+    runtime::{ExitStatus, Instance, InstanceState, labels},
 };
 
 /// What the backend says of a session's instance.
@@ -53,6 +53,10 @@ pub fn next_step(session: &RuntimeSession, observed: &Observed) -> Step {
         (S::Starting, Some(Exited)) if instance.is_some_and(|i| i.started_at > session.starting_at) => {
             Step::Record(S::Running)
         }
+        // A pool's instance was running when the session got it, and had its work before the session was `starting`.
+        (S::Starting, Some(Exited)) if session.restarts == 0 && instance.is_some_and(is_pooled) => {
+            Step::Record(S::Running)
+        }
         (S::Starting, Some(Exited)) => Step::Start,
         (S::Starting, None) => Step::Finish(S::Failed, Some("its instance is gone before it ran".into()), None),
         (S::Running, Some(Running | Paused)) if session.restart_requested => Step::Stop,
@@ -66,6 +70,11 @@ pub fn next_step(session: &RuntimeSession, observed: &Observed) -> Step {
         (S::Stopping, Some(Running | Paused)) => Step::Stop,
         (S::Stopping, _) => Step::Finish(S::Stopped, None, instance.and_then(|instance| instance.exit)),
     }
+}
+
+/// Whether the instance was made for a warm pool.
+pub(crate) fn is_pooled(instance: &Instance) -> bool {
+    instance.labels.contains_key(labels::POOL)
 }
 
 /// How a session ends whose program ended by itself.
@@ -191,6 +200,19 @@ mod tests {
         let mut again = instance(InstanceState::Exited, Some(ExitStatus::exited(0)));
         again.started_at = Some(Timestamp::from_millis(2));
         assert_eq!(next_step(&session, &Observed::Present(again)), Step::Record(SessionState::Running), "it ran since");
+    }
+
+    #[test]
+    fn an_instance_of_a_pool_that_ended_is_not_run_again_but_by_a_restart() {
+        let mut session = session(SessionState::Starting, false);
+        session.starting_at = Some(Timestamp::from_millis(1));
+        let mut ended = instance(InstanceState::Exited, Some(ExitStatus::exited(0)));
+        assert_eq!(next_step(&session, &Observed::Present(ended.clone())), Step::Start);
+        ended.labels.insert(labels::POOL.into(), "p".into());
+        let observed = Observed::Present(ended);
+        assert_eq!(next_step(&session, &observed), Step::Record(SessionState::Running));
+        session.restarts = 1;
+        assert_eq!(next_step(&session, &observed), Step::Start);
     }
 
     #[test]

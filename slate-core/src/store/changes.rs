@@ -1,8 +1,9 @@
 use crate::{
-    AssetId, AssetJobId, BuildId, FileId, ProjectId, SessionId, TemplateId, Timestamp, UserId, Version, WorkerId,
+    AssetId, AssetJobId, BuildId, FileId, PoolMemberId, ProjectId, SessionId, TemplateId, Timestamp, UserId, Version,
+    WorkerId,
     model::{
-        Asset, AssetJob, AuditEntry, BuildJob, Counter, FileRecord, Json, NewEvent, Project, QuotaLimits, QuotaUsage,
-        RuntimeSession, Sha256Hex, Template,
+        Asset, AssetJob, AuditEntry, BuildJob, Counter, FileRecord, Json, NewEvent, PoolMember, Project, QuotaLimits,
+        QuotaUsage, RuntimeSession, Sha256Hex, Template,
     },
     store::query::JobRef,
 };
@@ -145,6 +146,8 @@ pub enum Record {
     AssetJob(AssetJob),
     /// A template.
     Template(Template),
+    /// A member of a warm pool.
+    PoolMember(PoolMember),
 }
 
 /// Names a mutable record of any kind.
@@ -165,6 +168,8 @@ pub enum RecordId {
     AssetJob(AssetJobId),
     /// A template.
     Template(TemplateId),
+    /// A member of a warm pool.
+    PoolMember(PoolMemberId),
 }
 
 macro_rules! records {
@@ -222,6 +227,7 @@ records! {
     Build(BuildJob, BuildId) "build",
     AssetJob(AssetJob, AssetJobId) "asset-job",
     Template(Template, TemplateId) "template",
+    PoolMember(PoolMember, PoolMemberId) "pool-member",
 }
 
 /// Demands that `worker` holds the lease of `job` under this attempt, and that it hasn't been claimed since.

@@ -1,9 +1,9 @@
 //! What every store refuses before it looks at what it holds, so that all refuse the same.
 
-use super::{Change, ChangeSet, Idempotency, Record};
+use super::{Change, ChangeSet, Idempotency, MemberClaim, Record};
 use crate::{
     Error, Result, Version,
-    model::{FileContent, FileRecord, LogEntry, MetricSample, QuotaLimits, QuotaUsage},
+    model::{FileContent, FileRecord, LogEntry, MetricSample, PoolMember, QuotaLimits, QuotaUsage},
 };
 
 /// The most log lines, samples, events, counters or spans that one call takes or gives.
@@ -60,6 +60,17 @@ pub fn check_samples(samples: &[MetricSample]) -> Result<()> {
     }
 }
 
+/// Checks a wish for a member of a pool. For implementors of [`PoolStore`](super::PoolStore).
+///
+/// # Errors
+/// `Invalid` for a key that isn't 1 to 200 bytes.
+pub fn check_member_claim(claim: &MemberClaim) -> Result<()> {
+    if !(1..=PoolMember::MAX_KEY).contains(&claim.key.len()) {
+        return Err(Error::invalid("a claim's key is 1 to 200 bytes").with("length", claim.key.len()));
+    }
+    Ok(())
+}
+
 fn check_batch(len: usize) -> Result<()> {
     if len > MAX_BATCH {
         return Err(Error::limit_exceeded("at most 10000 are appended at a time").with("count", len));
@@ -113,6 +124,15 @@ fn check_record(record: &Record) -> Result<()> {
             let length = template.name.chars().count();
             if !(1..=200).contains(&length) {
                 return Err(Error::invalid("a template's name is 1 to 200 characters").with("length", length));
+            }
+            Ok(())
+        }
+        Record::PoolMember(member) => {
+            let sound = |text: &str| (1..=PoolMember::MAX_KEY).contains(&text.len());
+            if !sound(&member.pool) || !member.claim_key.as_deref().is_none_or(sound) {
+                return Err(
+                    Error::invalid("a pool's name, and a claim's key, is 1 to 200 bytes").with("record", record.id())
+                );
             }
             Ok(())
         }

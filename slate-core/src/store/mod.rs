@@ -10,9 +10,9 @@ pub use changes::{Applied, Change, ChangeSet, Fence, Idempotency, Record, Record
 pub use page::{Cursor, Order, Page, PageRequest};
 pub use query::{
     AssetJobQuery, AssetQuery, AuditQuery, BuildQuery, Claim, CounterQuery, EventQuery, FileQuery, Held, JobRef,
-    LogQuery, MetricQuery, ProjectQuery, Queue, SessionQuery, TemplateQuery,
+    LogQuery, MemberClaim, MetricQuery, PoolMemberQuery, ProjectQuery, Queue, SessionQuery, TemplateQuery,
 };
 pub use traits::{
     AnalyticsStore, AssetStore, AuditStore, BuildStore, ChangeStore, EventStore, FileStore, JobStore, LogStore,
-    MetricStore, ProjectStore, QuotaStore, SessionStore, Store, StoreExt, TemplateStore,
+    MetricStore, PoolStore, ProjectStore, QuotaStore, SessionStore, Store, StoreExt, TemplateStore,
 };

@@ -1,13 +1,14 @@
 use super::{
     Applied, AssetJobQuery, AssetQuery, AuditQuery, BuildQuery, ChangeSet, Claim, CounterQuery, EventQuery, FileQuery,
-    Held, JobRef, LogQuery, MetricQuery, Page, PageRequest, ProjectQuery, Queue, Record, SessionQuery, TemplateQuery,
+    Held, JobRef, LogQuery, MemberClaim, MetricQuery, Page, PageRequest, PoolMemberQuery, ProjectQuery, Queue, Record,
+    SessionQuery, TemplateQuery,
 };
 use crate::{
-    AssetId, AssetJobId, BuildId, Component, EventId, FileId, ProjectId, Result, SessionId, TemplateId, Timestamp,
-    UserId, WorkerId,
+    AssetId, AssetJobId, BuildId, Component, EventId, FileId, PoolMemberId, ProjectId, Result, SessionId, TemplateId,
+    Timestamp, UserId, WorkerId,
     model::{
         Asset, AssetJob, AuditEntry, BuildJob, BuildStatistics, Counter, FileRecord, LogEntry, LogSource, MetricBucket,
-        MetricSample, Project, ProjectPath, RuntimeSession, StoredEvent, Template, UserQuota,
+        MetricSample, PoolMember, Project, ProjectPath, RuntimeSession, StoredEvent, Template, UserQuota,
     },
 };
 use async_trait::async_trait;
@@ -114,6 +115,22 @@ record_traits! {
 
     /// Templates of sessions.
     TemplateStore: template(TemplateId) -> Template, templates(TemplateQuery) {}
+
+    /// Members of warm pools.
+    PoolStore: pool_member(PoolMemberId) -> PoolMember, pool_members(PoolMemberQuery) {
+        /// Gives a session the ready member of the pool and hash that has waited longest; `None` where none is ready.
+        ///
+        /// # Contract
+        /// - The member is claimed by one compare-and-swap: state, session, key and `claimed_at` are set, and its version is
+        ///   one on. Of concurrent claims each gets another member.
+        /// - A repetition under the key of a member that is claimed yields that member and changes nothing, however many
+        ///   repeat it at once.
+        /// - A member that isn't ready, or is deleted, or of another pool or hash, is passed by.
+        ///
+        /// # Errors
+        /// `Invalid` for a malformed key.
+        async fn claim_member(&self, claim: MemberClaim) -> Result<Option<PoolMember>>;
+    }
 }
 
 /// Log lines.
@@ -316,6 +333,7 @@ pub trait Store:
     + SessionStore
     + BuildStore
     + TemplateStore
+    + PoolStore
     + LogStore
     + MetricStore
     + QuotaStore
@@ -333,6 +351,8 @@ impl<T> Store for T where
         + SessionStore
         + BuildStore
         + TemplateStore
+        + PoolStore
+        + PoolStore
         + LogStore
         + MetricStore
         + QuotaStore

@@ -1,5 +1,6 @@
 //! The engine's log entries: pure.
 
+use crate::resident::wire::without_answers;
 use bollard::container::LogOutput;
 use bytes::Bytes;
 use slate_core::{
@@ -18,9 +19,15 @@ const FULL: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Numbering {
     last: u64,
+    has_agent: bool,
 }
 
 impl Numbering {
+    /// For the log of a container in which an agent may have answered: its answers are left out.
+    pub(crate) fn of(has_agent: bool) -> Self {
+        Self { last: 0, has_agent }
+    }
+
     /// Takes an entry as the engine sent it; `None` for what isn't one.
     pub(crate) fn take(&mut self, output: LogOutput) -> Option<LogChunk> {
         let (stream, message) = match output {
@@ -32,7 +39,10 @@ impl Numbering {
         let nanos = nanos(&message[..space])?;
         self.last = nanos.max(self.last + 1);
         let at = Timestamp::from_micros(i64::try_from(nanos / 1000).ok()?);
-        let (line, partial) = text(message.slice(space + 1..));
+        let (mut line, partial) = text(message.slice(space + 1..));
+        if self.has_agent && stream == LogStream::Stdout {
+            line = without_answers(&line)?.into();
+        }
         let mut chunk = LogChunk::line(LogCursor(self.last), at, stream, line);
         chunk.partial = partial;
         Some(chunk)

@@ -5,7 +5,7 @@ use super::{
 use crate::{
     backend::Shared,
     error::{PLACE, translate},
-    instance,
+    instance, resident,
 };
 use bollard::query_parameters::{AttachContainerOptions, LogsOptions};
 use futures_util::StreamExt;
@@ -36,6 +36,7 @@ pub(crate) async fn follow(shared: Arc<Shared>, id: String, options: LogOptions,
         expected: 0,
         fresh: false,
         since: options.since.map(Timestamp::as_micros),
+        has_agent: false,
     };
     let read = reader.run(&options).await;
     if let Err(Stop::Failed(error)) = read {
@@ -76,6 +77,8 @@ struct Reader {
     fresh: bool,
     /// Microseconds before which lines are left out.
     since: Option<i64>,
+    /// Whether an agent's answers are among the lines, which are nobody's output.
+    has_agent: bool,
 }
 
 /// Which part of a log is read.
@@ -88,8 +91,8 @@ enum Part {
 
 impl Reader {
     async fn run(&mut self, options: &LogOptions) -> Result<(), Stop> {
-        if !options.follow {
-            self.shared.owned(&self.id).await?;
+        if !options.follow || options.tail.is_some() {
+            self.has_agent = resident::has_agent(&self.shared.owned(&self.id).await?);
         }
         self.start(options).await?;
         if !options.follow {
@@ -147,7 +150,7 @@ impl Reader {
     async fn cursors(&self, entries: u64) -> Result<Vec<(u64, bool)>, Stop> {
         // So many numbers are kept at most; a longer tail is a reading from the start.
         const MOST: u64 = 1 << 20;
-        let mut numbering = Numbering::default();
+        let mut numbering = Numbering::of(self.has_agent);
         let mut cursors = Vec::new();
         let mut output = Box::pin(self.shared.docker.logs(&self.id, Some(query(&entries.min(MOST).to_string(), 0))));
         while let Some(entry) = output.next().await {
@@ -159,7 +162,7 @@ impl Reader {
 
     /// How much the log holds.
     async fn kept(&self) -> Result<Count, Stop> {
-        let mut numbering = Numbering::default();
+        let mut numbering = Numbering::of(self.has_agent);
         let mut kept = Count::default();
         let mut output = Box::pin(self.shared.docker.logs(&self.id, Some(query("all", 0))));
         while let Some(entry) = output.next().await {
@@ -176,6 +179,7 @@ impl Reader {
         loop {
             let container = self.shared.owned(&self.id).await?;
             *away = None;
+            self.has_agent = resident::has_agent(&container);
             self.fresh |= self.last.is_none() && instance::state(&container) == InstanceState::Created;
             if instance::state(&container) == InstanceState::Exited {
                 // The engine calls a container ended after it has written down its last line.
@@ -260,7 +264,7 @@ impl Reader {
                 last.or(asked).map_or(0, |second| i32::try_from(second.max(0)).unwrap_or(i32::MAX))
             }
         };
-        let mut numbering = Numbering::default();
+        let mut numbering = Numbering::of(self.has_agent);
         let mut batch = Vec::new();
         let mut joined = self.last.is_none() && !self.fresh;
         let mut output = Box::pin(self.shared.docker.logs(&self.id, Some(query(&tail, since))));

@@ -9,11 +9,11 @@ use slate_core::{
     conformance::runtime::RuntimeFixture,
     runtime::{ImageRef, Images, LogOptions, RuntimeBackend, RuntimeBackendExt, RuntimeSpec},
 };
-use slate_docker::{DockerBackend, DockerOptions, NoCredentials, PullPolicy};
+use slate_docker::{Agent, DockerBackend, DockerOptions, NoCredentials, PullPolicy};
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -42,6 +42,29 @@ pub(crate) fn unique(word: &str) -> String {
 
 pub(crate) fn options() -> DockerOptions {
     DockerOptions::default().with_realm("slate-test").with_pull(PullPolicy::Never).with_credentials(NoCredentials)
+}
+
+/// The agent of warm containers: the one that `SLATE_AGENT` names, or built by `dev/agent`.
+pub(crate) fn agent() -> Option<Agent> {
+    static PATH: OnceLock<Result<String, String>> = OnceLock::new();
+    let built = PATH.get_or_init(|| {
+        if let Ok(path) = std::env::var("SLATE_AGENT") {
+            return Ok(path);
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/agent");
+        let built = std::process::Command::new(script).output().map_err(|error| error.to_string())?;
+        if !built.status.success() {
+            return Err(String::from_utf8_lossy(&built.stderr).into_owned());
+        }
+        Ok(String::from_utf8_lossy(&built.stdout).trim().to_owned())
+    });
+    match built {
+        Ok(path) => Some(Agent::open(path).unwrap()),
+        Err(why) => {
+            skipped(&format!("no agent: {why}"));
+            None
+        }
+    }
 }
 
 /// A backend on the engine that `DOCKER_HOST` names, with the image in it.
@@ -107,12 +130,19 @@ pub(crate) fn busybox_with(note: &str) -> Result<Bytes, String> {
 }
 
 pub(crate) async fn fixture() -> Option<RuntimeFixture> {
-    let backend = backend().await?;
+    fixture_with(options().with_agent(agent()?)).await
+}
+
+pub(crate) async fn fixture_with(options: DockerOptions) -> Option<RuntimeFixture> {
+    let backend = backend_with(options.clone()).await?;
     let fixture = RuntimeFixture::new(Arc::new(backend))
         .with_base(|spec| spec.with_image(image()))
         .with_patience(SOON)
         .with_probe(|mark| living(&format!("SLATE_PROBE={mark}")))
-        .with_reopen(|| async { Arc::new(DockerBackend::open(options()).await.unwrap()) as Arc<dyn RuntimeBackend> });
+        .with_reopen(move || {
+            let options = options.clone();
+            async move { Arc::new(DockerBackend::open(options).await.unwrap()) as Arc<dyn RuntimeBackend> }
+        });
     Some(fixture)
 }
 

@@ -27,13 +27,14 @@ impl Purge {
 }
 
 /// The tables of records, those that point before those that are pointed to, with the columns by which others point to each.
-const RECORDS: [(&str, &[(&str, &str)]); 7] = [
+const RECORDS: [(&str, &[(&str, &str)]); 8] = [
     ("slate_asset_jobs", &[]),
     ("slate_assets", &[("slate_asset_jobs", "asset_id")]),
     ("slate_files", &[("slate_assets", "file_id")]),
     ("slate_build_jobs", &[]),
     ("slate_runtime_sessions", &[]),
     ("slate_container_templates", &[]),
+    ("slate_pool_members", &[]),
     (
         "slate_projects",
         &[

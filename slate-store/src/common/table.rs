@@ -200,6 +200,7 @@ macro_rules! with_record {
             slate_core::store::Record::Build($name) => $call,
             slate_core::store::Record::AssetJob($name) => $call,
             slate_core::store::Record::Template($name) => $call,
+            slate_core::store::Record::PoolMember($name) => $call,
             other => Err($crate::common::table::unknown(other)),
         }
     };

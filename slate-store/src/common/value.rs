@@ -82,4 +82,4 @@ macro_rules! ids {
     )*};
 }
 
-ids!(ProjectId, FileId, AssetId, SessionId, BuildId, AssetJobId, TemplateId, AuditId, EventId, LogId);
+ids!(ProjectId, FileId, AssetId, SessionId, BuildId, AssetJobId, TemplateId, PoolMemberId, AuditId, EventId, LogId);

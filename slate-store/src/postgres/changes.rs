@@ -15,7 +15,7 @@ use crate::common::{
 use async_trait::async_trait;
 use slate_core::{
     Error, ErrorKind, Result, Version,
-    model::{Asset, AssetJob, BuildJob, FileRecord, Json, Project, RuntimeSession, Sha256Hex, Template},
+    model::{Asset, AssetJob, BuildJob, FileRecord, Json, PoolMember, Project, RuntimeSession, Sha256Hex, Template},
     store::{Applied, Change, ChangeSet, ChangeStore, Fence, Idempotency, JobRef, Record, RecordId},
 };
 use sqlx::{Executor, PgConnection};
@@ -38,6 +38,7 @@ macro_rules! with_kind {
             RecordId::Build(id) => with_kind!(@arm id BuildJob ($bits, $of) $call),
             RecordId::AssetJob(id) => with_kind!(@arm id AssetJob ($bits, $of) $call),
             RecordId::Template(id) => with_kind!(@arm id Template ($bits, $of) $call),
+            RecordId::PoolMember(id) => with_kind!(@arm id PoolMember ($bits, $of) $call),
             other => Err(unknown(&other)),
         }
     };

@@ -34,7 +34,7 @@ async fn migrate(db: &mut PgConnection, options: &PgOptions) -> Result<()> {
         let make = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
         db.execute(AssertSqlSafe(make)).await.map_err(failed)?;
     }
-    let migrator = migrator(migrations!("postgres": 1 "0001_records", 2 "0002_streams"));
+    let migrator = migrator(migrations!("postgres": 1 "0001_records", 2 "0002_streams", 3 "0003_pools"));
     let run = migrator.run_direct(None, &mut *db, false).await;
     run.map_err(|error| migration_failed(error, failed))?;
     partitions::make(db, &Default::default()).await

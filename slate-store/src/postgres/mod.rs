@@ -18,6 +18,7 @@ mod metrics;
 mod options;
 mod partitions;
 mod pool;
+mod pools;
 mod projects;
 mod quotas;
 mod replica;

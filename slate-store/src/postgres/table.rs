@@ -7,7 +7,7 @@ use crate::common::{
 };
 use slate_core::{
     Error, Result, Version, WorkerId,
-    model::{Asset, AssetJob, BuildJob, FileRecord, Project, RuntimeSession, Template},
+    model::{Asset, AssetJob, BuildJob, FileRecord, PoolMember, Project, RuntimeSession, Template},
     store::Record,
 };
 use sqlx::PgConnection;
@@ -30,7 +30,7 @@ macro_rules! kindred {
 }
 
 kindred!(Project Project, File FileRecord, Asset Asset, Session RuntimeSession, Build BuildJob, AssetJob AssetJob,
-    Template Template);
+    Template Template, PoolMember PoolMember);
 
 /// Says that the lease of the record that is changed must be this.
 #[derive(Clone, Copy)]

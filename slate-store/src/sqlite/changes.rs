@@ -13,7 +13,7 @@ use crate::common::{
 use async_trait::async_trait;
 use slate_core::{
     Error, Result, Timestamp, Version,
-    model::{Asset, AssetJob, BuildJob, FileRecord, Json, Project, RuntimeSession, Sha256Hex, Template},
+    model::{Asset, AssetJob, BuildJob, FileRecord, Json, PoolMember, Project, RuntimeSession, Sha256Hex, Template},
     store::{Applied, Change, ChangeSet, ChangeStore, Fence, Idempotency, Record, RecordId},
 };
 use sqlx::SqliteConnection;
@@ -169,6 +169,7 @@ async fn delete(db: &mut SqliteConnection, id: RecordId, version: Version, now: 
         RecordId::Build(id) => table::delete::<BuildJob>(db, id.as_u128(), version, now).await,
         RecordId::AssetJob(id) => table::delete::<AssetJob>(db, id.as_u128(), version, now).await,
         RecordId::Template(id) => table::delete::<Template>(db, id.as_u128(), version, now).await,
+        RecordId::PoolMember(id) => table::delete::<PoolMember>(db, id.as_u128(), version, now).await,
         other => Err(unknown(&other)),
     }
 }

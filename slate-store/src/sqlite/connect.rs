@@ -69,8 +69,9 @@ fn is_busy(error: &Error) -> bool {
 /// Brings the schema up to date, in one transaction that other processes wait for: sqlx itself locks nothing on SQLite.
 async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let migrator =
-        migrator(migrations!("sqlite": 1 "0001_records", 2 "0002_streams", 3 "0003_given_back", 4 "0004_upkeep"));
+    let migrator = migrator(
+        migrations!("sqlite": 1 "0001_records", 2 "0002_streams", 3 "0003_given_back", 4 "0004_upkeep", 5 "0005_pools"),
+    );
     let run = migrator.run_direct(None, &mut *transaction, false).await;
     run.map_err(|error| migration_failed(error, failed))?;
     transaction.commit().await.map_err(failed)

@@ -14,6 +14,7 @@ mod logs;
 mod maintain;
 mod metrics;
 mod options;
+mod pools;
 mod projects;
 mod quotas;
 mod sessions;

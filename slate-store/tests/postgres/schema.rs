@@ -25,7 +25,7 @@ async fn a_schema_is_made_once() {
     assert_eq!(store.project(project.id).await.unwrap_err().kind(), ErrorKind::Unavailable);
     let store = open(&database.url).await.unwrap();
     assert_eq!(store.project(project.id).await.unwrap(), project);
-    assert_eq!(psql(&database, "SELECT count(*) FROM _slate_migrations"), "2");
+    assert_eq!(psql(&database, "SELECT count(*) FROM _slate_migrations"), "3");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,6 +9,7 @@ mod fixture;
 mod life;
 mod output;
 mod program;
+mod resident;
 mod watching;
 
 pub use exec::*;
@@ -16,6 +17,7 @@ pub use fixture::RuntimeFixture;
 pub use life::*;
 pub use output::*;
 pub use program::Program;
+pub use resident::*;
 pub use watching::*;
 
 /// Makes one test for each sentence of [`RuntimeBackend`](crate::runtime::RuntimeBackend)'s contract.
@@ -59,6 +61,13 @@ macro_rules! runtime_conformance {
                 instances_outlive_the_value_that_made_them,
                 the_environment_is_the_spec_s_and_not_the_service_s,
                 the_working_folder_is_the_spec_s,
+                warm_makes_an_instance_that_runs_and_waits,
+                bind_runs_an_assignment_as_if_the_instance_had_been_made_for_it,
+                bind_under_a_key_once_more_changes_nothing_and_another_key_is_refused,
+                bind_of_a_missing_program_is_an_error,
+                stop_asks_a_bound_program_politely_and_leaves_no_descendant,
+                ping_tells_an_instance_that_waits_from_others,
+                a_bound_instance_that_is_started_again_waits_again,
                 exec_tells_output_streams_and_exit_code_apart,
                 exec_has_the_instance_s_environment_and_folder,
                 exec_takes_further_environment_and_another_folder,

@@ -135,7 +135,7 @@ pub async fn a_change_of_the_project_of_a_record_gives_invalid(store: Arc<dyn St
             Record::Session(record) => record.project_id = other.id,
             Record::Build(record) => record.project_id = other.id,
             Record::AssetJob(record) => record.project_id = other.id,
-            Record::Project(_) | Record::Template(_) => continue,
+            Record::Project(_) | Record::Template(_) | Record::PoolMember(_) => continue,
         }
         expect_kind(store.update(record).await, ErrorKind::Invalid);
     }

@@ -6,7 +6,8 @@ use crate::{
     bus::Subject,
     model::{
         Aggregate, Asset, AssetJob, BuildJob, BuildType, FileRecord, LogEntry, LogLevel, LogSource, MetricSample,
-        NewEvent, Project, ProjectPath, RuntimeSession, TargetPlatform, Template, TemplateCategory,
+        NewEvent, PoolMember, Project, ProjectPath, RuntimeSession, Sha256Hex, TargetPlatform, Template,
+        TemplateCategory,
     },
     runtime::{RuntimeSpec, RuntimeType},
     store::{ChangeSet, PageRequest, Record, Store, StoreExt},
@@ -67,6 +68,10 @@ pub(super) fn template(name: &str) -> Template {
     Template::new(name, TemplateCategory::Runtime, spec(), user("ada"), at(0))
 }
 
+pub(super) fn pool_member(pool: &str) -> PoolMember {
+    PoolMember::new(pool, Sha256Hex::of(b"spec"), "docker", at(0))
+}
+
 pub(super) fn event(subject: &str) -> NewEvent {
     NewEvent {
         id: EventId::new(),
@@ -114,6 +119,7 @@ pub(super) fn one_of_each(project: ProjectId) -> Vec<Record> {
         build(project).into(),
         job.into(),
         template("Template").into(),
+        pool_member("pool").into(),
     ]
 }
 
@@ -134,6 +140,7 @@ pub(super) async fn stored(store: &dyn Store, record: &Record) -> Result<Record>
         Record::Build(record) => store.build(record.id).await?.into(),
         Record::AssetJob(record) => store.asset_job(record.id).await?.into(),
         Record::Template(record) => store.template(record.id).await?.into(),
+        Record::PoolMember(record) => store.pool_member(record.id).await?.into(),
     })
 }
 
@@ -160,6 +167,7 @@ pub(super) async fn all_like(store: &dyn Store, record: &Record, page: PageReque
         Record::Build(_) => pages!(builds),
         Record::AssetJob(_) => pages!(asset_jobs),
         Record::Template(_) => pages!(templates),
+        Record::PoolMember(_) => pages!(pool_members),
     }
 }
 

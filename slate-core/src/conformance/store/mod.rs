@@ -11,6 +11,7 @@ mod fixtures;
 mod jobs;
 mod logs;
 mod model;
+mod pools;
 mod records;
 
 pub use changes::*;
@@ -18,6 +19,7 @@ pub use events::*;
 pub use jobs::*;
 pub use logs::*;
 pub use model::agrees_with_the_reference;
+pub use pools::*;
 pub use records::*;
 
 /// Makes one test for each sentence of the store's contracts. See [`conformance::store`](crate::conformance::store).
@@ -91,6 +93,15 @@ macro_rules! store_conformance {
                 release_gives_jobs_back_at_once_unchanged_but_for_the_lease_and_counts_it,
                 release_leaves_those_that_are_not_the_workers,
                 of_concurrent_endings_under_one_attempt_exactly_one_succeeds,
+                claim_member_gives_the_ready_member_that_has_waited_longest,
+                claim_member_passes_by_what_is_not_ready_or_deleted_or_of_another_pool_or_hash,
+                a_repeated_claim_yields_the_same_member_and_changes_nothing,
+                of_concurrent_claims_each_gets_another_member,
+                concurrent_repetitions_of_a_claim_yield_one_member,
+                the_key_of_a_member_that_is_no_longer_claimed_is_free_again,
+                a_member_that_is_drained_and_claimed_at_once_goes_one_way,
+                a_claim_whose_key_is_malformed_gives_invalid,
+                pool_members_are_listed_by_pool_states_and_session,
                 append_logs_stores_every_line_as_it_is,
                 a_line_whose_source_and_seq_or_id_is_stored_is_left_out_silently,
                 of_concurrent_appends_of_one_place_exactly_one_is_stored,

@@ -2,15 +2,15 @@
 
 use super::fixtures::*;
 use crate::{
-    AssetId, EventId, ProjectId, Result, Timestamp, Version,
+    AssetId, EventId, ProjectId, Result, SessionId, Timestamp, Version,
     memory::MemoryStore,
     model::{
-        AssetJobStatus, BuildStatus, Counter, Json, Lease, LogEntry, LogLevel, QuotaLimits, QuotaUsage, SessionState,
-        Sha256Hex, StoredEvent,
+        AssetJobStatus, BuildStatus, Counter, Json, Lease, LogEntry, LogLevel, PoolMember, PoolMemberState,
+        QuotaLimits, QuotaUsage, SessionState, Sha256Hex, StoredEvent,
     },
     store::{
-        Change, ChangeSet, Claim, CounterQuery, EventQuery, Fence, Idempotency, JobRef, LogQuery, MetricQuery,
-        PageRequest, Queue, Record, RecordId, Store,
+        Change, ChangeSet, Claim, CounterQuery, EventQuery, Fence, Idempotency, JobRef, LogQuery, MemberClaim,
+        MetricQuery, PageRequest, Queue, Record, RecordId, Store,
     },
 };
 use std::{fmt::Debug, sync::Arc, time::Duration};
@@ -44,13 +44,14 @@ struct Model {
 
 impl Model {
     async fn step(&mut self, store: &dyn Store, reference: &dyn Store, context: &str) {
-        match self.random.below(12) {
+        match self.random.below(13) {
             0..6 => self.apply(store, reference, context).await,
             6 => self.claim(store, reference, context).await,
             7 => self.hold(store, reference, context).await,
             8 => self.log(store, reference, context).await,
             9 => self.measure(store, reference, context).await,
             10 => self.publish(store, reference, context).await,
+            11 => self.claim_member(store, reference, context).await,
             _ => self.lease(store, reference, context).await,
         }
     }
@@ -127,18 +128,38 @@ impl Model {
         let assets: Vec<AssetId> =
             self.known.iter().filter_map(|r| if let Record::Asset(a) = r { Some(a.id) } else { None }).collect();
         let project = *self.random.of(&projects).unwrap_or(&ProjectId::new());
-        let mut record: Record = match self.random.below(8) {
+        let mut record: Record = match self.random.below(9) {
             0 => crate::model::Project::new("Model", user("ada"), at(0)).into(),
             1 => file(project, &self.random.below(3).to_string()).into(),
             2 => asset(project).into(),
             3 => session(project).into(),
             4 => build(project).into(),
+            7 => self.member(),
             5 | 6 => asset_job(*self.random.of(&assets).unwrap_or(&AssetId::new()), project).into(),
             _ => template(&self.random.below(3).to_string()).into(),
         };
         let made = at(self.random.below(4) as i64);
         *record.revision_mut() = crate::model::Revision::first(made);
         record
+    }
+
+    fn member(&mut self) -> Record {
+        let mut member = pool_member(["p", "q"][self.random.below(2)]);
+        member.state = PoolMemberState::Ready;
+        member.ready_at = Some(at(self.random.below(3) as i64));
+        member.into()
+    }
+
+    async fn claim_member(&mut self, store: &dyn Store, reference: &dyn Store, context: &str) {
+        let hash = Sha256Hex::of(b"spec");
+        let claim = MemberClaim::new(["p", "q"][self.random.below(2)], hash, SessionId::from_u128(1));
+        let claim = claim.with_key(["a", "b", "c"][self.random.below(3)]);
+        let plain = |claimed: Result<Option<PoolMember>>| claimed.map(|member| member.map(|m| without_times(m.into())));
+        let (theirs, ours) = (store.claim_member(claim.clone()).await, reference.claim_member(claim).await);
+        if let Ok(Some(member)) = &ours {
+            self.known.push(member.clone().into());
+        }
+        same(&plain(theirs), &plain(ours), &format!("{context}: claim_member"));
     }
 
     fn changed(&mut self, mut record: Record) -> Record {
@@ -154,6 +175,10 @@ impl Model {
                 job.not_before = [None, Some(at(0)), Some(Timestamp::from_micros(i64::MAX))][self.random.below(3)];
             }
             Record::Template(template) => template.name = self.random.below(3).to_string(),
+            Record::PoolMember(member) => {
+                member.state = PoolMemberState::ALL[self.random.below(6)];
+                member.claim_key = [None, Some("a".to_owned()), Some("b".to_owned())][self.random.below(3)].clone();
+            }
         }
         record
     }
@@ -311,6 +336,8 @@ fn without_times(mut record: Record) -> Record {
         Record::Session(session) => lease(&mut session.lease),
         Record::Build(build) => lease(&mut build.lease),
         Record::AssetJob(job) => lease(&mut job.lease),
+        // By the store's clock, as `updated_at` is.
+        Record::PoolMember(member) => member.claimed_at = member.claimed_at.map(|_| Timestamp::EPOCH),
         _ => {}
     }
     record

@@ -190,7 +190,7 @@ impl Shared {
             RecordId::Asset(_) => self.options.assets,
             RecordId::Session(_) => self.options.sessions,
             RecordId::Build(_) => self.options.builds,
-            RecordId::AssetJob(_) | RecordId::Template(_) => Duration::ZERO,
+            RecordId::AssetJob(_) | RecordId::Template(_) | RecordId::PoolMember(_) => Duration::ZERO,
         }
     }
 

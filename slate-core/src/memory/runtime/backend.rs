@@ -2,13 +2,14 @@ use super::{
     builtin::builtin,
     instance::Entry,
     program::{Output, Process, ProgramFn, ProgramIo},
+    resident,
 };
 use crate::{
     BoxStream, Cancel, Component, ComponentKind, Descriptor, Error, InstanceId, Result, Timestamp,
     runtime::{
         Capabilities, Command, Exec, ExecExit, ExecInput, ExecOptions, ExitStatus, Instance, InstanceState,
-        ListOptions, LogChunk, LogOptions, RemoveOptions, ResourceSample, RuntimeBackend, RuntimeChange, RuntimeSpec,
-        StatsOptions, StopOptions, WatchOptions,
+        ListOptions, LogChunk, LogOptions, RemoveOptions, Resident, ResourceSample, RuntimeBackend, RuntimeChange,
+        RuntimeSpec, StatsOptions, StopOptions, WatchOptions,
     },
 };
 use async_trait::async_trait;
@@ -106,7 +107,7 @@ impl MemoryRuntime {
         held(&self.0.instances)
     }
 
-    fn entry(&self, id: &InstanceId, verb: &'static str) -> Result<Arc<Entry>> {
+    pub(super) fn entry(&self, id: &InstanceId, verb: &'static str) -> Result<Arc<Entry>> {
         let found = self.instances().get(id).cloned();
         found.ok_or_else(|| Error::not_found("no such instance").with("instance", id).at("runtime.memory", verb))
     }
@@ -117,7 +118,7 @@ impl MemoryRuntime {
     }
 
     /// Makes a process of these words, not running yet.
-    fn process(&self, start: Start<'_>) -> Result<(Arc<Process>, ProgramFn)> {
+    pub(super) fn process(&self, start: Start<'_>) -> Result<(Arc<Process>, ProgramFn)> {
         let name = start.words.first().map(String::as_str).unwrap_or_default();
         let program = held(&self.0.programs).get(name).cloned().or_else(|| builtin(name));
         let program = program.ok_or_else(|| Error::not_found("no such program").with("program", name))?;
@@ -144,10 +145,19 @@ impl MemoryRuntime {
     }
 
     /// Waits for the end of an instance's program and writes it down.
-    async fn supervise(self, entry: Arc<Entry>, process: Arc<Process>, program: tokio::task::JoinHandle<ExitStatus>) {
+    pub(super) async fn supervise(
+        self,
+        entry: Arc<Entry>,
+        process: Arc<Process>,
+        program: tokio::task::JoinHandle<ExitStatus>,
+    ) {
         let mut exit = program.await.unwrap_or(ExitStatus::signaled(6));
         if exit.signal.is_some() && process.asked.is_canceled() && !process.caught.load(Ordering::Acquire) {
             exit = ExitStatus::signaled(15);
+        }
+        // A warm instance's placeholder, which gave way to its work.
+        if entry.life().running.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &process)) {
+            return;
         }
         let commands = std::mem::take(&mut entry.life().commands);
         for command in commands.iter().filter_map(Weak::upgrade) {
@@ -190,13 +200,13 @@ impl MemoryRuntime {
 }
 
 /// What a process is made of.
-struct Start<'a> {
-    spec: &'a RuntimeSpec,
-    words: &'a [String],
-    env: BTreeMap<String, String>,
-    folder: Option<String>,
-    input: Option<mpsc::Receiver<Bytes>>,
-    output: Output,
+pub(super) struct Start<'a> {
+    pub(super) spec: &'a RuntimeSpec,
+    pub(super) words: &'a [String],
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) folder: Option<String>,
+    pub(super) input: Option<mpsc::Receiver<Bytes>>,
+    pub(super) output: Output,
 }
 
 #[async_trait]
@@ -239,6 +249,8 @@ impl RuntimeBackend for MemoryRuntime {
         let output = Output::Log { entry: entry.clone(), cutters: Mutex::default() };
         let (env, words) = (BTreeMap::new(), entry.spec.command.as_slice());
         let made = self.process(Start { spec: &entry.spec, words, env, folder: None, input: None, output });
+        let warm = entry.spec.labels.contains_key(resident::WARM);
+        let made = made.map(|(process, program)| (process, if warm { resident::placeholder() } else { program }));
         let (process, program) = made.map_err(|error| error.with("instance", id).at("runtime.memory", "start"))?;
         entry.change(|life| {
             if life.running.is_some() {
@@ -251,6 +263,7 @@ impl RuntimeBackend for MemoryRuntime {
             }
             life.running = Some(process.clone());
             (life.started_at, life.finished_at, life.exit) = (Some(Timestamp::now()), None, None);
+            (life.warm, life.bound) = (warm, None);
             Ok(())
         })?;
         self.tell(&entry, RuntimeChange::Started(id.clone()));
@@ -372,6 +385,10 @@ impl RuntimeBackend for MemoryRuntime {
             _ => true,
         };
         batches.flatten().filter(move |chunk| std::future::ready(wanted(chunk))).boxed()
+    }
+
+    fn resident(&self) -> Option<&dyn Resident> {
+        Some(self)
     }
 
     fn stats(&self, id: &InstanceId, options: StatsOptions) -> BoxStream<Result<ResourceSample>> {

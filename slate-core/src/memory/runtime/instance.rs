@@ -31,6 +31,10 @@ pub(super) struct Life {
     pub(super) started_at: Option<Timestamp>,
     pub(super) finished_at: Option<Timestamp>,
     pub(super) removed: bool,
+    /// Whether it runs nothing of its own until it is bound.
+    pub(super) warm: bool,
+    /// The key of the work that a warm instance has.
+    pub(super) bound: Option<String>,
     log: VecDeque<LogChunk>,
     log_bytes: usize,
     last_cursor: u64,
@@ -91,6 +95,11 @@ impl Entry {
 }
 
 impl Life {
+    /// Whether it runs a placeholder, and can be bound.
+    pub(super) fn waits(&self) -> bool {
+        self.warm && self.bound.is_none()
+    }
+
     pub(super) fn held_bytes(&self) -> usize {
         self.log_bytes
     }

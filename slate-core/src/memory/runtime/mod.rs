@@ -4,6 +4,7 @@ mod backend;
 mod builtin;
 mod instance;
 mod program;
+mod resident;
 
 pub use backend::MemoryRuntime;
 pub use program::ProgramIo;

@@ -4,6 +4,7 @@ mod events;
 mod jobs;
 mod logs;
 mod metrics;
+mod pools;
 mod record;
 mod records;
 mod stage;

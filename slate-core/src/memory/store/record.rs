@@ -2,7 +2,7 @@
 
 use crate::{
     ProjectId, UserId,
-    model::{AssetJobStatus, BuildStatus, Lease, ProjectPath, Revision},
+    model::{AssetJobStatus, BuildStatus, Lease, PoolMemberState, ProjectPath, Revision},
     store::{JobRef, Record, RecordId},
 };
 
@@ -13,12 +13,17 @@ pub(super) enum UniqueKey {
     File(ProjectId, ProjectPath),
     /// A template's name among those of its maker.
     Template(UserId, String),
+    /// The key under which a member of a pool is claimed.
+    Claim(String),
 }
 
 pub(super) fn unique_key(record: &Record) -> Option<UniqueKey> {
     match record {
         Record::File(file) => Some(UniqueKey::File(file.project_id, file.path.clone())),
         Record::Template(template) => Some(UniqueKey::Template(template.created_by.clone(), template.name.clone())),
+        Record::PoolMember(member) if member.state == PoolMemberState::Claimed => {
+            member.claim_key.clone().map(UniqueKey::Claim)
+        }
         _ => None,
     }
 }
@@ -26,7 +31,7 @@ pub(super) fn unique_key(record: &Record) -> Option<UniqueKey> {
 /// The records that this one belongs to for good.
 pub(super) fn owners(record: &Record) -> Vec<RecordId> {
     match record {
-        Record::Project(_) | Record::Template(_) => Vec::new(),
+        Record::Project(_) | Record::Template(_) | Record::PoolMember(_) => Vec::new(),
         Record::File(file) => vec![file.project_id.into()],
         Record::Asset(asset) => vec![asset.project_id.into()],
         Record::Session(session) => vec![session.project_id.into()],
@@ -52,6 +57,7 @@ pub(super) const fn revision(record: &Record) -> &Revision {
         Record::Build(record) => &record.revision,
         Record::AssetJob(record) => &record.revision,
         Record::Template(record) => &record.revision,
+        Record::PoolMember(record) => &record.revision,
     }
 }
 

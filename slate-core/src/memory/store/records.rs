@@ -3,10 +3,11 @@ use super::{
     state::{Place, State, kind_and_bits},
 };
 use crate::{
-    AssetId, AssetJobId, BuildId, Error, FileId, ProjectId, Result, SessionId, TemplateId, Timestamp, UserId,
+    AssetId, AssetJobId, BuildId, Error, FileId, PoolMemberId, ProjectId, Result, SessionId, TemplateId, Timestamp,
+    UserId,
     model::{
-        Asset, AssetJob, AuditEntry, BuildJob, BuildStatistics, BuildStatus, Counter, FileRecord, Project, ProjectPath,
-        RuntimeSession, Template, UserQuota,
+        Asset, AssetJob, AuditEntry, BuildJob, BuildStatistics, BuildStatus, Counter, FileRecord, PoolMember, Project,
+        ProjectPath, RuntimeSession, Template, UserQuota,
     },
     store::{
         AnalyticsStore, AssetJobQuery, AssetQuery, AssetStore, AuditQuery, AuditStore, BuildQuery, BuildStore,
@@ -18,7 +19,7 @@ use async_trait::async_trait;
 use std::ops::Bound::{self, Excluded, Included};
 
 /// One kind of record: how it is told from the others.
-trait Kind: Sized + Clone {
+pub(super) trait Kind: Sized + Clone {
     fn of(record: &Record) -> Option<&Self>;
     /// Any id of the kind.
     const ANY: RecordId;
@@ -42,10 +43,11 @@ macro_rules! kinds {
 kinds! {
     Project(ProjectId) Project, FileRecord(FileId) File, Asset(AssetId) Asset, RuntimeSession(SessionId) Session,
     BuildJob(BuildId) Build, AssetJob(AssetJobId) AssetJob, Template(TemplateId) Template,
+    PoolMember(PoolMemberId) PoolMember,
 }
 
 impl MemoryStore {
-    fn get<K: Kind>(&self, operation: &'static str, id: impl Into<RecordId>) -> Result<K> {
+    pub(super) fn get<K: Kind>(&self, operation: &'static str, id: impl Into<RecordId>) -> Result<K> {
         let id = id.into();
         self.state()
             .find(id)
@@ -54,7 +56,7 @@ impl MemoryStore {
             .ok_or_else(|| Error::not_found("no such record").with("record", id).at(PLACE, operation))
     }
 
-    fn list<K: Kind>(
+    pub(super) fn list<K: Kind>(
         &self,
         operation: &'static str,
         page: &PageRequest,

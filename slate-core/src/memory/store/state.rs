@@ -121,6 +121,7 @@ pub(super) fn kind_and_bits(id: RecordId) -> (u8, u128) {
         RecordId::Build(id) => (4, id.as_u128()),
         RecordId::AssetJob(id) => (5, id.as_u128()),
         RecordId::Template(id) => (6, id.as_u128()),
+        RecordId::PoolMember(id) => (7, id.as_u128()),
     }
 }
 

@@ -151,8 +151,13 @@ async fn execute(context: &Context, id: SessionId, wanted: Execute) -> Result<Js
         OneOrMore::More(words) => words,
     };
     words.extend(wanted.args);
-    let mut options = ExecOptions::default().with_env(wanted.env);
-    options.working_dir = wanted.working_dir;
+    // The session's own, which an instance that was warmed before the session came doesn't have.
+    let spec = &session.container_config;
+    let mut env: BTreeMap<_, _> =
+        spec.env.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+    env.extend(wanted.env);
+    let mut options = ExecOptions::default().with_env(env);
+    options.working_dir = wanted.working_dir.or_else(|| spec.working_dir.clone());
     // Ended a little before the command is answered, so that the answer says so.
     let most = context.options.command_timeout.mul_f32(0.9);
     options.timeout = Some(wanted.timeout_ms.map_or(most, Duration::from_millis).min(most));

@@ -1,9 +1,11 @@
 mod commands;
+mod pooled;
 mod supervise;
 
 use super::{
-    Journal, LogSink, Sessions,
+    Journal, LogSink, Pool, Sessions,
     leases::Leases,
+    pool::Turns,
     sweep::sweep,
     task::{Handle, repeat},
 };
@@ -50,6 +52,9 @@ pub struct OrchestratorOptions {
     pub policy: SecurityPolicy,
     /// What users without a quota may hold; default unlimited.
     pub default_quota: Option<QuotaLimits>,
+    /// The warm pools that sessions are taken from where their spec fits one; default none. A
+    /// [`PoolKeeper`](crate::service::PoolKeeper) keeps them.
+    pub pools: Vec<Pool>,
 }
 
 impl Default for OrchestratorOptions {
@@ -67,6 +72,7 @@ impl Default for OrchestratorOptions {
             command_timeout: Duration::from_secs(30),
             policy: SecurityPolicy::default(),
             default_quota: None,
+            pools: Vec::new(),
         }
     }
 }
@@ -88,6 +94,8 @@ pub(super) struct Context {
     sessions: Sessions,
     leases: Leases,
     options: OrchestratorOptions,
+    /// Where sessions wait for members of pools.
+    turns: Turns,
     /// Rung when there may be a session to claim.
     bell: Notify,
 }
@@ -106,7 +114,8 @@ impl Orchestrator {
     ) -> Result<Handle> {
         let leases = Leases::new(WorkerId::unique(NAME), options.lease);
         let sessions = Sessions::new(journal.clone(), options.policy.clone(), options.default_quota);
-        let context = Arc::new(Context { journal, bus, runtime, logs, sessions, leases, options, bell: Notify::new() });
+        let (turns, bell) = (Turns::default(), Notify::new());
+        let context = Arc::new(Context { journal, bus, runtime, logs, sessions, leases, options, turns, bell });
         let commands = commands::subscribe(&context).await?;
         let cancel = Cancel::new();
         Ok(Handle::spawn(NAME, cancel.clone(), async move {

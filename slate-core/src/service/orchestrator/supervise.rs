@@ -4,8 +4,8 @@ use crate::{
     bus::event::{RuntimeEvent, RuntimeEventKind},
     model::{LogEntry, LogLevel, LogSource, MetricSample, NewEvent, RuntimeSession, SessionState},
     runtime::{
-        ExitStatus, Instance, ListOptions, LogCursor, LogOptions, LogStream, ResourceSample, RuntimeBackendExt,
-        StatsOptions, StopOptions, labels,
+        ExitStatus, Instance, InstanceState, ListOptions, LogCursor, LogOptions, LogStream, ResourceSample,
+        RuntimeBackendExt, StatsOptions, StopOptions, labels,
     },
     service::{LogSink, journal::event_about, leases::Work, sessions::status_event, task::Backoff},
     session::{self, Observed, Step, next_step},
@@ -30,13 +30,15 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Takes care of one session, from wherever it is to its end.
 pub(super) struct Supervisor {
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
     id: SessionId,
     /// Takes the session's lines.
     logs: LogSink,
     work: Work,
     follower: Option<Follower>,
     sampler: Option<JoinHandle<()>>,
+    /// Whether the session was looked at before.
+    looked: bool,
 }
 
 /// Carries an instance's output to the log aggregator.
@@ -57,7 +59,7 @@ struct Carried {
 impl Supervisor {
     pub(super) fn new(context: Arc<Context>, session: &RuntimeSession, work: Work) -> Self {
         let logs = context.logs.for_project(session.project_id);
-        Self { context, id: session.id, logs, work, follower: None, sampler: None }
+        Self { context, id: session.id, logs, work, follower: None, sampler: None, looked: false }
     }
 
     pub(super) async fn run(mut self) {
@@ -89,7 +91,13 @@ impl Supervisor {
         if session.lease.attempt != self.work.attempt {
             return Ok(true);
         }
-        let observed = self.observe(&session).await?;
+        // Nobody can have made anything for a session that was never taken care of: a claim from a pool asks the engine nothing.
+        let untouched = session.status == SessionState::Creating && session.lease.attempt == 1 && !self.looked;
+        self.looked = true;
+        let observed = match untouched && self.pool_of(&session).is_some() {
+            true => Observed::Missing,
+            false => self.observe(&session).await?,
+        };
         if let Observed::Present(instance) = &observed
             && instance.started_at.is_some()
         {
@@ -105,7 +113,17 @@ impl Supervisor {
                 }
                 Ok(false)
             }
-            Step::Record(state) => self.record(session, state, &observed).await.map(|()| false),
+            Step::Record(state) => {
+                if let Observed::Present(instance) = &observed
+                    && (session.status, state) == (SessionState::Starting, SessionState::Running)
+                    && instance.state == InstanceState::Running
+                    && session::is_pooled(instance)
+                    && let Err(error) = self.bind_again(&session, &instance.id).await
+                {
+                    return self.give_up_or(&session, error, failures).await;
+                }
+                self.record(session, state, &observed).await.map(|_| false)
+            }
             Step::Finish(state, message, exit) => {
                 self.finish(session, state, message, exit, &observed, failures).await.map(|()| true)
             }
@@ -130,7 +148,12 @@ impl Supervisor {
         // Made but not recorded: found by its label.
         let ours = BTreeMap::from([(labels::SESSION.to_owned(), session.id.to_string())]);
         let mut found = runtime.list_all(ListOptions::default().with_labels(ours)).await?;
-        Ok(found.pop().map_or(Observed::Missing, Observed::Present))
+        let instance = match found.pop() {
+            Some(instance) => Some(instance),
+            None if session.status == SessionState::Creating => self.claimed_before(session).await?,
+            None => None,
+        };
+        Ok(instance.map_or(Observed::Missing, Observed::Present))
     }
 
     async fn create(&self, session: &RuntimeSession, failures: u32) -> Result<bool> {
@@ -146,8 +169,19 @@ impl Supervisor {
             .with_label(labels::DEPLOYMENT, &context.options.deployment)
             .with_label(labels::OWNER, context.leases.worker())
             .with_label(labels::GENERATION, self.work.attempt);
-        let made = match judged {
-            Ok(()) => context.runtime.create(&spec).await.map(drop),
+        let warm = match judged {
+            Ok(()) => self.take_from_pool(session).await,
+            Err(error) => Err(error),
+        };
+        let made = match warm {
+            Ok(Some(instance)) => {
+                let mut session = session.clone();
+                session.container_id = Some(instance);
+                let session = self.record(session, SessionState::Starting, &Observed::Missing).await?;
+                self.record(session, SessionState::Running, &Observed::Missing).await?;
+                return Ok(false);
+            }
+            Ok(None) => context.runtime.create(&spec).await.map(drop),
             Err(error) => Err(error),
         };
         match made {
@@ -185,7 +219,13 @@ impl Supervisor {
         Ok(true)
     }
 
-    async fn record(&self, mut session: RuntimeSession, state: SessionState, observed: &Observed) -> Result<()> {
+    /// Records a state; the session as it is then.
+    async fn record(
+        &self,
+        mut session: RuntimeSession,
+        state: SessionState,
+        observed: &Observed,
+    ) -> Result<RuntimeSession> {
         session::check(session.status, state)?;
         let now = self.context.journal.now();
         if let Observed::Present(instance) = observed {
@@ -206,8 +246,10 @@ impl Supervisor {
             }
             _ => {}
         }
-        let set = self.guarded(session, &kinds, now)?;
-        self.context.journal.apply(set).await.map(drop)
+        let set = self.guarded(session.clone(), &kinds, now)?;
+        self.context.journal.apply(set).await?;
+        session.revision.version = session.revision.version.next();
+        Ok(session)
     }
 
     async fn finish(

@@ -3,6 +3,7 @@
 mod assets;
 mod builds;
 mod files;
+pub(crate) mod pools;
 mod projects;
 mod sessions;
 mod templates;
