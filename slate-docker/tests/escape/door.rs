@@ -8,7 +8,7 @@ use slate_core::{
     memory::{MemoryBlobs, MemoryBus, MemoryStore},
     model::{LogSource, Project, RuntimeSession, SessionState},
     policy::{MountPolicy, SecurityPolicy},
-    runtime::{NetworkMode, RuntimeSpec, RuntimeType, VolumeMount},
+    runtime::{ListOptions, NetworkMode, RuntimeBackendExt, RuntimeSpec, RuntimeType, VolumeMount, labels},
     service::{
         Handle, Journal, LogAggregator, LogOptions, NewSession, Orchestrator, OrchestratorOptions, Projects, Sessions,
     },
@@ -22,6 +22,8 @@ struct World {
     project: Project,
     user: UserId,
     handles: Vec<Handle>,
+    runtime: Arc<DockerBackend>,
+    deployment: String,
     folder: tempfile::TempDir,
 }
 
@@ -42,9 +44,10 @@ impl World {
         (options.poll, options.watch) = (Duration::from_millis(20), Duration::from_millis(20));
         // Another test's containers are not this one's orphans.
         options.deployment = crate::common::unique("door");
-        let runtime = Arc::new(runtime);
-        let orchestrator = Orchestrator::start(journal.clone(), bus, runtime, logs, options).await.unwrap();
-        Self { journal, project, user, handles: vec![orchestrator, aggregator], folder }
+        let (runtime, deployment) = (Arc::new(runtime), options.deployment.clone());
+        let orchestrator =
+            Orchestrator::start(journal.clone(), bus, Arc::clone(&runtime) as _, logs, options).await.unwrap();
+        Self { journal, project, user, handles: vec![orchestrator, aggregator], runtime, deployment, folder }
     }
 
     /// Records a session as a service with this policy would.
@@ -68,6 +71,14 @@ impl World {
     }
 
     async fn close(self) {
+        // A session's end is recorded before its container, with its mounts, is taken away.
+        let ours = ListOptions::default().with_labels([(labels::DEPLOYMENT.to_owned(), self.deployment)].into());
+        let gone = async {
+            while !self.runtime.list_all(ours.clone()).await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(SOON, gone).await.unwrap();
         for handle in self.handles {
             handle.shutdown(SOON).await.unwrap();
         }

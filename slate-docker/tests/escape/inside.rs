@@ -160,7 +160,7 @@ async fn a_volume_that_the_image_declares_is_no_way_to_the_disk() {
         from_src: Some("-".into()),
         repo: Some("slate-test/volume".into()),
         tag: Some("1".into()),
-        changes: vec!["VOLUME /tmp /data /home/".into()],
+        changes: vec!["VOLUME /tmp/ /data /home".into()],
         ..CreateImageOptions::default()
     };
     let archive = bollard::body_stream(stream::iter([busybox().unwrap()]));
