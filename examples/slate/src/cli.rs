@@ -1,4 +1,5 @@
 use clap::{Args, Parser, Subcommand};
+use slate_core::service::Service;
 use std::path::PathBuf;
 
 /// Runs game-engine work: sessions, builds and assets, on this machine or on a cluster.
@@ -35,10 +36,17 @@ pub(crate) enum Verb {
     /// Starts, shows and ends sessions.
     #[command(subcommand)]
     Session(SessionVerb),
-    /// Runs all services until it is interrupted.
-    Serve,
+    /// Runs services until it is interrupted.
+    Serve(ServeOptions),
     /// Asks every piece for a sign of life, and says what to do.
     Doctor,
+}
+
+#[derive(Args)]
+pub(crate) struct ServeOptions {
+    /// The services of this process, joined by commas: logs, orchestrator, builds, assets, analytics [default: all].
+    #[arg(long, value_delimiter = ',', value_name = "SERVICES")]
+    pub(crate) only: Vec<Service>,
 }
 
 #[derive(Args)]

@@ -1,19 +1,33 @@
-use crate::cli::Cli;
+use crate::cli::{Cli, Verb};
 use serde::{Deserialize, Serialize};
-use slate_core::{Error, Result};
-use std::path::{Path, PathBuf};
+use slate_core::{Error, Result, service::Service};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// How the program is put together: defaults, then `slate.toml`, then the environment (`SLATE_…`), then flags.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Config {
     /// The folder that holds everything.
     pub(crate) data: PathBuf,
-    /// `sqlite` or `memory`.
+    /// `sqlite`, `memory` or `postgres://…`.
     pub(crate) store: String,
-    /// `memory`.
+    /// A replica of a Postgres store that lists are read from.
+    pub(crate) replica: Option<String>,
+    /// `memory`, or NATS servers: `nats://…`, `tls://…`, `ws://…`, joined by commas.
     pub(crate) bus: String,
+    /// How many servers hold stored events for consumers that must not miss any (JetStream on NATS): 1, 3 or 5; 0 for no such
+    /// transport.
+    pub(crate) durable: usize,
+    /// What records are shown from: `none`, `memory`, `redis://…` or `sentinel://host:port,host:port/name`.
+    pub(crate) cache: String,
     /// `process` or `memory`.
     pub(crate) runtime: String,
+    /// The services of this process.
+    pub(crate) services: BTreeSet<Service>,
+    /// The folder in which sessions are kept as files, too; none for nowhere.
+    pub(crate) archive: Option<PathBuf>,
     /// Threads that process assets; 0 for one a core.
     pub(crate) threads: usize,
     /// Folders that projects may lie in; none for any.
@@ -31,7 +45,12 @@ impl Default for Config {
         Self {
             data: ".slate".into(),
             store: "sqlite".into(),
+            replica: None,
             bus: "memory".into(),
+            durable: 0,
+            cache: "none".into(),
+            services: Service::ALL.iter().copied().collect(),
+            archive: None,
             runtime: "process".into(),
             threads: 0,
             projects: Vec::new(),
@@ -60,7 +79,12 @@ struct File {
 struct Layer {
     data: Option<PathBuf>,
     store: Option<String>,
+    replica: Option<String>,
     bus: Option<String>,
+    durable: Option<usize>,
+    cache: Option<String>,
+    services: Option<BTreeSet<Service>>,
+    archive: Option<PathBuf>,
     runtime: Option<String>,
     threads: Option<usize>,
     projects: Option<Vec<PathBuf>>,
@@ -78,7 +102,11 @@ pub(crate) fn load(cli: &Cli) -> Result<Config> {
         config.take(from_text(&text).map_err(|error| error.with("path", path.display()))?);
     }
     config.take(from_env(|name| std::env::var(name).ok())?);
-    config.take(Layer { data: cli.data.clone(), log: cli.log.clone(), ..Layer::default() });
+    let services = match &cli.verb {
+        Verb::Serve(options) if !options.only.is_empty() => Some(options.only.iter().copied().collect()),
+        _ => None,
+    };
+    config.take(Layer { data: cli.data.clone(), log: cli.log.clone(), services, ..Layer::default() });
     config.check()?;
     Ok(config)
 }
@@ -100,7 +128,12 @@ fn from_env(read: impl Fn(&str) -> Option<String>) -> Result<Layer> {
     Ok(Layer {
         data: read("SLATE_DATA").map(PathBuf::from),
         store: read("SLATE_STORE"),
+        replica: read("SLATE_REPLICA"),
         bus: read("SLATE_BUS"),
+        durable: number("SLATE_DURABLE")?.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
+        cache: read("SLATE_CACHE"),
+        services: read("SLATE_SERVICES").map(|list| list.split(',').map(str::parse).collect()).transpose()?,
+        archive: read("SLATE_ARCHIVE").map(PathBuf::from),
         runtime: read("SLATE_RUNTIME"),
         threads: number("SLATE_THREADS")?.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         projects: read("SLATE_PROJECTS").map(|list| std::env::split_paths(&list).collect()),
@@ -112,7 +145,27 @@ fn from_env(read: impl Fn(&str) -> Option<String>) -> Result<Layer> {
 
 impl Config {
     fn take(&mut self, layer: Layer) {
-        let Layer { data, store, bus, runtime, threads, projects, deployment, lease, log } = layer;
+        let Layer {
+            data,
+            store,
+            replica,
+            bus,
+            durable,
+            cache,
+            services,
+            archive,
+            runtime,
+            threads,
+            projects,
+            deployment,
+            lease,
+            log,
+        } = layer;
+        self.replica = replica.or(self.replica.take());
+        self.durable = durable.unwrap_or(self.durable);
+        self.cache = cache.unwrap_or(std::mem::take(&mut self.cache));
+        self.services = services.unwrap_or(std::mem::take(&mut self.services));
+        self.archive = archive.or(self.archive.take());
         self.data = data.unwrap_or(std::mem::take(&mut self.data));
         self.store = store.unwrap_or(std::mem::take(&mut self.store));
         self.bus = bus.unwrap_or(std::mem::take(&mut self.bus));
@@ -125,16 +178,31 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
+        // A word, or the beginning of an address.
         for (key, value, known) in [
-            ("store", &self.store, &["sqlite", "memory"][..]),
-            ("bus", &self.bus, &["memory"]),
+            ("store", &self.store, &["sqlite", "memory", "postgres://", "postgresql://"][..]),
+            ("bus", &self.bus, &["memory", "nats://", "tls://", "ws://", "wss://"]),
+            ("cache", &self.cache, &["none", "memory", "redis://", "rediss://", "sentinel://"]),
             ("runtime", &self.runtime, &["process", "memory"]),
         ] {
-            if !known.contains(&value.as_str()) {
+            let fits = |word: &&str| if word.ends_with("://") { value.starts_with(*word) } else { value == word };
+            if !known.iter().any(fits) {
+                let known: Vec<_> =
+                    known.iter().map(|w| if w.ends_with('/') { format!("{w}…") } else { (*w).into() }).collect();
                 return Err(
                     Error::invalid(format!("{key} is one of: {}", known.join(", "))).with("value", redacted(value))
                 );
             }
+        }
+        if !matches!(self.durable, 0 | 1 | 3 | 5) {
+            return Err(Error::invalid("durable is 0, 1, 3 or 5 servers").with("value", self.durable));
+        }
+        if self.replica.is_some() && !self.store.starts_with("postgres") {
+            return Err(Error::invalid("only a Postgres store has a replica"));
+        }
+        if self.services.is_empty() {
+            let all: Vec<_> = Service::ALL.iter().map(|service| service.as_str()).collect();
+            return Err(Error::invalid(format!("services name at least one of: {}", all.join(", "))));
         }
         if self.lease == 0 || self.threads > 1024 {
             return Err(Error::invalid("lease is at least 1 second, threads are at most 1024"));
@@ -145,15 +213,20 @@ impl Config {
     /// The configuration as it may be shown: no password or token.
     pub(crate) fn shown(&self) -> Self {
         let mut shown = self.clone();
-        for text in [&mut shown.store, &mut shown.bus, &mut shown.runtime] {
+        for text in [&mut shown.store, &mut shown.bus, &mut shown.cache, &mut shown.runtime] {
             *text = redacted(text);
         }
+        shown.replica = shown.replica.as_deref().map(redacted);
         shown
     }
 }
 
-/// An address without its password, and without the values of its query.
-fn redacted(text: &str) -> String {
+/// Addresses without their passwords, and without the values of their queries.
+pub(crate) fn redacted(text: &str) -> String {
+    text.split(',').map(redacted_one).collect::<Vec<_>>().join(",")
+}
+
+fn redacted_one(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let (authority, path) = rest.split_once('/').map_or((rest, None), |(a, p)| (a, Some(p)));
     let authority = match authority.rsplit_once('@') {
@@ -187,7 +260,25 @@ mod tests {
         assert!(error.to_string().contains("dat"), "{error}");
         assert!(from_text("[servcie]\n").is_err());
         assert!(from_env(|name| (name == "SLATE_THREADS").then(|| "many".into())).is_err());
-        assert!(Config { store: "oracle".into(), ..Config::default() }.check().is_err());
+        for store in ["oracle", "postgres", "sqlite://x"] {
+            assert!(Config { store: store.into(), ..Config::default() }.check().is_err(), "{store}");
+        }
+        assert!(Config { replica: Some("postgres://x".into()), ..Config::default() }.check().is_err());
+        assert!(from_env(|name| (name == "SLATE_SERVICES").then(|| "logs,lugs".into())).is_err());
+        assert!(from_env(|name| (name == "SLATE_DURABLE").then(|| "perhaps".into())).is_err());
+    }
+
+    #[test]
+    fn addresses_of_servers_are_taken() {
+        let layer = from_text(
+            "[service]\nstore = \"postgres://db/slate\"\nbus = \"nats://a,nats://b\"\ndurable = 3\n\
+             cache = \"redis://cache\"\nservices = [\"builds\", \"logs\"]\n",
+        );
+        let mut config = Config::default();
+        config.take(layer.unwrap());
+        config.check().unwrap();
+        assert_eq!(config.services, BTreeSet::from([Service::Logs, Service::Builds]));
+        assert_eq!(config.durable, 3);
     }
 
     #[test]
@@ -197,6 +288,7 @@ mod tests {
             "postgres://ada:***@db:5432/slate?***"
         );
         assert_eq!(redacted("nats://token@host"), "nats://***@host");
+        assert_eq!(redacted("nats://a:b@one,nats://a:b@two"), "nats://a:***@one,nats://a:***@two");
         assert_eq!(redacted("sqlite"), "sqlite");
     }
 }

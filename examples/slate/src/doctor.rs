@@ -20,13 +20,19 @@ struct Health {
 pub(crate) async fn run(config: &Config, output: &Output) -> Result<bool> {
     let opened = Opened::open(config).await?;
     let pieces = &opened.pieces;
-    let all = [
+    let mut all = vec![
         check(&**pieces.journal.store()).await,
         check(&*pieces.bus).await,
         check(&*pieces.runtime).await,
         check(&*pieces.assets).await,
         check(&*pieces.blobs).await,
     ];
+    if let Some(durable) = &pieces.durable {
+        all.push(check(&**durable).await);
+    }
+    if let Some(cache) = opened.cache() {
+        all.push(check(cache).await);
+    }
     for health in &all {
         let Health { piece, healthy, millis, problem } = health;
         let sign = if *healthy { "ok " } else { "BAD" };

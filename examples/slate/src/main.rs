@@ -10,6 +10,7 @@ mod output;
 mod pieces;
 mod serve;
 mod session;
+mod stores;
 
 use clap::Parser;
 use cli::{Cli, Verb};
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
             Verb::Build(options) => build::run(&config, &output, options).await,
             Verb::Assets(options) => assets::run(&config, &output, options).await,
             Verb::Session(verb) => session::run(&config, &output, verb).await,
-            Verb::Serve => serve::run(&config, &output).await,
+            Verb::Serve(_) => serve::run(&config, &output).await,
             Verb::Doctor => doctor::run(&config, &output).await,
         }
     });

@@ -1,18 +1,22 @@
-use crate::config::Config;
+use crate::{
+    config::Config,
+    stores::{AnyBus, AnyStore, open_cache},
+};
 use slate_assets::{LocalPipeline, PipelineOptions};
 use slate_core::{
     Error, Result, UserId,
     blob::{Blobs, FolderBlobs},
+    cache::Cache,
+    decorate::{Cached, CachedOptions, Invalidation, Layered},
     engine::{Detected, Engine, Engines, ProjectView},
-    memory::{MemoryBus, MemoryRuntime, MemoryStore},
+    memory::MemoryRuntime,
     model::Project,
     policy::MountPolicy,
     runtime::RuntimeBackend,
     service::{BuildWorkerOptions, Pieces, Projects, Services, ServicesOptions, start_all},
-    store::Store,
 };
 use slate_process::{ProcessBackend, ProcessOptions};
-use slate_store::sqlite::{SqliteOptions, SqliteStore};
+use slate_store::Maintain;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -23,7 +27,8 @@ use std::{
 pub(crate) struct Opened {
     pub(crate) pieces: Pieces,
     pub(crate) engines: Engines,
-    sqlite: Option<Arc<SqliteStore>>,
+    store: AnyStore,
+    cache: Option<(Arc<dyn Cache>, Invalidation)>,
 }
 
 impl Opened {
@@ -32,14 +37,7 @@ impl Opened {
             .map_err(|error| Error::io("make the data folder", error).with("path", config.data.display()))?;
         let data = std::fs::canonicalize(&config.data)
             .map_err(|error| Error::io("find the data folder", error).with("path", config.data.display()))?;
-        let sqlite = match config.store.as_str() {
-            "memory" => None,
-            _ => Some(Arc::new(SqliteStore::open(data.join("slate.db"), SqliteOptions::default()).await?)),
-        };
-        let store: Arc<dyn Store> = match &sqlite {
-            Some(store) => Arc::clone(store) as Arc<dyn Store>,
-            None => Arc::new(MemoryStore::new()),
-        };
+        let (store, AnyBus { bus, durable }) = (AnyStore::open(config, &data).await?, AnyBus::open(config).await?);
         let runtime: Arc<dyn RuntimeBackend> = match config.runtime.as_str() {
             "memory" => Arc::new(MemoryRuntime::new()),
             _ => Arc::new(ProcessBackend::open(ProcessOptions::new(data.join("instances"))).await?),
@@ -55,9 +53,16 @@ impl Opened {
             .with_audio()
             .with_options(options)
             .build()?;
-        let pieces = Pieces::new(store, Arc::new(MemoryBus::new()), runtime, Arc::new(assets), blobs);
+        let mut pieces = Pieces::new(store.store(), Arc::clone(&bus), runtime, Arc::new(assets), blobs);
+        pieces.durable = durable;
+        let mut cache = None;
+        if let Some(opened) = open_cache(config)? {
+            let cached = Cached::new(Arc::clone(&opened), CachedOptions::default());
+            cache = Some((opened, cached.follow(&*bus).await?));
+            pieces.journal = pieces.journal.with_reads(Arc::new(Layered::new(store.store(), cached)));
+        }
         let engines = Engines::new().with(slate_custom::Custom).with(slate_godot::Godot::new());
-        Ok(Self { pieces, engines, sqlite })
+        Ok(Self { pieces, engines, store, cache })
     }
 
     /// Starts all services on the pieces.
@@ -69,6 +74,7 @@ impl Opened {
         let lease = Duration::from_secs(config.lease);
         (builds.lease, builds.orphan_grace) = (lease, lease * 2);
         let mut options = ServicesOptions::new(builds);
+        options.services.clone_from(&config.services);
         options.assets.lease = lease;
         (options.orchestrator.lease, options.orchestrator.orphan_grace) = (lease, lease * 2);
         options.orchestrator.sweep_every = lease * 2;
@@ -79,11 +85,21 @@ impl Opened {
 
     /// Writes what is still held.
     pub(crate) async fn close(self) {
-        if let Some(sqlite) = self.sqlite
-            && let Err(error) = sqlite.close().await
-        {
-            tracing::warn!(%error, "the store was not closed");
+        drop(self.cache);
+        if let Err(error) = self.pieces.bus.close().await {
+            tracing::warn!(%error, "the bus was not closed");
         }
+        self.store.close().await;
+    }
+
+    /// The cache that records are shown from, where there is one.
+    pub(crate) fn cache(&self) -> Option<&dyn Cache> {
+        self.cache.as_ref().map(|(cache, _)| &**cache)
+    }
+
+    /// What tidies up the store, where it needs that.
+    pub(crate) fn maintain(&self) -> Option<&dyn Maintain> {
+        self.store.maintain()
     }
 
     /// The engines' view of a project's folder, and which of them it is for.

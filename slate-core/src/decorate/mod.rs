@@ -41,7 +41,7 @@ mod settings;
 mod small;
 mod store;
 
-pub use cached::{Cached, CachedOptions, Invalidation};
+pub use cached::{Cached, CachedOptions, Invalidation, warm};
 pub use faulty::{Faulty, FaultyOptions};
 pub use layer::{Layer, Operation, Pace, Repeat};
 pub use layered::Layered;

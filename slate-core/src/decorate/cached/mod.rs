@@ -5,8 +5,10 @@ mod doubt;
 mod entry;
 mod flight;
 mod invalidation;
+mod warm;
 
 pub use invalidation::Invalidation;
+pub use warm::warm;
 
 use super::{Layer, Operation, settings::settings};
 use crate::{
