@@ -162,12 +162,7 @@ impl Engine for Godot {
         Ok(Arc::new(output::classify))
     }
 
-    fn examine(
-        &self,
-        project: &ProjectView,
-        path: &ProjectPath,
-        artifact: &mut dyn ReadSeek,
-    ) -> Result<Vec<String>> {
+    fn examine(&self, project: &ProjectView, path: &ProjectPath, artifact: &mut dyn ReadSeek) -> Result<Vec<String>> {
         if !path.as_str().ends_with(".pck") {
             return Ok(Vec::new());
         }

@@ -243,7 +243,8 @@ mod tests {
         both[0].clone()
     }
 
-    const SCENE: &str = "[gd_scene load_steps=2 format=2]\n[ext_resource path=\"res://hero.png\" type=\"Texture\" id=1]\n";
+    const SCENE: &str =
+        "[gd_scene load_steps=2 format=2]\n[ext_resource path=\"res://hero.png\" type=\"Texture\" id=1]\n";
     const IMPORT: &str = "[remap]\n\nimporter=\"texture\"\npath=\"res://.import/hero.stex\"\n";
     const SOUND: [(&str, &str); 4] = [
         (MAIN, SCENE),

@@ -119,8 +119,7 @@ mod tests {
             (None, None, Some("ada")),
         ] {
             let text = |word: Option<&str>| word.map(str::to_owned);
-            let docker =
-                Docker { image: text(image), pull: text(pull), user: text(user), ..Docker::default() };
+            let docker = Docker { image: text(image), pull: text(pull), user: text(user), ..Docker::default() };
             assert!(docker.check().is_err(), "{docker:?}");
         }
         Docker { user: Some("1000:1000".into()), ..Docker::default() }.check().unwrap();

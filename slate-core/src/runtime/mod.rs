@@ -10,6 +10,7 @@ mod launch;
 mod lines;
 mod mount;
 mod options;
+mod restart;
 mod size;
 mod spec;
 
@@ -31,5 +32,6 @@ pub use mount::{MountMode, MountType, VolumeMount};
 pub use options::{
     Command, ExecOptions, ListOptions, LogOptions, RemoveOptions, StatsOptions, StopOptions, WatchOptions,
 };
+pub use restart::{RestartOn, RestartPolicy};
 pub use size::{Cpus, MemorySize};
 pub use spec::{Gpu, HealthCheck, HealthProbe, NetworkMode, PortMapping, Protocol, RuntimeSpec, labels};

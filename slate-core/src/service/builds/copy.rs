@@ -65,8 +65,9 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
 pub(super) fn hand_over(path: &Path, owner: Option<(u32, u32)>) -> Result<()> {
     let Some((user, group)) = owner else { return Ok(()) };
     #[cfg(unix)]
-    return std::os::unix::fs::chown(path, Some(user), Some(group))
-        .map_err(|error| Error::io("give a folder to the user whom builds run as", error).with("path", path.display()));
+    return std::os::unix::fs::chown(path, Some(user), Some(group)).map_err(|error| {
+        Error::io("give a folder to the user whom builds run as", error).with("path", path.display())
+    });
     #[cfg(not(unix))]
     return Err(Error::unsupported("files have no owner by number here").with("user", user).with("group", group));
 }
