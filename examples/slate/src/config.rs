@@ -154,6 +154,7 @@ fn from_env(read: impl Fn(&str) -> Option<String>) -> Result<Layer> {
             image: read("SLATE_DOCKER_IMAGE"),
             network: read("SLATE_DOCKER_NETWORK"),
             user: read("SLATE_DOCKER_USER"),
+            realm: read("SLATE_DOCKER_REALM"),
             pull: read("SLATE_DOCKER_PULL"),
         },
         threads: number("SLATE_THREADS")?.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),

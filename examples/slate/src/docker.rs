@@ -18,6 +18,9 @@ pub(crate) struct Docker {
     pub(crate) network: Option<String>,
     /// `uid:gid` that containers run as; default whoever owns the data folder, 10001 where that is root.
     pub(crate) user: Option<String>,
+    /// Whose containers these are: a service sees and touches only those of its own realm. Default: one for each store and
+    /// deployment.
+    pub(crate) realm: Option<String>,
     /// When images are fetched: `missing`, `always` or `never`.
     pub(crate) pull: Option<String>,
 }
@@ -30,6 +33,7 @@ impl Docker {
             image: self.image.or(below.image),
             network: self.network.or(below.network),
             user: self.user.or(below.user),
+            realm: self.realm.or(below.realm),
             pull: self.pull.or(below.pull),
         }
     }
@@ -40,8 +44,9 @@ impl Docker {
         self.user.as_deref().map(ids).transpose().map(drop)
     }
 
-    /// Connects to the engine. Its containers are those of `realm`.
+    /// Connects to the engine. Its containers are those of `realm`, unless the settings name another.
     pub(crate) async fn open(&self, data: &Path, realm: String) -> Result<DockerBackend> {
+        let realm = self.realm.clone().unwrap_or(realm);
         let endpoint = self.host.as_deref().map_or_else(Endpoint::from_env, Endpoint::from_host);
         let mut options = DockerOptions::default().with_endpoint(endpoint).with_realm(realm).with_pull(self.pull()?);
         let (user, group) = self.owner(data)?;

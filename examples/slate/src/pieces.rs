@@ -65,7 +65,7 @@ impl Opened {
             cache = Some((opened, cached.follow(&*bus).await?));
             pieces.journal = pieces.journal.with_reads(Arc::new(Layered::new(store.store(), cached)));
         }
-        let engines = Engines::new().with(slate_custom::Custom).with(slate_godot::Godot::new());
+        let engines = Engines::new().with(slate_custom::Custom).with(slate_godot::Godot::new().with_smoke_run());
         Ok(Self { pieces, engines, store, cache })
     }
 
