@@ -19,6 +19,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Spoils a project.
+type Fault = Box<dyn Fn(&Path)>;
+
 /// The services with Godot, or `None` where there is no engine, or no image.
 async fn world() -> Option<World> {
     let backend = backend(&realm()).await?;
@@ -104,24 +107,24 @@ async fn a_real_project_is_imported_exported_and_played() {
         assert!(lines.iter().any(|said| said == line), "{line}: {lines:#?}");
     }
     services.shutdown().await.unwrap();
-    assert_eq!(world.instances().await, []);
+    assert!(world.instances().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_planted_fault_is_called_failed() {
     let Some(world) = world().await else { return };
     let write = |path: &'static str, text: &'static str| {
-        Box::new(move |root: &Path| fs::write(root.join(path), text).unwrap()) as Box<dyn Fn(&Path)>
+        Box::new(move |root: &Path| fs::write(root.join(path), text).unwrap()) as Fault
     };
-    let remove = |path: &'static str| Box::new(move |root: &Path| fs::remove_file(root.join(path)).unwrap()) as Box<_>;
+    let remove = |path: &'static str| Box::new(move |root: &Path| fs::remove_file(root.join(path)).unwrap()) as Fault;
     let replace = |path: &'static str, from: &'static str, to: &'static str| {
         Box::new(move |root: &Path| {
             let text = fs::read_to_string(root.join(path)).unwrap();
             assert!(text.contains(from));
             fs::write(root.join(path), text.replace(from, to)).unwrap();
-        }) as Box<_>
+        }) as Fault
     };
-    let faults: [(&str, Box<dyn Fn(&Path)>, &str); 9] = [
+    let faults: [(&str, Fault, &str); 9] = [
         ("syntax", write("scripts/boat.gd", "extends Sprite\nfunc _process(_delta)\n\tpass\n"), "':' expected"),
         ("texture", remove("textures/boat.png"), "res://textures/boat.png"),
         ("not-a-texture", write("textures/boat.png", "not a picture"), "res://textures/boat.png"),
@@ -147,7 +150,7 @@ async fn every_planted_fault_is_called_failed() {
         assert!(told.contains(**word), "{name} doesn't tell {word:?}: {told}");
     }
     services.shutdown().await.unwrap();
-    assert_eq!(world.instances().await, []);
+    assert!(world.instances().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,7 +178,7 @@ async fn a_killed_step_fails_its_build() {
     assert_eq!(build.status, BuildStatus::Failed, "{build:#?}");
     assert!(build.error_message.as_ref().unwrap().contains("137"), "{build:#?}");
     services.shutdown().await.unwrap();
-    assert_eq!(world.instances().await, []);
+    assert!(world.instances().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,7 +191,7 @@ async fn a_step_over_its_time_fails_its_build() {
     assert_eq!(build.status, BuildStatus::Failed, "{build:#?}");
     assert!(build.error_message.as_ref().unwrap().contains("time-out"), "{build:#?}");
     services.shutdown().await.unwrap();
-    assert_eq!(world.instances().await, []);
+    assert!(world.instances().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,7 +216,7 @@ async fn a_full_disk_fails_the_build() {
     services.shutdown().await.unwrap();
     assert!(Command::new("umount").arg("-l").arg(&workspace).status().unwrap().success());
     assert_eq!(build.status, BuildStatus::Failed, "{build:#?}");
-    assert_eq!(world.instances().await, []);
+    assert!(world.instances().await.is_empty());
 }
 
 /// Every file below a folder with its size.

@@ -20,7 +20,7 @@ async fn failures_are_started_again_and_told_as_what_they_are() {
     let services = start_all(world.pieces.clone(), world.options(Engines::new())).await.unwrap();
     let dies = world.start(script("echo up; exit 3").with_restart(quickly(2))).await;
     let sound = world.start(script("echo done").with_restart(quickly(2))).await;
-    let greedy = script("x=$(head -c 400000000 /dev/zero | tail -c 300000000); echo got ${#x}");
+    let greedy = script("head -c 400000000 /dev/zero | tail -c 300000000 >/dev/null");
     let greedy = world.start(greedy.with_memory(MemorySize::from_mib(32))).await;
     let mut check = HealthCheck::new(HealthProbe::Exec(["test", "-e", "/tmp/well"].map(str::to_owned).to_vec()));
     (check.interval_ms, check.retries) = (200, 2);
@@ -44,7 +44,7 @@ async fn failures_are_started_again_and_told_as_what_they_are() {
     let well = world.ended(well.id).await;
     assert_eq!((well.status, well.error_message), (SessionState::Stopped, None));
     services.shutdown().await.unwrap();
-    assert_eq!(world.instances().await, []);
+    assert!(world.instances().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,5 +59,5 @@ async fn a_stop_ends_the_wait_for_a_restart() {
     world.sessions().request_stop(waits.id).await.unwrap();
     assert_eq!(world.ended(waits.id).await.status, SessionState::Stopped);
     services.shutdown().await.unwrap();
-    assert_eq!(world.instances().await, []);
+    assert!(world.instances().await.is_empty());
 }

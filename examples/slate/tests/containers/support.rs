@@ -168,15 +168,6 @@ impl World {
         }
     }
 
-    /// Waits until a line is stored that has these words in it.
-    pub(crate) async fn said(&self, id: SessionId, words: &str) {
-        let start = Instant::now();
-        while !self.lines(LogSource::Session(id)).await.iter().any(|line| line.contains(words)) {
-            assert!(start.elapsed() < PATIENCE, "{words:?} was not said: {:#?}", self.session(id).await);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
     /// The realm's containers.
     pub(crate) async fn instances(&self) -> Vec<InstanceId> {
         let all = self.backend.list_all(ListOptions::default().with_all(true)).await.unwrap();
