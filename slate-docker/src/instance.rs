@@ -52,6 +52,7 @@ pub(crate) fn instance(container: &ContainerInspectResponse, realm: &str) -> Res
             Some(HealthStatusEnum::UNHEALTHY | HealthStatusEnum::STARTING) => Some(false),
             _ => None,
         };
+        instance.failing = health == Some(HealthStatusEnum::UNHEALTHY);
     } else {
         instance.finished_at = time(told.finished_at.as_deref());
         instance.exit = Some(exit(told.exit_code, told.oom_killed.unwrap_or_default()));

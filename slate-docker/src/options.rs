@@ -182,6 +182,14 @@ impl Endpoint {
         Self::from_words(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
+    /// What this `DOCKER_HOST` would say, with the other variables as they are.
+    pub fn from_host(host: &str) -> Self {
+        Self::from_words(|name| match name {
+            "DOCKER_HOST" => Some(host.to_owned()),
+            name => std::env::var(name).ok().filter(|value| !value.is_empty()),
+        })
+    }
+
     fn from_words(word: impl Fn(&str) -> Option<String>) -> Self {
         let Some(host) = word("DOCKER_HOST") else { return Self::Unix("/var/run/docker.sock".into()) };
         if let Some(path) = host.strip_prefix("unix://") {

@@ -12,18 +12,20 @@
 //! # Ok::<(), slate_core::Error>(())
 //! ```
 //!
-//! Godot ends with code 0 after script errors and missing resources, so [`Godot`] reads what it prints and demands the file
-//! that it was to make.
+//! Godot ends with code 0 after script errors and missing resources, so [`Godot`] reads what it prints, demands the file that
+//! it was to make, looks into it, and may run it. The crate's README has what was measured.
 
 mod config;
 mod output;
+mod pack;
 
 pub use config::{ConfigFile, Preset};
+pub use pack::{Pack, Packed};
 
 use slate_core::{
     Error, Result,
     build::{BuildPlan, BuildRequest, Step},
-    engine::{Classifier, Detected, Engine, ProjectView},
+    engine::{Classifier, Detected, Engine, ProjectView, ReadSeek},
     model::{BuildType, ProjectPath, Stage, TargetPlatform},
     runtime::{RuntimeSpec, RuntimeType},
 };
@@ -36,6 +38,7 @@ const PRESETS: &str = "export_presets.cfg";
 #[derive(Clone, Debug)]
 pub struct Godot {
     program: Option<String>,
+    smoke_run: bool,
 }
 
 /// The major version that a project was made with.
@@ -48,12 +51,20 @@ enum Major {
 impl Godot {
     /// Runs `godot` for Godot 4 projects and `godot3-server` for Godot 3 projects, as Debian names them.
     pub fn new() -> Self {
-        Self { program: None }
+        Self { program: None, smoke_run: false }
     }
 
     /// Runs this program for every project.
     pub fn with_program(program: impl Into<String>) -> Self {
-        Self { program: Some(program.into()) }
+        Self { program: Some(program.into()), smoke_run: false }
+    }
+
+    /// Runs each exported pack for one frame as the build's last step. It fails the build where a scene, script or resource
+    /// of the main scene can't be loaded.
+    #[must_use]
+    pub fn with_smoke_run(mut self) -> Self {
+        self.smoke_run = true;
+        self
     }
 
     fn program(&self, major: Major) -> String {
@@ -116,7 +127,7 @@ impl Engine for Godot {
         let presets = project.text(PRESETS).map(Preset::read_all).transpose()?.unwrap_or_default();
         let preset = choose(&presets, request.target)?;
         let name = config.text("application", "config/name").unwrap_or("game");
-        let file = file_name(name, request.target);
+        let file = if preset.is_pack() { format!("{}.pck", stem(name)) } else { file_name(name, request.target) };
         let program = self.program(major);
         let base = |arguments: &[&str]| {
             let mut command = vec![program.clone()];
@@ -134,9 +145,14 @@ impl Engine for Godot {
         };
         let mut plan = BuildPlan::new().step(Stage::Assets, base(&import));
         if preset.is_pack() {
-            return Ok(plan
-                .step(Stage::Package, base(&["--export-pack", &preset.name, &target]))
-                .expect(ProjectPath::new(file)?));
+            plan = plan.step(Stage::Package, base(&["--export-pack", &preset.name, &target]));
+            if self.smoke_run {
+                let mut command = vec![program.clone()];
+                command.extend((major == Major::Four).then(|| "--headless".into()));
+                command.extend(["--main-pack".into(), target, "--quit".into()]);
+                plan = plan.step(Stage::Finalize, Step::run(command));
+            }
+            return Ok(plan.expect(ProjectPath::new(file)?));
         }
         plan = plan.step(Stage::Executable, base(&[export, &preset.name, &target]));
         Ok(plan.expect(ProjectPath::new(file)?))
@@ -144,6 +160,15 @@ impl Engine for Godot {
 
     fn classifier(&self, _: &ProjectView) -> Result<Classifier> {
         Ok(Arc::new(output::classify))
+    }
+
+    fn examine(&self, project: &ProjectView, path: &ProjectPath, artifact: &mut dyn ReadSeek) -> Result<Vec<String>> {
+        if !path.as_str().ends_with(".pck") {
+            return Ok(Vec::new());
+        }
+        let config = read(project)?;
+        let main_scene = config.text("application", "run/main_scene").unwrap_or_default();
+        pack::examine(artifact, main_scene)
     }
 }
 
@@ -184,10 +209,15 @@ fn choose(presets: &[Preset], target: TargetPlatform) -> Result<&Preset> {
     )
 }
 
-fn file_name(project: &str, target: TargetPlatform) -> String {
+/// A file's name without its ending.
+fn stem(project: &str) -> String {
     let words = project.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let stem: String = words.collect::<Vec<_>>().join("-").chars().take(64).collect();
-    let stem = if stem.is_empty() { "game" } else { &stem };
+    if stem.is_empty() { "game".into() } else { stem }
+}
+
+fn file_name(project: &str, target: TargetPlatform) -> String {
+    let stem = stem(project);
     match target {
         TargetPlatform::Windows => format!("{stem}.exe"),
         TargetPlatform::Macos => format!("{stem}.zip"),

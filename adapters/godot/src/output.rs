@@ -1,39 +1,74 @@
 use slate_core::{engine::LineClass, model::LogLevel};
 
-/// Beginnings of lines after which the exported project is not what was asked for, though Godot goes on and ends with code 0.
-const FATAL: [&str; 12] = [
-    "SCRIPT ERROR:",
-    "USER SCRIPT ERROR:",
-    "ERROR: Failed loading resource",
-    "ERROR: Failed to load resource",
-    "ERROR: Failed to load script",
-    "ERROR: Cannot open file",
-    "ERROR: Invalid export preset",
-    "ERROR: No export template",
-    "ERROR: Cannot export project",
-    "ERROR: Project export for preset",
-    "ERROR: Error loading",
-    "ERROR: Parse Error",
+/// Beginnings of messages after which the exported project is not what was asked for, though Godot goes on and ends with
+/// code 0.
+const FATAL: [&str; 23] = [
+    "Failed loading resource",
+    "Failed loading scene",
+    "Failed to load resource",
+    "Failed to load script",
+    "Failed to instantiate",
+    "Cannot open file 'res://",
+    "Cannot open resource pack",
+    "Cannot load source code from file",
+    "Cannot load byte code from file",
+    "Can't open",
+    "Couldn't open",
+    "Couldn't load",
+    "Invalid export preset",
+    "No export template",
+    "Cannot export project",
+    "Project export for preset",
+    "Error loading",
+    "Error importing",
+    "Error parsing",
+    "Parse Error",
+    "ConfigFile parse error at res://",
+    "Corrupted header in binary project.binary",
+    // A write that failed: the disk is full.
+    "Condition \"(int)fwrite(",
 ];
 
 /// Reads a line of Godot 3 or 4.
+///
+/// Godot 4 writes `ERROR: message`, Godot 3 `ERROR: function: message`; where it was comes in a line of its own.
 pub(crate) fn classify(line: &str) -> LineClass {
     let line = strip_colors(line);
     let line = line.trim_start();
-    if FATAL.iter().any(|start| line.starts_with(start)) {
-        return LineClass::fatal();
-    }
-    if let Some(share) = progress(line) {
+    if let Some(share) = progress(line).or_else(|| pack_progress(line)) {
         return LineClass::progress(share);
     }
-    let starts = |words: &[&str]| words.iter().any(|word| line.starts_with(word));
-    if starts(&["ERROR:", "USER ERROR:", "SHADER ERROR:"]) {
-        LineClass::level(LogLevel::Error)
-    } else if starts(&["WARNING:", "USER WARNING:", "SCRIPT WARNING:"]) {
-        LineClass::level(LogLevel::Warning)
-    } else {
-        LineClass::level(LogLevel::Info)
+    let after = |words: &[&str]| words.iter().find_map(|word| line.strip_prefix(word)).map(str::trim_start);
+    if after(&["SCRIPT ERROR:", "USER SCRIPT ERROR:"]).is_some() {
+        return LineClass::fatal();
     }
+    if let Some(message) = after(&["ERROR:", "USER ERROR:", "SHADER ERROR:"]) {
+        let message = without_function(message);
+        let in_a_file = message.starts_with("res://") && message.contains("Parse Error:");
+        if in_a_file || FATAL.iter().any(|start| message.starts_with(start)) {
+            return LineClass::fatal();
+        }
+        return LineClass::level(LogLevel::Error);
+    }
+    if after(&["WARNING:", "USER WARNING:", "SCRIPT WARNING:"]).is_some() {
+        return LineClass::level(LogLevel::Warning);
+    }
+    LineClass::level(LogLevel::Info)
+}
+
+/// The message without the name of the function that Godot 3 puts before it.
+fn without_function(message: &str) -> &str {
+    let is_name = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:~".contains(&b)) && word != "res";
+    match message.split_once(": ") {
+        Some((word, rest)) if is_name(word) => rest,
+        _ => message,
+    }
+}
+
+/// `savepack: step 16: Storing File: …`, as Godot 3 tells its progress, of always 102 steps.
+fn pack_progress(line: &str) -> Option<f32> {
+    let (step, _) = line.strip_prefix("savepack: step ")?.split_once(':')?;
+    Some(step.parse::<u8>().ok()?.min(102).into()).map(|step: f32| step / 102.0)
 }
 
 /// `[  45% ] reimport | …`, as Godot 4 tells its progress; `reimport: step 3: …` has no total and tells none.
@@ -82,7 +117,15 @@ mod tests {
     }
 
     #[test]
+    fn the_function_before_a_message_of_godot_3_is_passed_over() {
+        assert!(classify("ERROR: _load: Failed loading resource: res://a.tscn. Make sure").fatal);
+        assert!(classify("ERROR: poll: res://a.tscn:4 - Parse Error: [ext_resource] referenced nonexistent").fatal);
+        assert!(!classify("ERROR: load: Cannot open X509CertificateMbedTLS file '/etc/ssl/certs/x'.").fatal);
+    }
+
+    #[test]
     fn progress_is_read() {
+        assert_eq!(classify("\tsavepack: step 51: Storing File: res://a").progress, Some(0.5));
         assert_eq!(classify("[  45% ] reimport | hero.png").progress, Some(0.45));
         assert_eq!(classify("[ DONE ] reimport").progress, None);
         assert_eq!(classify("[ 450% ] x").progress, None);

@@ -15,6 +15,18 @@ pub(crate) struct Cli {
     /// The folder that holds the store, the blobs and the instances [default: .slate].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// What runs sessions and builds: process, docker or memory [default: process].
+    #[arg(long, global = true, alias = "runtime")]
+    pub(crate) backend: Option<String>,
+    /// The container engine, `unix://…` or `tcp://…` [default: DOCKER_HOST, or /var/run/docker.sock].
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) docker_host: Option<String>,
+    /// The image that containers are made of [default: what the project's engine names].
+    #[arg(long, global = true)]
+    pub(crate) image: Option<String>,
+    /// How containers are connected: bridge, none, or a network's name [default: what the project's engine says].
+    #[arg(long, global = true)]
+    pub(crate) network: Option<String>,
     /// Writes one JSON document to standard output, and nothing else.
     #[arg(long, global = true)]
     pub(crate) json: bool,

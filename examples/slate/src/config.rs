@@ -1,4 +1,7 @@
-use crate::cli::{Cli, Verb};
+use crate::{
+    cli::{Cli, Verb},
+    docker::Docker,
+};
 use serde::{Deserialize, Serialize};
 use slate_core::{Error, Result, service::Service};
 use std::{
@@ -22,8 +25,10 @@ pub(crate) struct Config {
     pub(crate) durable: usize,
     /// What records are shown from: `none`, `memory`, `redis://…` or `sentinel://host:port,host:port/name`.
     pub(crate) cache: String,
-    /// `process` or `memory`.
+    /// `process`, `docker` or `memory`.
     pub(crate) runtime: String,
+    /// How containers are run.
+    pub(crate) docker: Docker,
     /// The services of this process.
     pub(crate) services: BTreeSet<Service>,
     /// The folder in which sessions are kept as files, too; none for nowhere.
@@ -52,6 +57,7 @@ impl Default for Config {
             services: Service::ALL.iter().copied().collect(),
             archive: None,
             runtime: "process".into(),
+            docker: Docker::default(),
             threads: 0,
             projects: Vec::new(),
             deployment: "default".into(),
@@ -86,6 +92,7 @@ struct Layer {
     services: Option<BTreeSet<Service>>,
     archive: Option<PathBuf>,
     runtime: Option<String>,
+    docker: Docker,
     threads: Option<usize>,
     projects: Option<Vec<PathBuf>>,
     deployment: Option<String>,
@@ -106,7 +113,14 @@ pub(crate) fn load(cli: &Cli) -> Result<Config> {
         Verb::Serve(options) if !options.only.is_empty() => Some(options.only.iter().copied().collect()),
         _ => None,
     };
-    config.take(Layer { data: cli.data.clone(), log: cli.log.clone(), services, ..Layer::default() });
+    let docker = Docker {
+        host: cli.docker_host.clone(),
+        image: cli.image.clone(),
+        network: cli.network.clone(),
+        ..Docker::default()
+    };
+    let (data, runtime, log) = (cli.data.clone(), cli.backend.clone(), cli.log.clone());
+    config.take(Layer { data, runtime, docker, log, services, ..Layer::default() });
     config.check()?;
     Ok(config)
 }
@@ -135,6 +149,14 @@ fn from_env(read: impl Fn(&str) -> Option<String>) -> Result<Layer> {
         services: read("SLATE_SERVICES").map(|list| list.split(',').map(str::parse).collect()).transpose()?,
         archive: read("SLATE_ARCHIVE").map(PathBuf::from),
         runtime: read("SLATE_RUNTIME"),
+        docker: Docker {
+            host: None,
+            image: read("SLATE_DOCKER_IMAGE"),
+            network: read("SLATE_DOCKER_NETWORK"),
+            user: read("SLATE_DOCKER_USER"),
+            realm: read("SLATE_DOCKER_REALM"),
+            pull: read("SLATE_DOCKER_PULL"),
+        },
         threads: number("SLATE_THREADS")?.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         projects: read("SLATE_PROJECTS").map(|list| std::env::split_paths(&list).collect()),
         deployment: read("SLATE_DEPLOYMENT"),
@@ -155,6 +177,7 @@ impl Config {
             services,
             archive,
             runtime,
+            docker,
             threads,
             projects,
             deployment,
@@ -170,6 +193,7 @@ impl Config {
         self.store = store.unwrap_or(std::mem::take(&mut self.store));
         self.bus = bus.unwrap_or(std::mem::take(&mut self.bus));
         self.runtime = runtime.unwrap_or(std::mem::take(&mut self.runtime));
+        self.docker = docker.over(std::mem::take(&mut self.docker));
         self.threads = threads.unwrap_or(self.threads);
         self.projects = projects.unwrap_or(std::mem::take(&mut self.projects));
         self.deployment = deployment.unwrap_or(std::mem::take(&mut self.deployment));
@@ -183,7 +207,7 @@ impl Config {
             ("store", &self.store, &["sqlite", "memory", "postgres://", "postgresql://"][..]),
             ("bus", &self.bus, &["memory", "nats://", "tls://", "ws://", "wss://"]),
             ("cache", &self.cache, &["none", "memory", "redis://", "rediss://", "sentinel://"]),
-            ("runtime", &self.runtime, &["process", "memory"]),
+            ("runtime", &self.runtime, &["process", "docker", "memory"]),
         ] {
             let fits = |word: &&str| if word.ends_with("://") { value.starts_with(*word) } else { value == word };
             if !known.iter().any(fits) {
@@ -194,6 +218,7 @@ impl Config {
                 );
             }
         }
+        self.docker.check()?;
         if !matches!(self.durable, 0 | 1 | 3 | 5) {
             return Err(Error::invalid("durable is 0, 1, 3 or 5 servers").with("value", self.durable));
         }

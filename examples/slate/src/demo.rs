@@ -27,7 +27,7 @@ pub(crate) async fn run(config: &Config, output: &Output, options: DemoOptions) 
     let opened = Opened::open(config).await?;
     let found = opened.look_at(&folder(options.project)?, None)?;
     let services = opened.start(config).await?;
-    let shown = show(&opened, &found, output).await;
+    let shown = show(&opened, config, &found, output).await;
     let (shown, imported) = session::finish(services, shown).await?;
     // Counted after the services have ended, when everything that they held is stored.
     let sound = summary(&opened, output, &shown, &imported, start.elapsed()).await?;
@@ -42,7 +42,7 @@ struct Shown {
     build: BuildJob,
 }
 
-async fn show(opened: &Opened, found: &Found, output: &Output) -> Result<(Shown, Imported)> {
+async fn show(opened: &Opened, config: &Config, found: &Found, output: &Output) -> Result<(Shown, Imported)> {
     let title = |text: &str| output.line(format!("\n== {text}"));
     title(&format!("imports {} (engine: {})", found.name(), found.engine.name()));
     let (project, new) = opened.project(found).await?;
@@ -58,7 +58,7 @@ async fn show(opened: &Opened, found: &Found, output: &Output) -> Result<(Shown,
         bytes(imported.bytes)
     ));
     title("opens a session");
-    let session = session::start(opened, found, session::spec(found)?).await?;
+    let session = session::start(opened, found, opened.session_spec(config, found)?).await?;
     output.line(format!("session {} is {}, its game plays on while we build", session.id, session.status));
     title("processes every asset");
     let jobs = process(opened, &project, output).await?;

@@ -5,6 +5,7 @@ mod build;
 mod cli;
 mod config;
 mod demo;
+mod docker;
 mod doctor;
 mod output;
 mod pieces;

@@ -10,9 +10,9 @@ use slate_core::{
     decorate::{Cached, CachedOptions, Invalidation, Layered},
     engine::{Detected, Engine, Engines, ProjectView},
     memory::MemoryRuntime,
-    model::Project,
+    model::{Project, Sha256Hex},
     policy::MountPolicy,
-    runtime::RuntimeBackend,
+    runtime::{RuntimeBackend, RuntimeSpec, VolumeMount},
     service::{BuildWorkerOptions, Pieces, Projects, Services, ServicesOptions, start_all},
 };
 use slate_process::{ProcessBackend, ProcessOptions};
@@ -22,6 +22,9 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+
+/// Where instances with mounts of their own see the project.
+const SEEN: &str = "/slate/project";
 
 /// The configured pieces, opened.
 pub(crate) struct Opened {
@@ -40,6 +43,7 @@ impl Opened {
         let (store, AnyBus { bus, durable }) = (AnyStore::open(config, &data).await?, AnyBus::open(config).await?);
         let runtime: Arc<dyn RuntimeBackend> = match config.runtime.as_str() {
             "memory" => Arc::new(MemoryRuntime::new()),
+            "docker" => Arc::new(config.docker.open(&data, realm(config, &data), mounts(config)?).await?),
             _ => Arc::new(ProcessBackend::open(ProcessOptions::new(data.join("instances"))).await?),
         };
         let blobs: Arc<dyn Blobs> = Arc::new(FolderBlobs::open(data.join("blobs"))?);
@@ -61,7 +65,7 @@ impl Opened {
             cache = Some((opened, cached.follow(&*bus).await?));
             pieces.journal = pieces.journal.with_reads(Arc::new(Layered::new(store.store(), cached)));
         }
-        let engines = Engines::new().with(slate_custom::Custom).with(slate_godot::Godot::new());
+        let engines = Engines::new().with(slate_custom::Custom).with(slate_godot::Godot::new().with_smoke_run());
         Ok(Self { pieces, engines, store, cache })
     }
 
@@ -71,6 +75,10 @@ impl Opened {
         let mut builds = BuildWorkerOptions::new(data.join("builds"), self.engines.clone());
         builds.projects = mounts(config)?;
         builds.deployment.clone_from(&config.deployment);
+        if config.runtime == "docker" {
+            (builds.image, builds.network) = (config.docker.image()?, config.docker.network());
+            (builds.owner, builds.copy_projects) = (Some(config.docker.owner(&data)?), true);
+        }
         let lease = Duration::from_secs(config.lease);
         (builds.lease, builds.orphan_grace) = (lease, lease * 2);
         let mut options = ServicesOptions::new(builds);
@@ -121,6 +129,17 @@ impl Opened {
         Ok(Found { folder, view, engine, detected })
     }
 
+    /// What the project's engine runs as a session, where this backend's instances see the project.
+    pub(crate) fn session_spec(&self, config: &Config, found: &Found) -> Result<RuntimeSpec> {
+        let folder = found.folder.to_string_lossy();
+        if !self.pieces.runtime.capabilities().mounts {
+            return found.engine.session_spec(&found.view, &folder, "session");
+        }
+        let spec = found.engine.session_spec(&found.view, SEEN, "session")?;
+        let spec = spec.with_mount(VolumeMount::bind(folder, SEEN));
+        if config.runtime == "docker" { config.docker.apply(spec) } else { Ok(spec) }
+    }
+
     /// The project's record: the one that lies in this folder already, or a new one.
     pub(crate) async fn project(&self, found: &Found) -> Result<(Project, bool)> {
         let projects = Projects::new(self.pieces.journal.clone(), Arc::clone(&self.pieces.blobs));
@@ -157,6 +176,13 @@ impl Found {
 pub(crate) fn user() -> Result<UserId> {
     let name = std::env::var("USER").unwrap_or_default();
     UserId::new(name).or_else(|_| UserId::new("local"))
+}
+
+/// Whose containers these are: those who share a store and a deployment share them, and sweep no others away.
+fn realm(config: &Config, data: &Path) -> String {
+    let store = if config.store.contains("://") { config.store.clone() } else { data.to_string_lossy().into_owned() };
+    let hash = Sha256Hex::of(format!("{store}\n{}", config.deployment).as_bytes()).to_string();
+    format!("slate-{}", &hash[..12])
 }
 
 /// The folders that projects may lie in. On one's own machine, without a word about it, that is any folder.

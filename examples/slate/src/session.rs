@@ -24,7 +24,7 @@ pub(crate) async fn run(config: &Config, output: &Output, verb: SessionVerb) -> 
     let result = match verb {
         SessionVerb::Start { project, command, env, secret, memory, pids } => {
             let found = opened.look_at(&project, None)?;
-            let mut spec = spec(&found)?;
+            let mut spec = opened.session_spec(config, &found)?;
             if !command.is_empty() {
                 spec.command = command;
             }
@@ -54,11 +54,6 @@ pub(crate) async fn run(config: &Config, output: &Output, verb: SessionVerb) -> 
     };
     opened.close().await;
     result
-}
-
-/// What the project's engine runs as a session.
-pub(crate) fn spec(found: &Found) -> Result<RuntimeSpec> {
-    found.engine.session_spec(&found.view, &found.folder.to_string_lossy(), "session")
 }
 
 /// Records a session and waits until it runs, or has ended.

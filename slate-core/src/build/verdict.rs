@@ -32,6 +32,13 @@ pub enum Evidence {
         /// Its path below the output.
         path: String,
     },
+    /// A file that the plan demands is there, and the engine finds something wrong in it.
+    Unsound {
+        /// Its path below the output.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
 impl Evidence {
@@ -46,6 +53,7 @@ impl Evidence {
             Self::Exit { stage, program, status } => format!("{program} ended with {} in {stage}", status.describe()),
             Self::ErrorLine { stage, line } => format!("error in {stage}: {line}"),
             Self::Missing { path } => format!("{path} was not made, or is empty"),
+            Self::Unsound { path, problem } => format!("{path}: {problem}"),
         }
     }
 }
@@ -59,8 +67,8 @@ pub enum Verdict {
     Failed(Vec<String>),
 }
 
-/// Judges a build by all evidence: every command ended with code 0, no line was an error, every demanded file is there, and
-/// there is at least one artifact.
+/// Judges a build by all evidence: every command ended with code 0, no line was an error, every demanded file is there and
+/// sound, and there is at least one artifact.
 pub fn judge(evidence: &[Evidence], artifacts: &[Artifact]) -> Verdict {
     let mut reasons: Vec<_> = evidence.iter().filter(|fact| fact.is_against()).collect();
     // An error line says why; the exit code that follows it only says that.
@@ -68,6 +76,7 @@ pub fn judge(evidence: &[Evidence], artifacts: &[Artifact]) -> Verdict {
         Evidence::ErrorLine { .. } => 0,
         Evidence::Exit { .. } => 1,
         Evidence::Missing { .. } => 2,
+        Evidence::Unsound { .. } => 3,
     });
     let mut reasons: Vec<_> = reasons.into_iter().map(Evidence::describe).collect();
     if reasons.is_empty() && artifacts.is_empty() {
@@ -98,7 +107,8 @@ mod tests {
     fn each_witness_alone_fails_the_build() {
         let line = Evidence::ErrorLine { stage: Stage::Compile, line: "SCRIPT ERROR".into() };
         let missing = Evidence::Missing { path: "game.pck".into() };
-        for fact in [exit(1), line, missing] {
+        let unsound = Evidence::Unsound { path: "game.pck".into(), problem: "cut off".into() };
+        for fact in [exit(1), line, missing, unsound] {
             assert!(matches!(judge(&[exit(0), fact], &[artifact()]), Verdict::Failed(_)));
         }
         assert!(matches!(judge(&[exit(0)], &[]), Verdict::Failed(_)));

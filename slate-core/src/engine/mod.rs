@@ -9,10 +9,13 @@ pub use view::ProjectView;
 use crate::{
     Error, Result,
     build::{BuildPlan, BuildRequest},
-    model::LogLevel,
+    model::{LogLevel, ProjectPath},
     runtime::{RuntimeSpec, RuntimeType},
 };
-use std::sync::Arc;
+use std::{
+    io::{Read, Seek},
+    sync::Arc,
+};
 
 /// Knows the projects of one engine.
 ///
@@ -51,7 +54,26 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// `Invalid` for a project whose own rules are malformed.
     fn classifier(&self, project: &ProjectView) -> Result<Classifier>;
+
+    /// What is wrong in a file that the plan demanded, a sentence for each thing; none where it is sound, or where this
+    /// engine doesn't look into its artifacts, which is the default.
+    ///
+    /// # Errors
+    /// Those of reading. What isn't as it should be is no error.
+    fn examine(
+        &self,
+        _project: &ProjectView,
+        _path: &ProjectPath,
+        _artifact: &mut dyn ReadSeek,
+    ) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 }
+
+/// A file that is read here and there.
+pub trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek + ?Sized> ReadSeek for T {}
 
 /// Tells what a line of output says.
 pub type Classifier = Arc<dyn Fn(&str) -> LineClass + Send + Sync>;

@@ -76,6 +76,8 @@ pub struct Instance {
     pub process_id: Option<u32>,
     /// Whether its health check is content; `None` without one.
     pub healthy: Option<bool>,
+    /// Whether its health check has failed as often in a row as it says, after its start period.
+    pub failing: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last started.
@@ -96,6 +98,7 @@ impl Instance {
             ports: Vec::new(),
             process_id: None,
             healthy: None,
+            failing: false,
             created_at,
             started_at: None,
             finished_at: None,

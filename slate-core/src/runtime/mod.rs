@@ -11,6 +11,7 @@ mod lines;
 mod mount;
 mod options;
 mod resident;
+mod restart;
 mod size;
 mod spec;
 
@@ -33,5 +34,6 @@ pub use options::{
     Command, ExecOptions, ListOptions, LogOptions, RemoveOptions, StatsOptions, StopOptions, WatchOptions,
 };
 pub use resident::{Assignment, Resident};
+pub use restart::{RestartOn, RestartPolicy};
 pub use size::{Cpus, MemorySize};
 pub use spec::{Gpu, HealthCheck, HealthProbe, NetworkMode, PortMapping, Protocol, RuntimeSpec, labels};

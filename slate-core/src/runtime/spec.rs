@@ -1,4 +1,4 @@
-use super::{Command, Cpus, DisplayConfiguration, MemorySize, VolumeMount};
+use super::{Command, Cpus, DisplayConfiguration, MemorySize, RestartPolicy, VolumeMount};
 use super::{EnvValue, ImageRef};
 use crate::{Error, Result, wire::wire_enum};
 use serde::{Deserialize, Serialize};
@@ -52,9 +52,14 @@ pub struct RuntimeSpec {
     /// The folder that it starts in; default: what the image says.
     #[serde(default)]
     pub working_dir: Option<String>,
-    /// How its health is asked; default: it runs, so it is healthy.
+    /// How its health is asked; default: it runs, so it is healthy. A session whose check fails as often as it says is ended,
+    /// or started again where `restart` says so, on backends that run health checks.
     #[serde(default)]
     pub health: Option<HealthCheck>,
+    /// When it is started again after an end that nobody asked for; default never. For sessions; builds and other direct
+    /// users of a backend decide themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartPolicy>,
     /// Labels by which it is found again. Keys that start with `slate.` are SLATE's own.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -105,6 +110,7 @@ impl RuntimeSpec {
             user: None,
             working_dir: None,
             health: None,
+            restart: None,
             labels: BTreeMap::new(),
             display: None,
             isolation: None,
@@ -171,6 +177,20 @@ impl RuntimeSpec {
     #[must_use]
     pub fn with_pids(mut self, pids: u32) -> Self {
         self.pids = Some(pids);
+        self
+    }
+
+    /// Sets how its health is asked.
+    #[must_use]
+    pub fn with_health(mut self, health: HealthCheck) -> Self {
+        self.health = Some(health);
+        self
+    }
+
+    /// Sets when it is started again.
+    #[must_use]
+    pub fn with_restart(mut self, restart: RestartPolicy) -> Self {
+        self.restart = Some(restart);
         self
     }
 

@@ -5,12 +5,15 @@
 //!    │  │         │ ▲  │      │ │ │        │ ▲
 //!    │  └─────────┼─┼──┼──────┼─┼─┼────────┘ │   a stop may come at any time
 //!    ▼            ▼ └──┼──────┘ │ └──────────┘   running ─► starting is a restart
-//!  failed       failed │        ▼                running ─► stopped: it ended by itself, with code 0
+//!  failed       failed │        ▼                (asked for, or by the spec's policy after a failure)
+//!                      │                         running ─► stopped: it ended by itself, with code 0
 //!                      └─ …    error             running ─► error: it died
 //! ```
 
+mod recovery;
 mod step;
 
+pub use recovery::Recovery;
 pub(crate) use step::is_pooled;
 pub use step::{Observed, Step, next_step};
 

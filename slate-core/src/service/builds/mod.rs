@@ -1,6 +1,7 @@
 mod artifacts;
 mod assets;
 mod client;
+mod copy;
 mod run;
 mod step;
 mod track;
@@ -21,7 +22,7 @@ use crate::{
     bus::{EventBus, SubscribeOptions, filters},
     engine::Engines,
     policy::MountPolicy,
-    runtime::RuntimeBackend,
+    runtime::{ImageRef, NetworkMode, RuntimeBackend},
     store::{Queue, Record},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -60,6 +61,17 @@ pub struct BuildWorkerOptions {
     pub max_artifacts: usize,
     /// Age under which an instance is never taken for an orphan; default 30 s.
     pub orphan_grace: Duration,
+    /// The image that steps run from, instead of the one that the engine names; default none.
+    pub image: Option<ImageRef>,
+    /// How steps are connected, instead of what the engine says; default none.
+    pub network: Option<NetworkMode>,
+    /// The user and group id that steps run as where that isn't this process's own: the output's folder is given to them.
+    /// Default none.
+    pub owner: Option<(u32, u32)>,
+    /// Whether steps work on a copy of the project below the workspace, so that a build changes nothing in the project and
+    /// begins without what an earlier one left there; default `false`: on the project's own folder. Hidden files are copied
+    /// too, `.git` and symbolic links aren't.
+    pub copy_projects: bool,
 }
 
 impl BuildWorkerOptions {
@@ -80,6 +92,10 @@ impl BuildWorkerOptions {
             progress_every: Duration::from_millis(500),
             max_artifacts: 10_000,
             orphan_grace: Duration::from_secs(30),
+            image: None,
+            network: None,
+            owner: None,
+            copy_projects: false,
         }
     }
 

@@ -1,4 +1,4 @@
-use super::{Context, artifacts, assets, step, track::Track};
+use super::{Context, artifacts, assets, copy, step, track::Track};
 use crate::{
     Error, ErrorKind, Result, Timestamp,
     build::{BuildPlan, BuildRequest, Evidence, Step, Verdict, judge},
@@ -15,6 +15,9 @@ use std::{
 
 /// Folders of a project that are never part of a build.
 const IGNORED: [&str; 4] = ["build", "builds", "target", "node_modules"];
+
+/// Problems of one artifact that are kept as evidence.
+const MAX_PROBLEMS: usize = 20;
 
 /// A build in the hands of a worker.
 pub(super) struct Build {
@@ -33,6 +36,12 @@ pub(super) async fn run(context: Context, job: BuildJob, work: Work) {
     let id = job.id;
     let mut track = Track::new(context.clone(), work.clone(), job);
     let result = attempt(&context, &mut track).await;
+    if !work.lost.is_canceled() && context.options.copy_projects {
+        let folder = copy::folder(&context.options.workspace, id);
+        if let Err(error) = blocking(move || copy::remove(&folder)).await {
+            tracing::warn!(build = %id, %error, "the copy of the project was not removed");
+        }
+    }
     let recorded = match result {
         Ok(()) => Ok(()),
         Err(_) if work.lost.is_canceled() => return,
@@ -103,8 +112,9 @@ async fn prepare(context: &Context, track: &Track) -> Result<Build> {
     let output_dir = context.options.workspace.join(job.id.to_string());
     let engines = context.options.engines.clone();
     let named = project.settings["engine"].as_str().map(str::to_owned);
-    let (root, output) = (project_dir.clone(), output_dir.clone());
-    let (view, output_dir) = blocking(move || {
+    let (root, output, owner) = (project_dir.clone(), output_dir.clone(), context.options.owner);
+    let copied = context.options.copy_projects.then(|| copy::folder(&context.options.workspace, job.id));
+    let (view, output_dir, project_dir) = blocking(move || {
         let view = ProjectView::read(&root, engines.iter().map(|engine| &**engine), &IGNORED)?;
         // What an earlier attempt left is thrown away: a build never mixes two attempts.
         let made = match fs::remove_dir_all(&output) {
@@ -112,7 +122,12 @@ async fn prepare(context: &Context, track: &Track) -> Result<Build> {
             _ => fs::create_dir_all(&output).and_then(|()| fs::canonicalize(&output)),
         };
         let made = made.map_err(|e| Error::io("make the output folder", e).with("path", output.display()))?;
-        Ok((view, made))
+        copy::hand_over(&made, owner)?;
+        let project = match copied {
+            Some(to) => copy::copy(&root, &to, &IGNORED, owner)?,
+            None => root,
+        };
+        Ok((view, made, project))
     })
     .await?;
     let engine = match named {
@@ -161,6 +176,9 @@ async fn conclude(build: &Build, track: &mut Track, mut times: Times, mut eviden
                 .map(|path| Evidence::Missing { path: path.to_string() }),
         );
     }
+    if !evidence.iter().any(Evidence::is_against) {
+        evidence.extend(examine(build).await?);
+    }
     let verdict = judge(&evidence, &files);
     if let Verdict::Failed(reasons) = &verdict {
         for reason in reasons.iter().take(20) {
@@ -196,6 +214,23 @@ async fn conclude(build: &Build, track: &mut Track, mut times: Times, mut eviden
                 .await
         }
     }
+}
+
+/// What the engine finds wrong in the files that its plan demanded.
+async fn examine(build: &Build) -> Result<Vec<Evidence>> {
+    let (engine, view) = (Arc::clone(&build.engine), Arc::clone(&build.view));
+    let (output, expected) = (build.output_dir.clone(), build.plan.expected.clone());
+    blocking(move || {
+        let mut found = Vec::new();
+        for path in expected {
+            let mut file = fs::File::open(output.join(path.as_str()))
+                .map_err(|error| Error::io("read an artifact", error).with("path", &path))?;
+            let problems = engine.examine(&view, &path, &mut file)?.into_iter().take(MAX_PROBLEMS);
+            found.extend(problems.map(|problem| Evidence::Unsound { path: path.to_string(), problem }));
+        }
+        Ok(found)
+    })
+    .await
 }
 
 fn is_there(path: &ProjectPath, files: &[Artifact]) -> bool {

@@ -81,6 +81,8 @@ fn spec(
     let mut spec = build.engine.session_spec(&build.view, &request.project_dir, &name)?;
     spec.command = command.to_vec();
     spec.working_dir = Some(request.project_dir.clone());
+    spec.image = context.options.image.clone().or(spec.image);
+    spec.network = context.options.network.clone().unwrap_or(spec.network);
     if context.runtime.capabilities().mounts {
         spec.mounts.retain(|mount| mount.container_path != PROJECT);
         spec = spec

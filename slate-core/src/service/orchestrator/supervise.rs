@@ -8,7 +8,7 @@ use crate::{
         RuntimeBackendExt, StatsOptions, StopOptions, labels,
     },
     service::{LogSink, journal::event_about, leases::Work, sessions::status_event, task::Backoff},
-    session::{self, Observed, Step, next_step},
+    session::{self, Observed, Recovery, Step, next_step},
     store::{Change, ChangeSet, Fence, JobRef},
 };
 use futures_util::StreamExt;
@@ -103,7 +103,7 @@ impl Supervisor {
         {
             self.follow(instance);
         }
-        match next_step(&session, &observed) {
+        match next_step(&session, &observed, self.context.journal.now()) {
             Step::Create => self.create(&session, failures).await,
             Step::Start => self.start(&session, &observed, failures).await,
             Step::Stop => {
@@ -126,6 +126,15 @@ impl Supervisor {
             }
             Step::Finish(state, message, exit) => {
                 self.finish(session, state, message, exit, &observed, failures).await.map(|()| true)
+            }
+            Step::Doom(why) => self.doom(session, why).await.map(|()| false),
+            Step::Again { reason, row, not_before } => {
+                self.again(session, reason, row, not_before).await.map(|()| false)
+            }
+            Step::WaitUntil(time) => {
+                let now = self.context.journal.now();
+                self.pause(time.since(now).min(self.context.options.watch)).await;
+                Ok(false)
             }
             Step::Wait if session.status.is_final() => Ok(true),
             Step::Wait => {
@@ -239,6 +248,10 @@ impl Supervisor {
                 session.starting_at = Some(now);
                 session.restart_requested = false;
                 session.restarts += u32::from(restarted);
+                if restarted {
+                    // Whoever asks for a restart begins a new row.
+                    Recovery::default().keep(&mut session);
+                }
             }
             SessionState::Running => {
                 session.started_at = session.started_at.or(Some(now));
@@ -250,6 +263,31 @@ impl Supervisor {
         self.context.journal.apply(set).await?;
         session.revision.version = session.revision.version.next();
         Ok(session)
+    }
+
+    /// Records that the instance is to be ended, before it is: whoever comes after a crash knows why.
+    async fn doom(&self, mut session: RuntimeSession, why: String) -> Result<()> {
+        let mut recovery = Recovery::of(&session);
+        recovery.doomed = Some(why);
+        recovery.keep(&mut session);
+        let set = self.guarded(session, &[], self.context.journal.now())?;
+        self.context.journal.apply(set).await.map(drop)
+    }
+
+    async fn again(&self, mut session: RuntimeSession, reason: String, row: u32, not_before: Timestamp) -> Result<()> {
+        session::check(session.status, SessionState::Starting)?;
+        let now = self.context.journal.now();
+        let text = format!("its instance ended ({reason}) and is started again, number {row} in a row");
+        Recovery { row, not_before: Some(not_before), doomed: None }.keep(&mut session);
+        session.status = SessionState::Starting;
+        session.starting_at = Some(now);
+        session.restarts += 1;
+        session.error_message = Some(reason);
+        metrics::counter!("slate_sessions_restarted_total").increment(1);
+        let set = self.guarded(session, &[], now)?;
+        self.context.journal.apply(set).await?;
+        let entry = LogEntry::new(LogSource::Session(self.id), LogLevel::Warning, text, now);
+        self.logs.submit(vec![entry]).await
     }
 
     async fn finish(

@@ -1,0 +1,80 @@
+//! `kill -9` of one of two `slate serve` that share a store and an engine, again and again, while sessions run in containers.
+//!
+//! `SLATE_CRASH_ROUNDS` says how often (default 6), `SLATE_CRASH_SEED` at which moments.
+
+use crate::support::{PATIENCE, World, backend, realm, script};
+use slate_core::{
+    model::{LogSource, SessionState},
+    runtime::{RemoveOptions, RuntimeBackend},
+    store::{PageRequest, SessionQuery},
+};
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const LINES: usize = 100;
+
+fn serve(data: &Path, realm: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_slate"))
+        .args(["serve", "--backend", "docker", "--log", "error", "--data"])
+        .arg(data)
+        .env("SLATE_LEASE", "2")
+        .env("SLATE_DOCKER_REALM", realm)
+        .current_dir(data)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn end(mut service: Child) {
+    assert!(Command::new("kill").arg(service.id().to_string()).status().unwrap().success());
+    assert!(service.wait().unwrap().success(), "the service ends politely");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_lose_nothing_start_nothing_twice_and_leave_nothing_behind() {
+    let number = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |text| text.parse().unwrap());
+    let (rounds, mut seed) = (number("SLATE_CRASH_ROUNDS", 6), number("SLATE_CRASH_SEED", 20_261_121));
+    let realm = realm();
+    let Some(backend) = backend(&realm).await else { return };
+    let world = World::new(backend).await;
+    let beside = serve(&world.data, &realm);
+    let mut started = Vec::new();
+    for _ in 0..rounds {
+        let mut killed = serve(&world.data, &realm);
+        for _ in 0..2 {
+            let text = format!("i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; sleep 0.03; done");
+            started.push(world.start(script(&text)).await.id);
+        }
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        tokio::time::sleep(Duration::from_millis((seed >> 33) % 3000)).await;
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+    }
+    // One that is taken away by hand ends as that.
+    let removed = world.start(script("echo up; sleep 600")).await.id;
+    let running = world.until(removed, |session| session.status == SessionState::Running).await;
+    let force = RemoveOptions::default().with_force(true);
+    world.backend.remove(running.container_id.as_ref().unwrap(), force).await.unwrap();
+    let gone = world.ended(removed).await;
+    assert_eq!(gone.status, SessionState::Error, "{gone:#?}");
+    assert!(gone.error_message.as_ref().unwrap().contains("removed from outside"), "{gone:#?}");
+
+    for id in started {
+        let session = world.ended(id).await;
+        assert_eq!((session.status, session.restarts), (SessionState::Stopped, 0), "{session:#?}");
+        // A second start of the same program would say its lines again.
+        let expected: Vec<_> = (1..=LINES).map(|number| format!("line {number}")).collect();
+        assert_eq!(world.lines(LogSource::Session(id)).await, expected, "session {id}");
+    }
+    let start = Instant::now();
+    while !world.instances().await.is_empty() {
+        assert!(start.elapsed() < PATIENCE, "containers are left: {:?}", world.instances().await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let all = world.pieces.journal.store().sessions(SessionQuery::all(), PageRequest::first(1000)).await.unwrap();
+    assert!(all.items.iter().all(|session| session.status.is_final()));
+    end(beside);
+}
