@@ -21,7 +21,7 @@ impl Supervisor {
     }
 
     /// An instance of a pool that runs the session's program; `None` where it is to be made cold.
-    pub(super) async fn from_pool(&self, session: &RuntimeSession) -> Result<Option<InstanceId>> {
+    pub(super) async fn take_from_pool(&self, session: &RuntimeSession) -> Result<Option<InstanceId>> {
         let Some((pool, resident)) = self.pool_of(session) else { return Ok(None) };
         let hash = pool.spec_hash()?;
         for _ in 0..TRIES {

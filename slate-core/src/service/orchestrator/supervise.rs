@@ -164,7 +164,7 @@ impl Supervisor {
             .with_label(labels::OWNER, context.leases.worker())
             .with_label(labels::GENERATION, self.work.attempt);
         let warm = match context.options.mounts.check(&spec) {
-            Ok(()) => self.from_pool(session).await,
+            Ok(()) => self.take_from_pool(session).await,
             Err(error) => Err(error),
         };
         let made = match warm {

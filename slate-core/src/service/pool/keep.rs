@@ -132,7 +132,7 @@ impl Keeper {
     async fn look(self: &Arc<Self>, memory: &mut Memory, member: &PoolMember) -> Result<()> {
         match member.state {
             State::Warming => {
-                memory.spawn(self, member, |keeper, member| async move { Done::Adopted(keeper.adopt(member).await) })
+                memory.spawn(self, member, |keeper, member| async move { Done::Adopted(keeper.adopt(member).await) });
             }
             State::Ready if member.spec_hash != self.hash => {
                 self.shared.drain(member, "the pool's spec has changed").await?;
