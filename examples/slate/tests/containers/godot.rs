@@ -106,8 +106,13 @@ async fn a_real_project_is_imported_exported_and_played() {
     for line in ["frame 10, boat at 38", "frame 30, boat at 78", "beacon out after 30 frames"] {
         assert!(lines.iter().any(|said| said == line), "{line}: {lines:#?}");
     }
+    // A session's end is recorded before its container is taken away.
+    let start = Instant::now();
+    while !world.instances().await.is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{:#?}", world.instances().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     services.shutdown().await.unwrap();
-    assert!(world.instances().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,7 +181,9 @@ async fn a_killed_step_fails_its_build() {
     world.backend.stop(&instance.id, StopOptions::default().with_grace(Duration::ZERO)).await.unwrap();
     let build = built(&world, &job).await;
     assert_eq!(build.status, BuildStatus::Failed, "{build:#?}");
-    assert!(build.error_message.as_ref().unwrap().contains("137"), "{build:#?}");
+    // By which signal is the engine's choice: a grace of nothing may be TERM and KILL in one breath.
+    let told = build.error_message.as_ref().unwrap();
+    assert!(["exit code 137", "exit code 143"].iter().any(|code| told.contains(code)), "{build:#?}");
     services.shutdown().await.unwrap();
     assert!(world.instances().await.is_empty());
 }
