@@ -3,12 +3,11 @@
 
 mod common;
 
-use common::{SOON, backend, lines_of, printed, spec, unique};
+use common::{SOON, backend, lines_of, printed, spec, squeezed, unique};
 use slate_core::{
     Component, ErrorKind,
     runtime::{
-        ExecOptions, MemorySize, NetworkMode, PortMapping, Protocol, RemoveOptions, RuntimeBackend, RuntimeBackendExt,
-        labels,
+        ExecOptions, NetworkMode, PortMapping, Protocol, RemoveOptions, RuntimeBackend, RuntimeBackendExt, labels,
     },
 };
 use slate_docker::NetworkOptions;
@@ -78,12 +77,9 @@ async fn a_fork_bomb_ends_with_its_container() {
 #[tokio::test]
 async fn a_memory_bomb_is_called_what_it_is() {
     let Some(backend) = backend().await else { return };
-    let script = "x=$(head -c 300000000 /dev/zero | tr '\\0' x); echo ${#x}";
-    let id = backend.run(&spec("memory", script).with_memory(MemorySize::from_mib(32))).await.unwrap();
-    let exit = backend.wait_for_exit(&id, SOON).await.unwrap();
+    let exit = squeezed(&backend, "x=$(head -c 300000000 /dev/zero | tr '\\0' x); echo ${#x}").await;
     assert!(exit.out_of_memory, "{exit:?}");
     assert_eq!(exit.describe(), "killed: out of memory");
-    backend.remove_if_there(&id).await.unwrap();
 }
 
 /// A server of this host, on all of its addresses, as the host's own services are.

@@ -7,7 +7,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use slate_core::{
     InstanceId,
     conformance::runtime::RuntimeFixture,
-    runtime::{ImageRef, Images, LogOptions, RuntimeBackend, RuntimeBackendExt, RuntimeSpec},
+    runtime::{
+        Command, ExecOptions, ExitStatus, ImageRef, Images, LogOptions, MemorySize, RuntimeBackend, RuntimeBackendExt,
+        RuntimeSpec,
+    },
 };
 use slate_docker::{Agent, DockerBackend, DockerOptions, NoCredentials, PullPolicy};
 use std::{
@@ -161,6 +164,18 @@ pub(crate) fn living(entry: &str) -> usize {
 /// A spec that runs a script.
 pub(crate) fn spec(name: &str, script: &str) -> RuntimeSpec {
     RuntimeSpec::new(unique(name), ["sh", "-c", script]).with_image(image())
+}
+
+/// Runs a script with 32 MiB of memory and gives how it ended. It begins when `start` has returned: before, an engine on
+/// control groups of version 1 doesn't listen yet to kills for memory.
+pub(crate) async fn squeezed(backend: &DockerBackend, script: &str) -> ExitStatus {
+    let waits = format!("until [ -e /tmp/go ]; do sleep 0.01; done; {script}");
+    let id = backend.run(&spec("squeezed", &waits).with_memory(MemorySize::from_mib(32))).await.unwrap();
+    let go = Command::new(["touch", "/tmp/go"]);
+    backend.exec_all(&id, &go, ExecOptions::default()).await.unwrap();
+    let exit = backend.wait_for_exit(&id, SOON).await.unwrap();
+    backend.remove_if_there(&id).await.unwrap();
+    exit
 }
 
 /// Runs a script to its end and gives its lines.

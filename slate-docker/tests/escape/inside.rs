@@ -1,7 +1,7 @@
 //! What a hostile program tries once it runs, beside what `hardened.rs` has.
 
 use crate::{
-    common::{SOON, backend, backend_with, busybox, image, lines, lines_of, options, printed, spec},
+    common::{SOON, backend, backend_with, busybox, image, lines, lines_of, options, printed, spec, squeezed},
     forged,
 };
 use bollard::{models::HostConfig, query_parameters::CreateImageOptions};
@@ -229,11 +229,9 @@ async fn a_memory_bomb_takes_its_own_container_alone() {
     printed(&backend, &beside, "ready").await;
     // By pages that are written, and by files in memory: both count.
     for script in ["x=$(head -c 300000000 /dev/zero | tr '\\0' x); echo ${#x}", "cat /dev/zero | tail"] {
-        let id = backend.run(&spec("memory", script).with_memory(MemorySize::from_mib(32))).await.unwrap();
-        let exit = backend.wait_for_exit(&id, SOON).await.unwrap();
+        let exit = squeezed(&backend, script).await;
         assert!(exit.out_of_memory, "{script}: {exit:?}");
         assert_eq!(exit.describe(), "killed: out of memory");
-        backend.remove_if_there(&id).await.unwrap();
     }
     let state = backend.inspect(&beside).await.unwrap().state;
     assert_eq!(state, slate_core::runtime::InstanceState::Running);

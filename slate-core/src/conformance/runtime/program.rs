@@ -41,7 +41,7 @@ pub enum Program {
     SlowNumbers(u64),
     /// Prints `ready` and burns processor time until it is ended.
     BurnCpu,
-    /// Takes so many bytes of memory, prints `ready` and sleeps for a minute.
+    /// Takes so many bytes of memory after a second, prints `ready` and sleeps for a minute.
     Allocate(u64),
     /// Tries to have so many processes at once for a minute, and prints `ready` after the last.
     Processes(u32),
@@ -94,7 +94,8 @@ impl Program {
             Self::SlowNumbers(n) => format!("for i in $(seq 1 {n}); do echo $i; sleep 0.1; done"),
             Self::BurnCpu => "echo ready; while :; do :; done".into(),
             Self::Allocate(bytes) => {
-                format!("x=$(head -c {bytes} /dev/zero | tr '\\0' x); echo ready; sleep 60; echo ${{#x}}")
+                // Some engines hear of kills for memory only when `start` has returned.
+                format!("sleep 1; x=$(head -c {bytes} /dev/zero | tr '\\0' x); echo ready; sleep 60; echo ${{#x}}")
             }
             Self::Processes(n) => {
                 format!("i=0; while [ $i -lt {n} ]; do sleep 60 & i=$((i+1)); done; echo ready; wait")
