@@ -5,7 +5,10 @@
 
 mod decode;
 mod mix;
+mod ogg;
 mod resample;
+mod sink;
+mod vorbis;
 mod wav;
 
 use decode::Decoder;
