@@ -305,11 +305,11 @@ fn fade<'a>(half: impl ExactSizeIterator<Item = &'a mut f32>, slope: &[f32]) {
 
 /// Divides by the floor and rounds.
 fn quantize(spectrum: &[f32], curve: &[i32], inverse: &[f32], ints: &mut Vec<i32>) {
-    const ROUND_UP: f32 = 0.45;
+    let round_up: f32 = super::quality::env("ROUND",0.45);
     let most = super::tables::MOST as f32;
     ints.extend(spectrum.iter().zip(curve).map(|(value, &step)| {
         let scaled = value * inverse[step as usize];
-        let whole = (scaled.abs() + ROUND_UP).floor().min(most);
+        let whole = (scaled.abs() + round_up).floor().min(most);
         if scaled < 0.0 { -(whole as i32) } else { whole as i32 }
     }));
 }

@@ -141,20 +141,39 @@ impl FloorShape {
         [told[0], told[1]]
     }
 
-    /// The lines' heights at the posts with the least squared distance: a system with three diagonals.
+    /// The lines' heights at the posts: the least squared distance, where being above counts for more than below.
     fn heights(&self, wanted: &[f32]) -> Vec<f32> {
+        let mut weights = vec![1.0f32; wanted.len()];
+        let mut heights = self.least_squares(wanted, &weights);
+        for _ in 0..super::quality::env("FITS", 2.0) as usize {
+            for pair in self.sorted.windows(2) {
+                let [from, to] = [pair[0], pair[1]].map(|post| self.posts[post].x);
+                let slope = (heights[pair[1]] - heights[pair[0]]) / (to - from) as f32;
+                for k in from..to.min(wanted.len()) {
+                    let above = heights[pair[0]] + slope * (k - from) as f32 - wanted[k];
+                    weights[k] = if above > 1.5 { super::quality::env("HEAVY", 4.0) } else { 1.0 };
+                }
+            }
+            heights = self.least_squares(wanted, &weights);
+        }
+        heights
+    }
+
+    /// A system with three diagonals.
+    fn least_squares(&self, wanted: &[f32], weights: &[f32]) -> Vec<f32> {
         let count = self.posts.len();
         let (mut main, mut side, mut right) = (vec![0.0f32; count], vec![0.0f32; count], vec![0.0f32; count]);
         for (at, pair) in self.sorted.windows(2).enumerate() {
             let (from, to) = (self.posts[pair[0]].x, self.posts[pair[1]].x);
             let width = (to - from) as f32;
-            for (k, value) in wanted[from..to.min(wanted.len())].iter().enumerate() {
+            let span = from..to.min(wanted.len()).max(from);
+            for (k, (value, weight)) in wanted[span.clone()].iter().zip(&weights[span]).enumerate() {
                 let t = k as f32 / width;
-                main[at] += (1.0 - t) * (1.0 - t);
-                main[at + 1] += t * t;
-                side[at] += t * (1.0 - t);
-                right[at] += (1.0 - t) * value;
-                right[at + 1] += t * value;
+                main[at] += weight * (1.0 - t) * (1.0 - t);
+                main[at + 1] += weight * t * t;
+                side[at] += weight * t * (1.0 - t);
+                right[at] += weight * (1.0 - t) * value;
+                right[at + 1] += weight * t * value;
             }
         }
         // A little pull to the curve itself, where a segment has too few coefficients to say.

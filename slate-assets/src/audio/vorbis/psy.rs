@@ -19,6 +19,8 @@ pub(super) struct Tune {
     /// The mask below a masker that is noise, or a tone, in decibels.
     pub(super) noise: f32,
     pub(super) tone: f32,
+    /// How far noise follows what quiet costs: 1 makes the most of each bit, where all noise is as bad.
+    pub(super) tilt: f32,
     /// The threshold in quiet: where 0 dB is, below full scale.
     pub(super) quiet: f32,
 }
@@ -46,6 +48,8 @@ struct Band {
     wide: (usize, usize),
     /// Decibels above the threshold's 0 dB.
     quiet: f32,
+    /// How wide a Bark is here beside one at 4 kHz, in decibels: what it costs to be quieter by a bit.
+    wide_by: f32,
     /// 0 at low frequencies, 1 at the highest.
     height: f32,
     /// Its own part of the upper slope: 24 + 230/f dB a Bark.
@@ -57,6 +61,11 @@ struct Band {
 /// The critical-band rate of a frequency: Traunmüller, 1990.
 pub(super) fn bark(hertz: f64) -> f64 {
     26.81 * hertz / (1960.0 + hertz)
+}
+
+/// Hertz in a Bark near a frequency.
+fn width_of_bark(hertz: f64) -> f64 {
+    (1960.0 + hertz) * (1960.0 + hertz) / (26.81 * 1960.0)
 }
 
 impl Psy {
@@ -77,6 +86,7 @@ impl Psy {
                 to,
                 wide: (from.saturating_sub(reach), (to + reach).min(coded)),
                 quiet: quiet(middle),
+                wide_by: (10.0 * libm::log10(width_of_bark(middle) / width_of_bark(4000.0))) as f32,
                 height: ((bark(middle) - 14.0) / 10.0).clamp(0.0, 1.0) as f32,
                 slope: (24.0 + 230.0 / middle) as f32,
                 gathered: 1.0,
@@ -119,7 +129,7 @@ impl Psy {
         for (at, band) in self.bands.iter().enumerate() {
             let tone = if self.tonal { self.tonality(band) } else { 0.0 };
             let below = tune.noise + (tune.tone - tune.noise) * tone;
-            let over = tune.over + (tune.over_high - tune.over) * band.height + ease;
+            let over = tune.over + (tune.over_high - tune.over) * band.height + tune.tilt * band.wide_by + ease;
             let hidden = decibels(self.mask[at] / band.gathered) - below + over;
             let width = (band.to - band.from) as f32;
             let quiet = band.quiet - tune.quiet + over.max(0.0);
@@ -190,6 +200,6 @@ impl Psy {
 /// The threshold in quiet in decibels of sound pressure: Terhardt, 1979.
 fn quiet(hertz: f64) -> f32 {
     let f = (hertz / 1000.0).max(0.02);
-    let value = 3.64 * libm::pow(f, -0.8) - 6.5 * libm::exp(-0.6 * (f - 3.3) * (f - 3.3)) + 1e-3 * libm::pow(f, 4.0);
+    let value = 3.64 * libm::pow(f, -0.8) - 6.5 * libm::exp(-0.6 * (f - 3.3) * (f - 3.3)) + 1e-3 * libm::pow(f, f64::from(super::quality::env("ATHP",3.6)));
     value.min(70.0) as f32
 }

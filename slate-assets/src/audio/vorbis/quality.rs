@@ -30,7 +30,7 @@ const OVER: [(f32, f32); 12] = [
 ];
 /// What is coded, in Hz.
 const TOP: [f32; 12] = [
-    13_000.0, 14_500.0, 15_500.0, 16_500.0, 17_500.0, 19_000.0, 20_000.0, 20_500.0, 21_000.0, 22_000.0, 24_000.0,
+    14_500.0, 16_000.0, 17_500.0, 18_500.0, 19_500.0, 20_300.0, 20_800.0, 21_300.0, 22_000.0, 22_500.0, 24_000.0,
     48_000.0,
 ];
 
@@ -86,12 +86,12 @@ impl Keeper {
 
     /// How much louder than before a sound has to set in, as a factor of power.
     pub(super) fn attack(&self) -> f32 {
-        12.0
+        env("ATTACK",12.0)
     }
 
     pub(super) fn tune(&self) -> Tune {
         let of = |high: fn(&(f32, f32)) -> f32| at(&OVER.each_ref().map(high), self.quality);
-        Tune { over: of(|over| over.0), over_high: of(|over| over.1), noise: 5.0, tone: 17.0, quiet: 96.0 }
+        Tune { over: of(|over| over.0)+env("OVER",0.0), over_high: of(|over| over.1)+env("OVER",0.0)+env("HIGH",0.0), noise: env("NOISE",5.0), tone: env("TONE",17.0), tilt: env("TILT",0.8), quiet: env("QUIET",96.0) }
     }
 
     /// Decibels of noise to let in besides, so that the average is met.
@@ -117,3 +117,5 @@ fn at(table: &[f32; 12], quality: f32) -> f32 {
     let low = (place as usize).min(10);
     table[low] + (table[low + 1] - table[low]) * (place - low as f32)
 }
+
+pub(super) fn env(name: &str, default: f32) -> f32 { std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default) }

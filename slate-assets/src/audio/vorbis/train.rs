@@ -119,3 +119,28 @@ fn again(set: &Set, sounds: &[(u32, Vec<f32>)], qualities: &[f32], paired: bool)
         .collect();
     (next, bits)
 }
+
+/// For measuring: encodes each sound of `SLATE_SOUNDS` into `SLATE_OUT` at quality `SLATE_QUALITY`.
+#[test]
+#[ignore = "writes files for measuring"]
+fn encode_folder() {
+    use super::super::sink::Encoder;
+    use slate_core::asset::{MemoryOutput, Output};
+    let [from, to, quality] = ["SLATE_SOUNDS", "SLATE_OUT", "SLATE_QUALITY"].map(|name| std::env::var(name).unwrap());
+    fs::create_dir_all(&to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "wav") {
+            continue;
+        }
+        let (rate, frames) = read(&path);
+        let mut output = MemoryOutput::new(1 << 30);
+        let out = output.create("a.ogg").unwrap();
+        let wanted = Rate::Quality(quality.parse().unwrap());
+        let mut encoder = Box::new(super::VorbisEncoder::new(out, 2, rate, wanted, &[]).unwrap());
+        encoder.push(&frames).unwrap();
+        encoder.finish().unwrap();
+        let name = format!("{}.ogg", path.file_stem().unwrap().to_str().unwrap());
+        fs::write(Path::new(&to).join(name), &output.take()["a.ogg"]).unwrap();
+    }
+}
