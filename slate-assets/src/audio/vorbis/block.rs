@@ -180,7 +180,6 @@ pub(super) struct BlockCoder {
     mdcts: [Mdct; 2],
     slopes: [Vec<f32>; 2],
     psys: [Psy; 2],
-    levels: Vec<f32>,
     inverse: Vec<f32>,
     residue: Residue,
     windowed: Vec<f32>,
@@ -203,7 +202,6 @@ impl BlockCoder {
             slopes: halves.map(slope),
             psys,
             inverse: levels.iter().map(|level| 1.0 / level).collect(),
-            levels,
             residue: Residue::default(),
             windowed: Vec::new(),
             spectra: vec![Vec::new(); channels],
@@ -305,11 +303,12 @@ fn fade<'a>(half: impl ExactSizeIterator<Item = &'a mut f32>, slope: &[f32]) {
 
 /// Divides by the floor and rounds.
 fn quantize(spectrum: &[f32], curve: &[i32], inverse: &[f32], ints: &mut Vec<i32>) {
-    let round_up: f32 = super::quality::env("ROUND",0.45);
+    // A little less than half: zeros are cheap, and what is lost by them is hardly heard.
+    const ROUND_UP: f32 = 0.42;
     let most = super::tables::MOST as f32;
     ints.extend(spectrum.iter().zip(curve).map(|(value, &step)| {
         let scaled = value * inverse[step as usize];
-        let whole = (scaled.abs() + round_up).floor().min(most);
+        let whole = (scaled.abs() + ROUND_UP).floor().min(most);
         if scaled < 0.0 { -(whole as i32) } else { whole as i32 }
     }));
 }

@@ -102,6 +102,7 @@ fn codes(lens: &[u8]) -> Vec<u32> {
 
 /// The lengths of a complete prefix code for entries that occur this often, none longer than `longest`; every entry of
 /// `used` gets a code.
+#[cfg(test)]
 pub(super) fn lengths(counts: &[u64], used: impl Fn(usize) -> bool, longest: u8) -> Vec<u8> {
     let entries: Vec<usize> = (0..counts.len()).filter(|&entry| used(entry)).collect();
     let mut lens = vec![0u8; counts.len()];

@@ -5,7 +5,7 @@ const ORDER: usize = 32;
 
 /// Appends `count` samples to `samples`, as a linear prediction from the last of them goes on.
 pub(super) fn extend(samples: &mut Vec<f32>, count: usize) {
-    const SEEN: usize = 1024;
+    const SEEN: usize = 2048;
     let seen = &samples[samples.len().saturating_sub(SEEN)..];
     let factors = predictor(seen);
     let mut history: Vec<f64> = seen.iter().map(|&sample| f64::from(sample)).collect();

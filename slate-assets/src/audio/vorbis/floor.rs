@@ -143,20 +143,20 @@ impl FloorShape {
 
     /// The lines' heights at the posts: the least squared distance, where being above counts for more than below.
     fn heights(&self, wanted: &[f32]) -> Vec<f32> {
+        const HEAVY: f32 = 4.0;
         let mut weights = vec![1.0f32; wanted.len()];
-        let mut heights = self.least_squares(wanted, &weights);
-        for _ in 0..super::quality::env("FITS", 2.0) as usize {
-            for pair in self.sorted.windows(2) {
-                let [from, to] = [pair[0], pair[1]].map(|post| self.posts[post].x);
-                let slope = (heights[pair[1]] - heights[pair[0]]) / (to - from) as f32;
-                for k in from..to.min(wanted.len()) {
-                    let above = heights[pair[0]] + slope * (k - from) as f32 - wanted[k];
-                    weights[k] = if above > 1.5 { super::quality::env("HEAVY", 4.0) } else { 1.0 };
+        let heights = self.least_squares(wanted, &weights);
+        for pair in self.sorted.windows(2) {
+            let [from, to] = [pair[0], pair[1]].map(|post| self.posts[post].x);
+            let slope = (heights[pair[1]] - heights[pair[0]]) / (to - from) as f32;
+            let span = from.min(wanted.len())..to.min(wanted.len());
+            for (k, (weight, wanted)) in weights[span.clone()].iter_mut().zip(&wanted[span]).enumerate() {
+                if heights[pair[0]] + slope * k as f32 > wanted + 1.5 {
+                    *weight = HEAVY;
                 }
             }
-            heights = self.least_squares(wanted, &weights);
         }
-        heights
+        self.least_squares(wanted, &weights)
     }
 
     /// A system with three diagonals.

@@ -13,9 +13,8 @@ const FULL_SCALE: f32 = 92.0;
 /// How a quality is reached.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tune {
-    /// Decibels by which the quantiser's noise may be above the mask at low and at high frequencies.
+    /// Decibels by which the quantiser's noise may be above the mask.
     pub(super) over: f32,
-    pub(super) over_high: f32,
     /// The mask below a masker that is noise, or a tone, in decibels.
     pub(super) noise: f32,
     pub(super) tone: f32,
@@ -50,8 +49,6 @@ struct Band {
     quiet: f32,
     /// How wide a Bark is here beside one at 4 kHz, in decibels: what it costs to be quieter by a bit.
     wide_by: f32,
-    /// 0 at low frequencies, 1 at the highest.
-    height: f32,
     /// Its own part of the upper slope: 24 + 230/f dB a Bark.
     slope: f32,
     /// How much more than its own energy would gather in it if all bands were the same.
@@ -87,7 +84,6 @@ impl Psy {
                 wide: (from.saturating_sub(reach), (to + reach).min(coded)),
                 quiet: quiet(middle),
                 wide_by: (10.0 * libm::log10(width_of_bark(middle) / width_of_bark(4000.0))) as f32,
-                height: ((bark(middle) - 14.0) / 10.0).clamp(0.0, 1.0) as f32,
                 slope: (24.0 + 230.0 / middle) as f32,
                 gathered: 1.0,
             });
@@ -129,7 +125,7 @@ impl Psy {
         for (at, band) in self.bands.iter().enumerate() {
             let tone = if self.tonal { self.tonality(band) } else { 0.0 };
             let below = tune.noise + (tune.tone - tune.noise) * tone;
-            let over = tune.over + (tune.over_high - tune.over) * band.height + tune.tilt * band.wide_by + ease;
+            let over = tune.over + tune.tilt * band.wide_by + ease;
             let hidden = decibels(self.mask[at] / band.gathered) - below + over;
             let width = (band.to - band.from) as f32;
             let quiet = band.quiet - tune.quiet + over.max(0.0);
@@ -197,9 +193,10 @@ impl Psy {
     }
 }
 
-/// The threshold in quiet in decibels of sound pressure: Terhardt, 1979.
+/// The threshold in quiet in decibels of sound pressure: Terhardt, 1979, with BS.1387's milder rise at high
+/// frequencies, for players that are turned up.
 fn quiet(hertz: f64) -> f32 {
     let f = (hertz / 1000.0).max(0.02);
-    let value = 3.64 * libm::pow(f, -0.8) - 6.5 * libm::exp(-0.6 * (f - 3.3) * (f - 3.3)) + 1e-3 * libm::pow(f, f64::from(super::quality::env("ATHP",3.6)));
+    let value = 3.64 * libm::pow(f, -0.8) - 6.5 * libm::exp(-0.6 * (f - 3.3) * (f - 3.3)) + 1e-3 * libm::pow(f, 3.6);
     value.min(70.0) as f32
 }

@@ -16,7 +16,8 @@ pub(super) const CLASSES: [&[usize]; 12] =
 pub(super) const ESCAPE: usize = 11;
 pub(super) const COARSE: i32 = 25;
 
-/// In four steps by what may be spent: each has its own statistics.
+/// Sets by what may be spent: each has its own statistics.
+#[cfg(test)]
 pub(super) const BANDS: usize = 3;
 
 /// The book of class words for short or long blocks.
