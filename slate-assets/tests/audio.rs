@@ -12,8 +12,8 @@ use slate_assets::audio::AudioProcessor;
 use slate_core::{
     Cancel, ErrorKind,
     asset::{
-        AssetInput, AssetLimits, AudioFormat, AudioOptions, Dither, MemoryOutput, Normalize, Processor, Progress, Report,
-        Work,
+        AssetInput, AssetLimits, AudioFormat, AudioOptions, Dither, MemoryOutput, Normalize, Processor, Progress,
+        Report, Work,
     },
 };
 use support::wav;

@@ -175,7 +175,8 @@ fn tags(reader: &mut dyn FormatReader) -> Vec<(String, String)> {
         let name = comment_name(&tag.raw.key);
         let fits = !name.is_empty() && name.len() <= 100 && text.len() <= LENGTH;
         // Of encoders, and of the level before it was changed.
-        let stale = ["ENCODER", "ENCODED_BY", "ENCODERSETTINGS"].contains(&name.as_str()) || name.starts_with("REPLAYGAIN");
+        let stale =
+            ["ENCODER", "ENCODED_BY", "ENCODERSETTINGS"].contains(&name.as_str()) || name.starts_with("REPLAYGAIN");
         (fits && !stale).then_some((name, text))
     });
     named.take(TAGS).collect()

@@ -49,7 +49,8 @@ impl Quantizer {
             wanted.round()
         } else {
             let shaped = self.dither == Dither::Shaped;
-            let fed: f64 = if shaped { channel.errors.iter().zip(SHAPE).map(|(error, tap)| error * tap).sum() } else { 0.0 };
+            let fed: f64 =
+                if shaped { channel.errors.iter().zip(SHAPE).map(|(error, tap)| error * tap).sum() } else { 0.0 };
             let noise = channel.random() - channel.random();
             let value = (wanted - fed + noise).round();
             let [first, second, _] = channel.errors;

@@ -249,7 +249,9 @@ mod tests {
     #[test]
     fn peaks_between_the_samples_are_seen() {
         // Tech 3341, cases 15 to 19: a quarter of the rate, whose samples miss the top, within +0.2 and -0.4 dB.
-        for (frequency, phase, level) in [(4.0, 0.0, -6.0), (4.0, 45.0, -6.0), (6.0, 60.0, -6.0), (8.0, 67.5, -6.0), (4.0, 45.0, 3.0)] {
+        for (frequency, phase, level) in
+            [(4.0, 0.0, -6.0), (4.0, 45.0, -6.0), (6.0, 60.0, -6.0), (8.0, 67.5, -6.0), (4.0, 45.0, 3.0)]
+        {
             let peak = 10f64.powf(level / 20.0);
             let mut meter = Meter::new(1, RATE);
             let frames: Vec<f32> = (0..RATE)

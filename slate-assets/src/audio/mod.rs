@@ -1,6 +1,6 @@
 //! Sounds: from WAV, AIFF, MP3, Ogg Vorbis and FLAC to WAV and Ogg Vorbis.
 //!
-//! A sound streams from decoder to file in pieces ([`chain`], [`shape`], an [`Encoder`] of [`sink`]): an hour takes no
+//! A sound streams from decoder to file in pieces (`chain`, `shape`, an `Encoder` of `sink`): an hour takes no
 //! more memory than a second. All of it is plain sums in a fixed order and `libm`'s functions, so that bytes don't
 //! depend on the machine's vector units.
 

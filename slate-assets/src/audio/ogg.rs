@@ -77,9 +77,10 @@ impl OggWriter {
         head.extend([0; 4]);
         head.push(self.segments.len() as u8);
         head.extend(&self.segments);
-        let crc = [&head, &self.body].into_iter().flatten().fold(0u32, |crc, &byte| {
-            crc << 8 ^ self.crc[usize::from((crc >> 24) as u8 ^ byte)]
-        });
+        let crc = [&head, &self.body]
+            .into_iter()
+            .flatten()
+            .fold(0u32, |crc, &byte| crc << 8 ^ self.crc[usize::from((crc >> 24) as u8 ^ byte)]);
         head[22..26].copy_from_slice(&crc.to_le_bytes());
         self.out.write_all(&head).and_then(|()| self.out.write_all(&self.body)).map_err(failed)?;
         self.page += 1;

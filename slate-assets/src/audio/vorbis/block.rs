@@ -103,9 +103,8 @@ impl Blocks {
         let size = if self.long { long } else { short };
         let next = self.centre + size / 4 + long / 4;
         let reach = (long - short) / 4;
-        let calm = !self.attacks.iter().any(|&at| {
-            at + attack::STEP as i64 > next - reach && at < next + long / 4 + short / 4
-        });
+        let calm =
+            !self.attacks.iter().any(|&at| at + attack::STEP as i64 > next - reach && at < next + long / 4 + short / 4);
         let block = Block {
             centre: self.centre as u64,
             gained: self.gained as u64,
@@ -239,8 +238,7 @@ impl BlockCoder {
                 self.psys[size].steps(spectrum, &tune, ease, &mut self.steps);
                 self.steps.iter_mut().for_each(|step| *step = floor::step_of(*step).clamp(0.0, 254.0));
                 let books = super::tables::floor_books(size);
-                ends[channel] =
-                    self.setup.floors[size].fit(&self.steps, books, &mut self.symbols, &mut self.curve);
+                ends[channel] = self.setup.floors[size].fit(&self.steps, books, &mut self.symbols, &mut self.curve);
                 quantize(spectrum, &self.curve[..coded], &self.inverse, &mut self.ints[channel]);
             } else {
                 self.ints[channel].resize(coded, 0);

@@ -8,11 +8,13 @@ pub(super) fn extend(samples: &mut Vec<f32>, count: usize) {
     const SEEN: usize = 2048;
     let seen = &samples[samples.len().saturating_sub(SEEN)..];
     let factors = predictor(seen);
+    // A sound that rises in pitch would be taken for one that grows.
+    let most = seen.iter().rev().take(512).fold(0.0, |most: f64, &sample| most.max(f64::from(sample).abs()));
     let mut history: Vec<f64> = seen.iter().map(|&sample| f64::from(sample)).collect();
     // Fades out over the second half: a prediction can't be trusted for long.
     for at in 0..count {
         let value: f64 = factors.iter().zip(history.iter().rev()).map(|(factor, sample)| factor * sample).sum();
-        let value = value.clamp(-1.5, 1.5);
+        let value = value.clamp(-most, most);
         history.push(value);
         let fade = (2.0 - 2.0 * at as f64 / count as f64).min(1.0);
         samples.push((value * fade) as f32);

@@ -59,7 +59,10 @@ impl FloorShape {
             }
         }
         let near = |at: usize, better: &dyn Fn(usize, usize) -> bool, fits: &dyn Fn(usize) -> bool| {
-            (0..at).filter(|&other| fits(xs[other])).reduce(|a, b| if better(xs[b], xs[a]) { b } else { a }).unwrap_or(0)
+            (0..at)
+                .filter(|&other| fits(xs[other]))
+                .reduce(|a, b| if better(xs[b], xs[a]) { b } else { a })
+                .unwrap_or(0)
         };
         let posts = (0..xs.len()).map(|at| Post {
             x: xs[at],
@@ -101,7 +104,13 @@ impl FloorShape {
 
     /// Fits lines to `wanted`, a curve in steps of the decoders' table. Appends what is told to `symbols`, whose
     /// first book is `books`, and replaces `curve` by what decoders will see. The ends' values are given back.
-    pub(super) fn fit(&self, wanted: &[f32], books: usize, symbols: &mut Vec<Symbol>, curve: &mut Vec<i32>) -> [u32; 2] {
+    pub(super) fn fit(
+        &self,
+        wanted: &[f32],
+        books: usize,
+        symbols: &mut Vec<Symbol>,
+        curve: &mut Vec<i32>,
+    ) -> [u32; 2] {
         let heights = self.heights(wanted);
         let quantized = |post: usize| ((heights[post] / STEP as f32).round() as i32).clamp(0, RANGE - 1);
         let mut finals: Vec<i32> = Vec::with_capacity(self.posts.len());

@@ -28,8 +28,8 @@ use super::{
     sink::{Encoded, Encoder},
 };
 use block::{BlockCoder, Blocks};
-pub(super) use quality::Rate;
 use quality::Keeper;
+pub(super) use quality::Rate;
 use setup::Setup;
 use slate_core::{Result, asset::WriteSeek};
 
@@ -79,8 +79,7 @@ impl VorbisEncoder {
         let channels = usize::from(channels);
         let keeper = Keeper::new(wanted, channels, rate);
         let setup = Setup::new(channels, rate, keeper.top(), keeper.band());
-        let headers =
-            [setup.identification(keeper.nominal()), setup::comment(VENDOR, comments), setup.setup()];
+        let headers = [setup.identification(keeper.nominal()), setup::comment(VENDOR, comments), setup.setup()];
         let [first, second, third] = &headers;
         let mut ogg = OggWriter::new(out, ogg::serial(&[first, second, third]));
         ogg.packet(first, 0)?;

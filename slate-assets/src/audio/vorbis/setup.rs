@@ -38,8 +38,8 @@ impl Setup {
             let wanted = (top * blocks[size] as f64 / f64::from(rate)) as usize;
             wanted.next_multiple_of(unit).min(len)
         });
-        let floors = [(0, 2), (1, 8)]
-            .map(|(size, partitions)| FloorShape::new(blocks[size] / 2, coded[size], rate, partitions));
+        let floors =
+            [(0, 2), (1, 8)].map(|(size, partitions)| FloorShape::new(blocks[size] / 2, coded[size], rate, partitions));
         let books = tables::books(lens);
         let class_costs = [0, 1].map(|size| class_costs(&books[tables::class_book(size)]));
         Self { channels, rate, blocks, floors, coded, paired: channels == 2, books, class_costs }

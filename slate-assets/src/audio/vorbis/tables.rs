@@ -93,9 +93,7 @@ pub(super) fn trained(paired: bool, band: usize) -> Vec<Vec<u8>> {
     let at = size * (band * 2 + usize::from(!paired));
     let mut lens = TRAINED[at..at + size].iter().copied();
     let of = |shape: &Shape| {
-        (0..shape.entries)
-            .map(|entry| if shape.holds(entry) { lens.next().unwrap_or(0) } else { 0 })
-            .collect()
+        (0..shape.entries).map(|entry| if shape.holds(entry) { lens.next().unwrap_or(0) } else { 0 }).collect()
     };
     shapes.iter().map(of).collect()
 }

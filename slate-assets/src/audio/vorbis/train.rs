@@ -31,7 +31,8 @@ fn train_books() {
     let folder = std::env::var("SLATE_SOUNDS").unwrap();
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    let sounds: Vec<_> = paths.iter().filter(|path| path.extension().is_some_and(|e| e == "wav")).map(|path| read(path)).collect();
+    let sounds: Vec<_> =
+        paths.iter().filter(|path| path.extension().is_some_and(|e| e == "wav")).map(|path| read(path)).collect();
     let mut all = Vec::new();
     for qualities in QUALITIES {
         for paired in [true, false] {
