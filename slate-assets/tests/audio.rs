@@ -141,11 +141,18 @@ fn damage_and_limits_are_told_apart() {
 
 #[test]
 fn other_outputs_are_refused_with_what_to_choose() {
-    for format in [AudioFormat::Mp3, AudioFormat::Opus, AudioFormat::Flac] {
-        let mut options = options(2, 48_000, true);
-        options.format = format;
+    let refused = [
+        (AudioFormat::Mp3, 6, 48_000, 16, "choose 1, 2 or ogg"),
+        (AudioFormat::Mp3, 2, 96_000, 16, "choose 48000"),
+        (AudioFormat::Opus, 2, 44_100, 16, "choose 48000"),
+        (AudioFormat::Opus, 4, 48_000, 16, "choose 1, 2 or ogg"),
+        (AudioFormat::Flac, 2, 48_000, 32, "bitDepth 16 or 24"),
+    ];
+    for (format, channels, rate, bits, choice) in refused {
+        let mut options = options(channels, rate, true);
+        (options.format, options.bit_depth) = (format, bits);
         let error = AudioProcessor.check(&options).unwrap_err();
-        assert_eq!((error.kind(), error.message().contains("choose ogg or wav")), (ErrorKind::Unsupported, true));
+        assert_eq!((error.kind(), error.message().contains(choice)), (ErrorKind::Unsupported, true), "{error}");
     }
     let input = AssetInput::from_bytes("s.mid", &b"MThd"[..]);
     let error = support::run(&AudioProcessor, &input, &options(2, 48_000, true), &AssetLimits::default()).unwrap_err();

@@ -174,7 +174,15 @@ fn loops_move_with_rate_format_and_cuts() {
     bytes.extend(chunk);
     let size = bytes.len() as u32 - 8;
     bytes[4..8].copy_from_slice(&size.to_le_bytes());
-    for (format, rate) in [(AudioFormat::Wav, 44_100), (AudioFormat::Ogg, 48_000), (AudioFormat::Ogg, 44_100)] {
+    let ways = [
+        (AudioFormat::Wav, 44_100),
+        (AudioFormat::Ogg, 48_000),
+        (AudioFormat::Ogg, 44_100),
+        (AudioFormat::Flac, 44_100),
+        (AudioFormat::Opus, 48_000),
+        (AudioFormat::Mp3, 44_100),
+    ];
+    for (format, rate) in ways {
         let (report, out) = run("s.wav", &bytes, |options| {
             (options.format, options.sample_rate, options.quality) = (format, rate, Some(8.0));
             options.normalize = false;
@@ -183,6 +191,7 @@ fn loops_move_with_rate_format_and_cuts() {
         assert_eq!((&report["loopStart"], &report["loopLength"]), (&start.into(), &length.into()));
         // Read again: the loop is in the file, and a tone goes on over its end.
         let (report, back) = floats(&format!("s.{format}"), &out, 2, rate);
+        assert!(report.contains_key("loopStart"), "{format} at {rate}: {report:?}");
         assert_eq!((&report["loopStart"], &report["loopLength"]), (&start.into(), &length.into()));
         let (start, end) = (start as usize, (start + length) as usize);
         let step = 0.5 * std::f64::consts::TAU * 480.0 / f64::from(rate);
@@ -220,6 +229,89 @@ fn other_programs_read_what_is_written() {
         if let Some(text) = foreign("vorbiscomment", &["-l", path]) {
             assert!(text.trim().is_empty(), "{text}");
         }
+    }
+}
+
+#[test]
+fn every_format_has_its_checker_and_the_length_of_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkers: [(AudioFormat, &str, &[&str]); 3] = [
+        (AudioFormat::Flac, "flac", &["-s", "-t", "-w"]),
+        (AudioFormat::Opus, "opusinfo", &[]),
+        (AudioFormat::Mp3, "mp3val", &[]),
+    ];
+    for (format, checker, arguments) in checkers {
+        for (channels, frames) in [(1u16, 48_000usize), (2, 100_003), (2, 1_500)] {
+            let samples: Vec<i16> = beats(frames * 2).into_iter().take(frames * usize::from(channels)).collect();
+            let (report, bytes) = run("s.wav", &wav(channels, 48_000, &samples), |options| {
+                (options.format, options.channels, options.normalize) = (format, channels, false);
+            });
+            assert_eq!(report["frames"], frames);
+            let what = format!("{format}, {channels} channels, {frames} frames");
+            let (report, back) = floats(&format!("s.{format}"), &bytes, channels, 48_000);
+            assert_eq!(back.len(), samples.len(), "{what}");
+            assert_eq!(report["sourceFormat"], format.as_str());
+            let error: f64 =
+                back.iter().zip(&samples).map(|(a, b)| f64::from(*a - f32::from(*b) / 32_768.0).powi(2)).sum();
+            let power: f64 = samples.iter().map(|b| (f64::from(*b) / 32_768.0).powi(2)).sum();
+            let least = if format == AudioFormat::Flac { f64::INFINITY } else { 6.0 };
+            assert!(10.0 * (power / error).log10() >= least, "{what}: {}", 10.0 * (power / error).log10());
+            let path = folder.path().join(format!("{channels}-{frames}.{format}"));
+            std::fs::write(&path, &bytes).unwrap();
+            let path = path.to_str().unwrap();
+            let all: Vec<&str> = arguments.iter().copied().chain([path]).collect();
+            if let Some(text) = foreign(checker, &all) {
+                // A file without a title, or a very short one, is none to warn of.
+                let known = |line: &str| line.contains("No supported tags") || line.contains("Too few MPEG frames");
+                let warned = text.lines().any(|line| line.contains("WARNING") && !known(line));
+                assert!(!warned, "{what}: {text}");
+            }
+            let out = folder.path().join("out.wav");
+            let out = out.to_str().unwrap();
+            if foreign("ffmpeg", &["-v", "error", "-xerror", "-y", "-i", path, out]).is_some() {
+                assert_eq!(hound::WavReader::open(out).unwrap().duration(), frames as u32, "ffmpeg: {what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn flac_keeps_every_sample_of_every_depth() {
+    let mut random = support::Random(3);
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: 44_100,
+        bits_per_sample: 24,
+        sample_format: hound::SampleFormat::Int,
+    };
+    for kind in 0..4 {
+        let samples: Vec<i32> = (0..20_002)
+            .map(|at| match kind {
+                0 => random.next() as i32 >> 8,
+                1 => ((at as f64 * 0.01).sin() * 8_000_000.0) as i32,
+                2 => {
+                    if at % 2 == 0 {
+                        -8_388_608
+                    } else {
+                        8_388_607
+                    }
+                }
+                _ => 77,
+            })
+            .collect();
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
+        samples.iter().for_each(|sample| writer.write_sample(*sample).unwrap());
+        writer.finalize().unwrap();
+        let (_, flac) = run("s.wav", &bytes.into_inner(), |options| {
+            (options.format, options.bit_depth, options.sample_rate) = (AudioFormat::Flac, 24, 44_100);
+            options.normalize = false;
+        });
+        let (_, back) = floats("s.flac", &flac, 2, 44_100);
+        assert!(back.iter().zip(&samples).all(|(a, b)| *a == *b as f32 / 8_388_608.0), "{kind}");
+        let path = tempfile::NamedTempFile::with_suffix(".flac").unwrap();
+        std::fs::write(path.path(), flac).unwrap();
+        foreign("flac", &["-s", "-t", "-w", path.path().to_str().unwrap()]);
     }
 }
 

@@ -1,4 +1,7 @@
-use super::loops::{self, Loop};
+use super::{
+    loops::{self, Loop},
+    opus::{self, OpusDecoder},
+};
 use crate::guard;
 use slate_core::{
     Cancel, Error, Result,
@@ -13,7 +16,7 @@ use std::{
 };
 use symphonia::core::{
     audio::{Channels, Position, sample::SampleFormat},
-    codecs::audio::{AudioDecoder, AudioDecoderOptions},
+    codecs::audio::{AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS},
     errors::Error as Symphonia,
     formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
     io::MediaSourceStream,
@@ -38,10 +41,15 @@ pub(super) struct Decoder {
     /// The number of frames that the header tells.
     pub(super) announced_frames: Option<u64>,
     reader: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
+    codec: Codec,
     track: u32,
     read: Arc<AtomicU64>,
     len: u64,
+}
+
+enum Codec {
+    Symphonia(Box<dyn AudioDecoder>),
+    Opus(Box<OpusDecoder>),
 }
 
 impl Decoder {
@@ -61,11 +69,19 @@ impl Decoder {
             let params = params.ok_or_else(|| Error::unsupported("the sound's codec is not known"))?;
             let announced_frames = track.num_frames;
             let id = track.id;
-            let decoder = symphonia::default::get_codecs()
-                .make_audio_decoder(params, &AudioDecoderOptions::default())
-                .map_err(error_of)?;
-            let rate = params.sample_rate.ok_or_else(|| Error::corrupt("the header tells no sample rate"))?;
             let channels = params.channels.as_ref().ok_or_else(|| Error::corrupt("the header tells no channels"))?;
+            let opus = params.codec == CODEC_ID_OPUS;
+            let codec = if opus {
+                let head = params.extra_data.as_deref().unwrap_or_default();
+                Codec::Opus(Box::new(OpusDecoder::new(head, channels.count(), opus::end_of(input))?))
+            } else {
+                let codecs = symphonia::default::get_codecs();
+                let options = AudioDecoderOptions::default();
+                Codec::Symphonia(codecs.make_audio_decoder(params, &options).map_err(error_of)?)
+            };
+            let rate = if opus { Some(opus::RATE) } else { params.sample_rate };
+            let rate = rate.ok_or_else(|| Error::corrupt("the header tells no sample rate"))?;
+            let format = if opus { "opus" } else { format };
             if !RATES.contains(&rate) {
                 return Err(
                     Error::unsupported("sounds are read from 1000 to 384000 samples a second").with("rate", rate)
@@ -86,7 +102,7 @@ impl Decoder {
                 looped,
                 announced_frames,
                 reader,
-                decoder,
+                codec,
                 track: id,
                 read,
                 len,
@@ -103,7 +119,7 @@ impl Decoder {
 
     /// Replaces `samples` by the next packet's, interleaved; `false` at the end.
     pub(super) fn next(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
-        let (reader, decoder) = (&mut self.reader, &mut self.decoder);
+        let (reader, codec) = (&mut self.reader, &mut self.codec);
         let (track, rate, channels) = (self.track, self.rate, self.positions.len());
         guard::decoder(self.format, || {
             loop {
@@ -111,6 +127,13 @@ impl Decoder {
                 if packet.track_id != track {
                     continue;
                 }
+                let decoder = match codec {
+                    Codec::Symphonia(decoder) => decoder,
+                    Codec::Opus(decoder) => {
+                        decoder.decode(&packet.data, samples)?;
+                        return Ok(true);
+                    }
+                };
                 let decoded = decoder.decode(&packet).map_err(error_of)?;
                 let spec = decoded.spec();
                 if spec.rate() != rate || spec.channels().count() != channels {
@@ -149,12 +172,20 @@ fn detect(input: &AssetInput) -> Result<&'static str> {
         [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => Ok("aiff"),
         [b'O', b'g', b'g', b'S', ..] => Ok("ogg"),
         [b'I', b'D', b'3', ..] => Ok("mp3"),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Ok("m4a"),
+        [0xFF, second, ..] if second & 0xF6 == 0xF0 => Ok("aac"),
         [0xFF, second, ..] if second & 0xE0 == 0xE0 => Ok("mp3"),
-        _ if matches!(input.extension().as_str(), "wav" | "aif" | "aiff" | "flac" | "ogg" | "mp3") => {
+        _ if matches!(
+            input.extension().as_str(),
+            "wav" | "aif" | "aiff" | "flac" | "ogg" | "opus" | "mp3" | "m4a" | "aac"
+        ) =>
+        {
             Err(Error::corrupt(format!("this is no {} sound: its first bytes are others", input.extension())))
         }
-        _ => Err(Error::unsupported("this sound format is not read; save it as wav, aiff, flac, ogg (Vorbis) or mp3")
-            .with("asset", input.name())),
+        _ => {
+            Err(Error::unsupported("this sound format is not read; save it as wav, aiff, flac, ogg, opus, mp3 or m4a")
+                .with("asset", input.name()))
+        }
     }
 }
 
@@ -172,7 +203,12 @@ fn tags(reader: &mut dyn FormatReader) -> Vec<(String, String)> {
             _ => return None,
         };
         // ID3's free fields are named by a part of their own.
-        let name = comment_name(&tag.raw.key);
+        let free =
+            tag.raw.sub_fields.iter().flatten().find(|part| tag.raw.key == "TXXX" && part.field == "DESCRIPTION");
+        let name = match free.map(|part| &part.value) {
+            Some(RawValue::String(name)) => comment_name(name),
+            _ => comment_name(&tag.raw.key),
+        };
         let fits = !name.is_empty() && name.len() <= 100 && text.len() <= LENGTH;
         // Of encoders, and of the level before it was changed.
         let stale =
@@ -195,7 +231,7 @@ fn comment_name(key: &str) -> String {
         "TBPM" | "TBP" => "BPM",
         "COMM" | "COM" | "ICMT" => "COMMENT",
         "TSSE" | "TENC" | "ISFT" => "ENCODER",
-        key => key.strip_prefix("TXXX:").unwrap_or(key),
+        key => key,
     };
     let fits = |c: &char| (' '..='}').contains(c) && *c != '=';
     plain.chars().filter(fits).collect::<String>().to_ascii_uppercase()

@@ -1,4 +1,4 @@
-//! Sounds: from WAV, AIFF, MP3, Ogg Vorbis and FLAC to WAV and Ogg Vorbis.
+//! Sounds: from WAV, AIFF, FLAC, MP3, Ogg Vorbis, Opus and AAC to WAV, FLAC, Ogg Vorbis, Opus and MP3.
 //!
 //! A sound streams from decoder to file in pieces (`chain`, `shape`, an `Encoder` of `sink`): an hour takes no
 //! more memory than a second. All of it is plain sums in a fixed order and `libm`'s functions, so that bytes don't
@@ -7,23 +7,30 @@
 mod chain;
 mod decode;
 mod dither;
+mod flac;
 mod level;
 mod limiter;
 mod loops;
 mod loudness;
 mod mix;
+mod mp3;
 mod ogg;
+mod opus;
 mod peak;
 mod resample;
 mod shape;
 mod sink;
+mod tags;
 mod vorbis;
 mod wav;
 
 use chain::{Kept, stream};
 use dither::Quantizer;
+use flac::FlacEncoder;
 use level::Levelled;
 use loudness::Meter;
+use mp3::Mp3Encoder;
+use opus::OpusEncoder;
 use shape::Shaper;
 use sink::Encoder;
 use slate_core::{
@@ -53,14 +60,30 @@ impl Processor for AudioProcessor {
         name: "audio",
         version: 2,
         kind: AssetKind::Audio,
-        reads: &["aif", "aiff", "flac", "mp3", "ogg", "wav"],
-        writes: &["ogg", "wav"],
+        reads: &["aac", "aif", "aiff", "flac", "m4a", "mp3", "ogg", "opus", "wav"],
+        writes: &["flac", "mp3", "ogg", "opus", "wav"],
     };
 
     fn check(&self, options: &AudioOptions) -> Result<()> {
         options.validate()?;
-        if !matches!(options.format, AudioFormat::Wav | AudioFormat::Ogg) {
-            return Err(Error::unsupported(format!("{} is not available yet; choose ogg or wav", options.format)));
+        let (rates, name): (&[u32], _) = match options.format {
+            AudioFormat::Opus => (&opus::RATES, "Opus"),
+            AudioFormat::Mp3 => (&mp3::RATES, "MP3"),
+            AudioFormat::Flac if options.bit_depth == 32 => {
+                return Err(Error::unsupported("FLAC is written with bitDepth 16 or 24").with("bitDepth", 32));
+            }
+            AudioFormat::Wav | AudioFormat::Ogg | AudioFormat::Flac => return Ok(()),
+            other => {
+                return Err(Error::unsupported(format!("{other} is not written; choose ogg, opus, mp3, flac or wav")));
+            }
+        };
+        if !rates.contains(&options.sample_rate) {
+            return Err(Error::unsupported(format!("{name} has no such sample rate; choose 48000"))
+                .with("sampleRate", options.sample_rate));
+        }
+        if options.channels > 2 {
+            return Err(Error::unsupported(format!("{name} is written with one or two channels; choose 1, 2 or ogg"))
+                .with("channels", options.channels));
         }
         Ok(())
     }
@@ -129,16 +152,20 @@ fn encoder(work: &mut Work<'_>, options: &AudioOptions, kept: &Kept) -> Result<B
     let mut comments = if options.keep_metadata { kept.tags.clone() } else { Vec::new() };
     comments.retain(|(name, _)| !name.starts_with("LOOP"));
     comments.extend(kept.looped.iter().flat_map(|looped| looped.tags()));
-    match options.format {
+    let exact = kept.exact_bits.is_some_and(|bits| bits <= options.bit_depth.into());
+    let quantizer = || Quantizer::new(channels.into(), rate, options.bit_depth.min(24), options.dither, exact);
+    Ok(match options.format {
         AudioFormat::Wav => {
-            let exact = kept.exact_bits.is_some_and(|bits| bits <= options.bit_depth.into());
-            let bits = options.bit_depth.min(24);
-            let quantizer = Quantizer::new(channels.into(), rate, bits, options.dither, exact);
-            Ok(Box::new(WavEncoder::new(out, channels, rate, options.bit_depth, quantizer, kept.looped)?))
+            Box::new(WavEncoder::new(out, channels, rate, options.bit_depth, quantizer(), kept.looped)?)
         }
+        AudioFormat::Flac => {
+            Box::new(FlacEncoder::new(out, channels, rate, options.bit_depth, quantizer(), &comments)?)
+        }
+        AudioFormat::Opus => Box::new(OpusEncoder::new(out, channels, rate, options.bitrate, &comments)?),
+        AudioFormat::Mp3 => Box::new(Mp3Encoder::new(out, channels, rate, options.bitrate, &comments)?),
         _ => {
             let wanted = options.quality.map_or(Rate::Average(options.bitrate), Rate::Quality);
-            Ok(Box::new(VorbisEncoder::new(out, channels, rate, wanted, &comments)?))
+            Box::new(VorbisEncoder::new(out, channels, rate, wanted, &comments)?)
         }
-    }
+    })
 }

@@ -33,9 +33,6 @@ pub(super) use quality::Rate;
 use setup::Setup;
 use slate_core::{Result, asset::WriteSeek};
 
-/// Who wrote it, as tools show.
-const VENDOR: &str = concat!("SLATE ", env!("CARGO_PKG_VERSION"));
-
 /// One entry of one of the stream's codebooks.
 #[derive(Clone, Copy, Debug)]
 struct Symbol {
@@ -79,7 +76,7 @@ impl VorbisEncoder {
         let channels = usize::from(channels);
         let keeper = Keeper::new(wanted, channels, rate);
         let setup = Setup::new(channels, rate, keeper.top(), keeper.band());
-        let headers = [setup.identification(keeper.nominal()), setup::comment(VENDOR, comments), setup.setup()];
+        let headers = [setup.identification(keeper.nominal()), setup::comment(comments), setup.setup()];
         let [first, second, third] = &headers;
         let mut ogg = OggWriter::new(out, ogg::serial(&[first, second, third]));
         ogg.packet(first, 0)?;

@@ -1,5 +1,6 @@
 //! What a stream is made of, and its three headers: Vorbis I, sections 4.2 and 5.
 
+use super::super::tags;
 use super::{bits::Bits, book::Book, floor::FloorShape, residue::class_costs, tables};
 
 /// What is fixed for a stream.
@@ -121,17 +122,9 @@ impl Setup {
 }
 
 /// The comment header: section 5. Comments are `NAME=value`.
-pub(super) fn comment(vendor: &str, comments: &[(String, String)]) -> Vec<u8> {
+pub(super) fn comment(comments: &[(String, String)]) -> Vec<u8> {
     let mut bits = header(3);
-    bits.put(vendor.len() as u32, 32);
-    bits.text(vendor.as_bytes());
-    bits.put(comments.len() as u32, 32);
-    for (name, value) in comments {
-        bits.put((name.len() + 1 + value.len()) as u32, 32);
-        bits.text(name.as_bytes());
-        bits.text(b"=");
-        bits.text(value.as_bytes());
-    }
+    bits.text(&tags::comments(comments));
     bits.flag(true);
     bits.take()
 }

@@ -1,0 +1,180 @@
+//! Ogg Opus (RFC 7845), by the crate `ropus`: libopus in whole numbers, the same bits on every machine.
+
+use super::{
+    ogg::{self, OggWriter},
+    sink::{Encoded, Encoder},
+    tags,
+};
+use ropus::{Application, Bitrate, Channels, DecodeMode, Decoder, Encoder as Codec};
+use slate_core::{
+    Error, Result,
+    asset::{AssetInput, WriteSeek},
+};
+use std::io::{Read, Seek, SeekFrom};
+
+/// What Opus counts in, whatever the sound's own rate.
+const CLOCK: u64 = 48_000;
+/// The most bytes of a packet that are made.
+const PACKET: usize = 4000;
+/// Packets a second.
+const PACKETS: usize = 50;
+pub(super) const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
+/// Writes one or two channels.
+pub(super) struct OpusEncoder {
+    ogg: OggWriter,
+    codec: Codec,
+    channels: usize,
+    rate: u64,
+    /// What the codec is late by, at 48 kHz.
+    skip: u64,
+    waiting: Vec<f32>,
+    pushed: u64,
+    packets: u64,
+    packet: Vec<u8>,
+}
+
+impl OpusEncoder {
+    pub(super) fn new(
+        out: Box<dyn WriteSeek>,
+        channels: u16,
+        rate: u32,
+        kilobits: u32,
+        comments: &[(String, String)],
+    ) -> Result<Self> {
+        let layout = if channels == 1 { Channels::Mono } else { Channels::Stereo };
+        let codec = Codec::builder(rate, layout, Application::Audio)
+            .bitrate(Bitrate::Bits(kilobits.min(256 * u32::from(channels)) * 1000))
+            .vbr(true)
+            .build()
+            .map_err(|error| Error::internal(format!("the Opus encoder can't begin: {error}")))?;
+        let skip = u64::from(codec.lookahead()) * CLOCK / u64::from(rate);
+        let mut head = b"OpusHead\x01".to_vec();
+        head.push(channels as u8);
+        head.extend((skip as u16).to_le_bytes());
+        head.extend(rate.to_le_bytes());
+        head.extend([0; 3]);
+        let mut tags = b"OpusTags".to_vec();
+        tags.extend(tags::comments(comments));
+        let mut ogg = OggWriter::new(out, ogg::serial(&[&head, &tags]));
+        ogg.packet(&head, 0)?;
+        ogg.flush(false)?;
+        ogg.packet(&tags, 0)?;
+        ogg.flush(false)?;
+        Ok(Self {
+            ogg,
+            codec,
+            channels: channels.into(),
+            rate: rate.into(),
+            skip,
+            waiting: Vec::new(),
+            pushed: 0,
+            packets: 0,
+            packet: vec![0; PACKET],
+        })
+    }
+
+    fn size(&self) -> usize {
+        self.rate as usize / PACKETS * self.channels
+    }
+
+    fn encode(&mut self, from: usize, end: Option<u64>) -> Result<()> {
+        let frames = &self.waiting[from..from + self.size()];
+        let len = (self.codec.encode_float(frames, &mut self.packet))
+            .map_err(|error| Error::internal(format!("the Opus encoder failed: {error}")))?;
+        self.packets += 1;
+        let place = self.packets * CLOCK / PACKETS as u64;
+        self.ogg.packet(&self.packet[..len], end.map_or(place, |end| place.min(end)))
+    }
+}
+
+impl Encoder for OpusEncoder {
+    fn push(&mut self, frames: &[f32]) -> Result<()> {
+        self.pushed += (frames.len() / self.channels) as u64;
+        self.waiting.extend_from_slice(frames);
+        let size = self.size();
+        let whole = self.waiting.len() / size * size;
+        // The last packet is kept: it may be the one that the sound ends in.
+        for from in (0..whole.saturating_sub(size)).step_by(size) {
+            self.encode(from, None)?;
+        }
+        self.waiting.drain(..whole.saturating_sub(size));
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Encoded> {
+        let end = self.skip + self.pushed * CLOCK / self.rate;
+        let (size, mut from) = (self.size(), 0);
+        while self.packets * CLOCK / (PACKETS as u64) < end {
+            self.waiting.resize(self.waiting.len().max(from + size), 0.0);
+            self.encode(from, Some(end))?;
+            from += size;
+        }
+        self.ogg.finish()?;
+        Ok(Encoded::default())
+    }
+}
+
+/// Reads packets that a container gave. It counts for itself what is to be heard: the container's own count differs
+/// between streams of one page and of many.
+pub(super) struct OpusDecoder {
+    codec: Decoder,
+    channels: usize,
+    out: Vec<f32>,
+    /// Frames still to be left out, and those to be heard after that.
+    skip: usize,
+    left: u64,
+}
+
+/// Opus is decoded at this rate.
+pub(super) const RATE: u32 = CLOCK as u32;
+
+impl OpusDecoder {
+    /// `head` is the stream's first packet; `end` is where its last page says that it ends.
+    pub(super) fn new(head: &[u8], channels: usize, end: Option<u64>) -> Result<Self> {
+        let family = head.get(18).copied().unwrap_or(0);
+        let layout = match channels {
+            1 => Channels::Mono,
+            2 => Channels::Stereo,
+            _ => return Err(Error::unsupported("Opus is read with one or two channels").with("channels", channels)),
+        };
+        if family > 1 {
+            return Err(Error::unsupported("Opus of this channel mapping is not read").with("family", family));
+        }
+        let failed = |error: &dyn std::fmt::Display| Error::corrupt(format!("the Opus stream can't begin: {error}"));
+        let mut codec = Decoder::new(RATE, layout).map_err(|error| failed(&error))?;
+        if let Some(gain) = head.get(16..18) {
+            let gain = i16::from_le_bytes([gain[0], gain[1]]);
+            codec.set_gain(gain.into()).map_err(|error| failed(&error))?;
+        }
+        let skip = head.get(10..12).map_or(0, |skip| u16::from_le_bytes([skip[0], skip[1]]));
+        let left = end.map_or(u64::MAX, |end| end.saturating_sub(skip.into()));
+        Ok(Self { codec, channels, out: Vec::new(), skip: skip.into(), left })
+    }
+
+    /// Replaces `samples` by a packet's, without the frames that are not to be heard.
+    pub(super) fn decode(&mut self, packet: &[u8], samples: &mut Vec<f32>) -> Result<()> {
+        // A packet has 120 ms at most.
+        self.out.resize(RATE as usize * 120 / 1000 * self.channels, 0.0);
+        let frames = (self.codec.decode_float(packet, &mut self.out, DecodeMode::Normal))
+            .map_err(|error| Error::corrupt(format!("the sound is damaged: {error}")))?;
+        let first = self.skip.min(frames);
+        let last = first + usize::try_from(self.left).unwrap_or(usize::MAX).min(frames - first);
+        self.skip -= first;
+        self.left -= (last - first) as u64;
+        samples.clear();
+        samples.extend_from_slice(&self.out[first * self.channels..last * self.channels]);
+        Ok(())
+    }
+}
+
+/// Where the last page of an Ogg file says that its stream ends.
+pub(super) fn end_of(input: &AssetInput) -> Option<u64> {
+    const PAGE: u64 = 65_307;
+    let mut file = input.open().ok()?;
+    file.seek(SeekFrom::Start(input.len().saturating_sub(PAGE))).ok()?;
+    let mut tail = Vec::new();
+    file.take(PAGE).read_to_end(&mut tail).ok()?;
+    let pages = tail.windows(14).rev().filter(|page| page.starts_with(b"OggS\0"));
+    pages.filter_map(|page| page[6..14].try_into().ok().map(u64::from_le_bytes)).find(|granule| *granule != u64::MAX)
+}
