@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use slate_core::{
     Cancel, Error, Result,
     asset::{
-        AssetInput, AssetKind, AssetOptions, AssetOutput, AssetPipeline, AssetTask, AudioFormat, AudioOptions,
-        ModelOptions, Progress, TextureOptions,
+        AssetInput, AssetKind, AssetOptions, AssetOutput, AssetPipeline, AssetTask, AudioOptions, ModelOptions,
+        Progress, TextureOptions,
     },
     blob::write_file,
 };
@@ -70,8 +70,7 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Res
 pub(crate) fn defaults() -> [AssetOptions; 3] {
     let mut model = ModelOptions::default();
     (model.optimize, model.generate_lods) = (false, false);
-    let mut audio = AudioOptions::default();
-    audio.format = AudioFormat::Wav;
+    let audio = AudioOptions::default();
     [AssetOptions::Texture(TextureOptions::default()), AssetOptions::Model(model), AssetOptions::Audio(audio)]
 }
 

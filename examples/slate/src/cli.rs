@@ -45,6 +45,8 @@ pub(crate) enum Verb {
     Build(BuildOptions),
     /// Processes textures, models and sounds.
     Assets(AssetOptions),
+    /// Converts a sound, or a folder of them: format, rate, channels, loudness.
+    Audio(crate::audio::Wanted),
     /// Starts, shows and ends sessions.
     #[command(subcommand)]
     Session(SessionVerb),

@@ -1,6 +1,7 @@
 //! `slate`: the reference binary. It shows every piece of SLATE together, and is what README's commands run.
 
 mod assets;
+mod audio;
 mod build;
 mod cli;
 mod config;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
             Verb::Demo(options) => demo::run(&config, &output, options).await,
             Verb::Build(options) => build::run(&config, &output, options).await,
             Verb::Assets(options) => assets::run(&config, &output, options).await,
+            Verb::Audio(options) => audio::run(&output, options).await,
             Verb::Session(verb) => session::run(&config, &output, verb).await,
             Verb::Serve(_) => serve::run(&config, &output).await,
             Verb::Doctor => doctor::run(&config, &output).await,

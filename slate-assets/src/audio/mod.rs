@@ -17,6 +17,7 @@ mod mp3;
 mod ogg;
 mod opus;
 mod peak;
+mod preview;
 mod resample;
 mod shape;
 mod sink;
@@ -31,6 +32,7 @@ use level::Levelled;
 use loudness::Meter;
 use mp3::Mp3Encoder;
 use opus::OpusEncoder;
+use preview::Preview;
 use shape::Shaper;
 use sink::Encoder;
 use slate_core::{
@@ -102,18 +104,27 @@ impl Processor for AudioProcessor {
         let mut encoder = encoder(work, options, &kept)?;
         let mut shaper = Shaper::new(plan, channels, options.sample_rate);
         let mut meter = Meter::new(channels, options.sample_rate);
+        let mut preview = options.preview.then(|| Preview::new(channels));
         let mut out = Vec::new();
+        let mut write = |out: &[f32]| {
+            meter.push(out);
+            if let Some(preview) = &mut preview {
+                preview.push(out);
+            }
+            encoder.push(out)
+        };
         let told = stream(work, options, &work.progress.part(share, 1.0), |frames| {
             out.clear();
             shaper.push(frames, &mut out);
-            meter.push(&out);
-            encoder.push(&out)
+            write(&out)
         })?;
         out.clear();
         let limited = shaper.finish(&mut out);
-        meter.push(&out);
-        encoder.push(&out)?;
+        write(&out)?;
         let encoded = encoder.finish()?;
+        if let Some(preview) = preview {
+            preview.finish(work.output.create(&format!("{}.png", work.stem()))?)?;
+        }
         let heard = meter.finish();
         work.progress.report(1.0);
 

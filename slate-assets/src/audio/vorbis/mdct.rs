@@ -52,6 +52,40 @@ impl Mdct {
     }
 }
 
+/// What a piece of sound is made of, to be looked at.
+pub(in super::super) struct Spectrum {
+    mdct: Mdct,
+    slope: Vec<f32>,
+    windowed: Vec<f32>,
+    values: Vec<f32>,
+    powers: Vec<f32>,
+}
+
+impl Spectrum {
+    /// For pieces of `2 * len` samples.
+    pub(in super::super) fn new(len: usize) -> Self {
+        let zeros = || vec![0.0; len];
+        Self { mdct: Mdct::new(len), slope: slope(len), windowed: Vec::new(), values: zeros(), powers: zeros() }
+    }
+
+    /// The power at each of `len` frequencies; a full tone has about 1.
+    pub(in super::super) fn powers(&mut self, samples: &[f32]) -> &[f32] {
+        self.windowed.clear();
+        self.windowed.extend_from_slice(samples);
+        let (rise, fall) = self.windowed.split_at_mut(self.slope.len());
+        rise.iter_mut().zip(&self.slope).for_each(|(sample, weight)| *sample *= weight);
+        fall.iter_mut().rev().zip(&self.slope).for_each(|(sample, weight)| *sample *= weight);
+        self.mdct.forward(&self.windowed, &mut self.values);
+        for (k, power) in self.powers.iter_mut().enumerate() {
+            // A coefficient alone depends on the phase.
+            let before = if k == 0 { 0.0 } else { self.values[k - 1] };
+            let after = self.values.get(k + 1).copied().unwrap_or(0.0);
+            *power = self.values[k] * self.values[k] + (after - before) * (after - before);
+        }
+        &self.powers
+    }
+}
+
 /// A complex FFT by Stockham's method, radix 4: each pass reads and writes in order, so that vector units can do it.
 struct Fft {
     re: Vec<f32>,

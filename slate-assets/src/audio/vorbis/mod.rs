@@ -28,6 +28,7 @@ use super::{
     sink::{Encoded, Encoder},
 };
 use block::{BlockCoder, Blocks};
+pub(super) use mdct::Spectrum;
 use quality::Keeper;
 pub(super) use quality::Rate;
 use setup::Setup;
