@@ -107,4 +107,44 @@ fn damaged_files_do_no_harm() {
     let input = AssetInput::from_bytes("s.wav", support::wav(2, 44_100, &samples));
     let (_, files) = support::run(&AudioProcessor, &input, &options, &limits()).unwrap();
     attack(&AudioProcessor, "s.ogg", &files["s.ogg"], &options, 1_500);
+    for format in [AudioFormat::Flac, AudioFormat::Mp3, AudioFormat::Opus] {
+        let mut coded = AudioOptions::default();
+        (coded.format, coded.sample_rate) = (format, 48_000);
+        let (_, files) = support::run(&AudioProcessor, &input, &coded, &limits()).unwrap();
+        let name = format!("s.{format}");
+        options.format = AudioFormat::Wav;
+        attack(&AudioProcessor, &name, &files[&name], &options, 700);
+    }
+    long_silence_takes_no_memory();
+    many_channels_of_a_high_rate_are_encoded();
+}
+
+/// Two hours.
+fn long_silence_takes_no_memory() {
+    let frames = 2 * 3600 * 8_000;
+    let mut wav = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1F\0\0\x40\x1F\0\0\x01\0\x08\0data".to_vec();
+    wav.extend((frames as u32).to_le_bytes());
+    wav[4..8].copy_from_slice(&(36 + frames as u32).to_le_bytes());
+    wav.resize(44 + frames, 0x80);
+    let input = AssetInput::from_bytes("s.wav", wav);
+    let mut options = AudioOptions::default();
+    (options.sample_rate, options.channels, options.quality) = (8_000, 1, Some(4.0));
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let (report, files) = support::run(&AudioProcessor, &input, &options, &AssetLimits::default()).unwrap();
+    let used = MEMORY.peak_usage().saturating_sub(before);
+    assert_eq!(report["frames"], frames);
+    assert!(report["loudness"].is_null() && files["s.ogg"].len() < 2 << 20, "{}", files["s.ogg"].len());
+    assert!(used < 16 << 20, "{used} bytes");
+}
+
+fn many_channels_of_a_high_rate_are_encoded() {
+    let samples: Vec<i16> = (0..8 * 20_000i32).map(|at| (at * 31 % 20_011) as i16).collect();
+    let input = AssetInput::from_bytes("s.wav", support::wav(8, 192_000, &samples));
+    for format in [AudioFormat::Ogg, AudioFormat::Flac] {
+        let mut options = AudioOptions::default();
+        (options.format, options.sample_rate, options.channels) = (format, 192_000, 8);
+        let (report, _) = support::run(&AudioProcessor, &input, &options, &limits()).unwrap();
+        assert_eq!((&report["frames"], &report["channels"]), (&20_000.into(), &8.into()));
+    }
 }

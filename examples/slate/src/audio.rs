@@ -9,8 +9,8 @@ use slate_assets::audio::AudioProcessor;
 use slate_core::{
     Cancel, Error, Result,
     asset::{
-        AssetInput, AssetKind, AssetLimits, AudioFormat, AudioOptions, AudioPreset, MemoryOutput, Normalize, Processor,
-        Progress, Report, Work,
+        AssetInput, AssetKind, AssetLimits, AudioFormat, AudioOptions, AudioPreset, Normalize, Output as SoundOutput,
+        Processor, Progress, Report, Work, WriteSeek,
     },
 };
 use std::{
@@ -223,20 +223,56 @@ struct Made {
 
 fn make(source: &Path, target: &Path, options: &AudioOptions, cancel: &Cancel) -> Result<Made> {
     let (input, limits, progress) = (AssetInput::from_file(source)?, AssetLimits::default(), Progress::ignored());
-    let mut output = MemoryOutput::new(limits.output_bytes);
+    if fs::canonicalize(target).is_ok_and(|target| fs::canonicalize(source).is_ok_and(|source| source == target)) {
+        return Err(Error::invalid("a sound can't be written over itself").with("file", target.display()));
+    }
+    fs::create_dir_all(target.parent().unwrap_or(Path::new(""))).map_err(|error| failed(target, error))?;
+    let mut output = Files { target: target.to_owned(), made: Vec::new() };
     let mut work = Work { input: &input, output: &mut output, limits: &limits, cancel, progress: &progress };
     let report = AudioProcessor.process(&mut work, options)?;
-    let folder = target.parent().unwrap_or(Path::new(""));
-    let failed = |error| Error::io("write the sound", error).with("path", target.display());
-    fs::create_dir_all(folder).map_err(failed)?;
-    let mut size = 0;
-    for (name, bytes) in output.take() {
-        let sound = Path::new(&name).extension().is_some_and(|extension| extension != "png");
-        let path = if sound { target.to_owned() } else { target.with_extension("png") };
-        if sound {
-            size = bytes.len() as u64;
-        }
-        fs::write(path, bytes).map_err(failed)?;
-    }
+    output.keep()?;
+    let size = fs::metadata(target).map_err(|error| failed(target, error))?.len();
     Ok(Made { file: target.to_owned(), size, report })
+}
+
+/// Writes beside the target and takes its place once all is done; what is not kept is removed.
+struct Files {
+    target: PathBuf,
+    /// The files under their working names, and what they become.
+    made: Vec<(PathBuf, PathBuf)>,
+}
+
+impl SoundOutput for Files {
+    fn create(&mut self, name: &str) -> Result<Box<dyn WriteSeek>> {
+        let picture = Path::new(name).extension().is_some_and(|extension| extension == "png");
+        let file = if picture { self.target.with_extension("png") } else { self.target.clone() };
+        let mut part = file.clone().into_os_string();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let opened = fs::File::create(&part).map_err(|error| failed(&part, error))?;
+        self.made.push((part, file));
+        Ok(Box::new(opened))
+    }
+}
+
+impl Files {
+    fn keep(mut self) -> Result<()> {
+        for (part, file) in std::mem::take(&mut self.made) {
+            fs::rename(&part, &file).map_err(|error| failed(&file, error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        for (part, _) in &self.made {
+            // Whether or not it could be removed, the work has failed for another reason, which is told.
+            let _ = fs::remove_file(part);
+        }
+    }
+}
+
+fn failed(path: &Path, error: std::io::Error) -> Error {
+    Error::io("write the sound", error).with("path", path.display())
 }

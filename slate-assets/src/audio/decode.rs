@@ -70,6 +70,8 @@ impl Decoder {
             let announced_frames = track.num_frames;
             let id = track.id;
             let channels = params.channels.as_ref().ok_or_else(|| Error::corrupt("the header tells no channels"))?;
+            // Before a decoder makes room for them.
+            let positions = positions(channels)?;
             let opus = params.codec == CODEC_ID_OPUS;
             let codec = if opus {
                 let head = params.extra_data.as_deref().unwrap_or_default();
@@ -87,7 +89,6 @@ impl Decoder {
                     Error::unsupported("sounds are read from 1000 to 384000 samples a second").with("rate", rate)
                 );
             }
-            let positions = positions(channels)?;
             let lossless = matches!(format, "wav" | "flac" | "aiff");
             let floats = matches!(params.sample_format, Some(SampleFormat::F32 | SampleFormat::F64));
             let bits = params.bits_per_sample.filter(|_| lossless && !floats);

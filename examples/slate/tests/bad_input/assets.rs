@@ -39,6 +39,33 @@ fn bad_files(folder: &Path) -> Vec<&'static str> {
 }
 
 #[test]
+fn a_damaged_sound_is_named_and_the_others_are_converted() {
+    let root = tempfile::tempdir().unwrap();
+    let (from, to) = (root.path().join("in"), root.path().join("out"));
+    fs::create_dir_all(from.join("deep")).unwrap();
+    fs::copy(lantern("sounds/wind.flac"), from.join("deep/wind.v2.flac")).unwrap();
+    fs::write(from.join("text.wav"), "this is no sound").unwrap();
+    let [from_text, to_text] = [&from, &to].map(|path| path.to_string_lossy().into_owned());
+    let data = root.path().join("data");
+    let ran = slate(&data, &["--json", "audio", &from_text, &to_text, "--preset", "music-mobile", "--preview"]);
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    let document = ran.json();
+    assert_eq!(document[from.join("text.wav").to_str().unwrap()]["kind"], "corrupt");
+    let made = &document[from.join("deep/wind.v2.flac").to_str().unwrap()];
+    let ogg = to.join("deep/wind.v2.ogg");
+    assert_eq!(made["bytes"], fs::metadata(&ogg).unwrap().len(), "{made}");
+    assert!((made["report"]["loudness"].as_f64().unwrap() + 18.0).abs() < 0.1, "{made}");
+    let names = files(&to);
+    assert_eq!(names.len(), 2, "the sound and its picture, and nothing half done: {names:?}");
+
+    let wind = from.join("deep/wind.v2.flac").to_string_lossy().into_owned();
+    let ran = slate(&data, &["audio", &wind, &wind]);
+    assert_eq!((ran.code, fs::read(&wind).unwrap()), (1, fs::read(lantern("sounds/wind.flac")).unwrap()), "{ran:#?}");
+    let ran = slate(&data, &["audio", &wind, &to_text, "--preset", "loud"]);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+}
+
+#[test]
 fn each_corrupt_asset_is_named_with_its_reason_and_the_sound_one_beside_them_is_made() {
     let root = tempfile::tempdir().unwrap();
     let (from, to) = (root.path().join("in"), root.path().join("out"));

@@ -11,7 +11,7 @@ pub(in super::super) enum Rate {
     Average(u32),
 }
 
-/// By quality −1 to 10: kilobits a second of stereo at 48 kHz, on average over the sounds of `benches/sounds.sh`.
+/// By quality −1 to 10: kilobits a second of stereo at 48 kHz, on average over the sounds of `benches/sounds.py`.
 const STEREO: [f32; 12] = [48.0, 62.0, 76.0, 90.0, 107.0, 126.0, 152.0, 187.0, 212.0, 240.0, 293.0, 420.0];
 /// Noise above the mask in decibels: where the bitrates of libvorbis' qualities are met.
 const OVER: [f32; 12] = [6.0, 2.9, 0.5, -1.3, -3.2, -5.1, -7.5, -10.5, -12.5, -14.5, -18.5, -28.0];

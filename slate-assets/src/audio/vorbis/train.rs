@@ -6,7 +6,7 @@
 //! SLATE_SOUNDS=folder cargo test -p slate-assets train_books -- --ignored
 //! ```
 //!
-//! The folder is that of `benches/sounds.sh`: music by a generator of chords and rhythms, played by a free sound font;
+//! The folder is that of `benches/sounds.py`: music by a generator of chords and rhythms, played by a free sound font;
 //! speech by espeak-ng; tones, sweeps and noise. Half of it is kept for measuring.
 
 use super::{
