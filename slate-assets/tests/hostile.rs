@@ -78,6 +78,8 @@ fn attack<P: Processor>(processor: &P, name: &str, seed: &[u8], options: &P::Opt
 /// In one test: the memory of tests side by side can't be told apart.
 #[test]
 fn damaged_files_do_no_harm() {
+    // Without a backtrace, which would be the most memory of all.
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     for (name, seed) in support::pictures() {
         let mut options = TextureOptions::default();
         if name == "a.hdr" {
