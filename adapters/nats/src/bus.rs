@@ -17,6 +17,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 use tokio::sync::{broadcast, oneshot, watch};
@@ -157,6 +158,11 @@ impl Shared {
 
     /// Waits for `work`, but no longer than a command may take.
     async fn in_time<T>(&self, operation: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::pin!(work);
+        // What is done at once, as most publishing is, needs no look at the clock.
+        if let Poll::Ready(result) = futures_util::poll!(work.as_mut()) {
+            return result.map_err(|error| error.at(COMPONENT, operation));
+        }
         let result = match tokio::time::timeout(self.options.timeout, work).await {
             Ok(result) => result,
             Err(_) if self.client.connection_state() == State::Connected => {

@@ -58,7 +58,25 @@ pub(crate) fn run(runtime: &Runtime) -> Result<()> {
             let cached = Cached::new(Arc::new(MemoryCache::default()), CachedOptions::default());
             runtime.block_on(read(&Layered::new(Arc::clone(&store), cached), id, READS * 20))
         })
+        .contender("TieredCache::get alone, in this process", || {
+            let tiered = TieredCache::new(MemoryCache::default(), far()?);
+            runtime.block_on(hit(&tiered))
+        })
         .run()
+}
+
+/// The bytes of a record that is there.
+async fn hit(cache: &dyn Cache) -> Result<Sample> {
+    cache.put("slate:record", Bytes::from(vec![b'x'; 1500]), Duration::from_secs(60)).await?;
+    let mut watch = Watch::new();
+    let work = async {
+        for _ in 0..READS * 20 {
+            std::hint::black_box(cache.get("slate:record").await?.ok_or("it is gone")?);
+        }
+        Ok::<_, BoxError>(())
+    };
+    watch.time_async(READS * 20, work).await?;
+    Ok(watch.sample())
 }
 
 async fn raw(url: &str, payload: &Bytes) -> Result<Sample> {
