@@ -217,7 +217,7 @@ impl Shared {
     }
 
     fn deliver(&self, mailbox: &Mailbox, reader: &mut Reader<'_>, messages: &mut Vec<async_nats::Message>) {
-        let sound = messages.drain(..).filter_map(|message| match reader.receive(&message) {
+        let sound = messages.drain(..).filter_map(|message| match reader.receive(message) {
             Ok(message) => Some(message),
             Err(malformed) => {
                 self.tell_malformed(malformed);
@@ -368,7 +368,7 @@ impl EventBus for NatsBus {
             shared.client.send_request(subject, request).await.map_err(|error| {
                 wire::request_error(error).with("subject", &message.subject).at(COMPONENT, "request")
             })?;
-        shared.naming.receive(&answer).map_err(|malformed| {
+        shared.naming.receive(answer).map_err(|malformed| {
             Error::new(ErrorKind::Invalid, format!("malformed answer: {malformed}")).at(COMPONENT, "request")
         })
     }

@@ -26,7 +26,8 @@ impl Naming {
 
     /// A subject or filter as the server has it.
     pub(crate) fn outer(&self, inner: &str) -> String {
-        if is_inbox(inner) { inner.to_owned() } else { format!("{}{inner}", self.prefix) }
+        // Of just the size that it has, so that it is handed on without a copy.
+        if is_inbox(inner) { inner.to_owned() } else { [&self.prefix, inner].concat() }
     }
 
     /// A subject as callers have it.
@@ -35,7 +36,7 @@ impl Naming {
     }
 
     /// A message that came.
-    pub(crate) fn receive(&self, message: &async_nats::Message) -> std::result::Result<Message, Malformed> {
+    pub(crate) fn receive(&self, message: async_nats::Message) -> std::result::Result<Message, Malformed> {
         self.subject(&message.subject, &message.subject).and_then(|subject| self.receive_on(subject, message))
     }
 
@@ -45,8 +46,8 @@ impl Naming {
         Subject::new(inner).map_err(|error| malformed(error.to_string()))
     }
 
-    fn receive_on(&self, subject: Subject, message: &async_nats::Message) -> std::result::Result<Message, Malformed> {
-        let mut received = Message::new(subject, message.payload.clone());
+    fn receive_on(&self, subject: Subject, message: async_nats::Message) -> std::result::Result<Message, Malformed> {
+        let mut received = Message::new(subject, message.payload);
         if let Some(reply) = &message.reply {
             received.reply = Some(self.subject(&message.subject, reply)?);
         }
@@ -72,14 +73,15 @@ impl<'a> Reader<'a> {
     }
 
     /// A message that came.
-    pub(crate) fn receive(&mut self, message: &async_nats::Message) -> std::result::Result<Message, Malformed> {
+    pub(crate) fn receive(&mut self, message: async_nats::Message) -> std::result::Result<Message, Malformed> {
         if let Some((outer, subject)) = &self.last
             && *outer == message.subject
         {
             return self.naming.receive_on(subject.clone(), message);
         }
+        let outer = message.subject.clone();
         let received = self.naming.receive(message)?;
-        self.last = Some((message.subject.clone(), received.subject.clone()));
+        self.last = Some((outer, received.subject.clone()));
         Ok(received)
     }
 }

@@ -9,6 +9,7 @@ mod docker;
 mod doctor;
 mod output;
 mod pieces;
+mod pools;
 mod serve;
 mod session;
 mod stores;

@@ -100,23 +100,29 @@ async fn at_once(db: &mut PgConnection, set: &ChangeSet) -> Result<Option<Applie
         }
         _ => return Ok(None),
     }
-    statement.sql("), done AS (SELECT count(*) AS count FROM changed)");
-    let all = Value::number(set.changes.len() as u64);
-    if !set.events.is_empty() {
-        // Only after all records are locked and changed is a `seq` given: events of one record are in order.
-        statement.sql(", told AS (");
-        events::insert(&mut statement, &set.events, Some(all.clone()))?;
+    // Only after all records are locked and changed is a `seq` given: events of one record are in order.
+    if let [_] = set.changes.as_slice() {
         statement.sql(")");
-    }
-    if set.changes.len() == 1 {
-        statement.sql(" SELECT count FROM done");
+        if !set.events.is_empty() {
+            statement.sql(", told AS (");
+            events::insert(&mut statement, &set.events, |told| told.sql(" WHERE EXISTS (SELECT FROM changed)"))?;
+            statement.sql(")");
+        }
+        statement.sql(" SELECT 1::bigint AS count FROM changed");
     } else {
+        let all = Value::number(set.changes.len() as u64);
+        statement.sql("), done AS (SELECT count(*) AS count FROM changed)");
+        if !set.events.is_empty() {
+            let all = all.clone();
+            statement.sql(", told AS (");
+            events::insert(&mut statement, &set.events, |told| {
+                told.sql(" WHERE (SELECT count FROM done) = ").bind(all)
+            })?;
+            statement.sql(")");
+        }
         // What was done to some is taken back by an error, the only way to do so within a statement.
-        statement
-            .sql(" SELECT CASE WHEN count = ")
-            .bind(all)
-            .sql(" THEN count ELSE count / (count - count) END AS count");
-        statement.sql(" FROM done");
+        statement.sql(" SELECT CASE WHEN count = ").bind(all);
+        statement.sql(" THEN count ELSE count / (count - count) END AS count FROM done");
     }
     let done = match statement.row(db).await {
         Err(error) if error::is_division_by_zero(&error) => return Ok(None),

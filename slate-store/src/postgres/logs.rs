@@ -102,7 +102,7 @@ fn inserts(entries: &[LogEntry], clause: &str) -> Result<Vec<Statement>> {
     let insert = |chunk: &[LogEntry]| {
         let rows = chunk.iter().map(Entry::values).collect::<Result<Vec<_>>>()?;
         let mut insert = Statement::new(format!("INSERT INTO slate_runtime_logs ({names}) SELECT {names} FROM "));
-        insert.rows_as("w", LogEntry::COLUMNS, rows).sql(" ORDER BY n").sql(clause);
+        insert.unnumbered_rows_as("w", LogEntry::COLUMNS, rows).sql(clause);
         Ok(insert)
     };
     chunks(entries).map(insert).collect()
