@@ -1,3 +1,4 @@
+use super::loops::{self, Loop};
 use crate::guard;
 use slate_core::{
     Cancel, Error, Result,
@@ -11,12 +12,12 @@ use std::{
     },
 };
 use symphonia::core::{
-    audio::{Channels, Position},
+    audio::{Channels, Position, sample::SampleFormat},
     codecs::audio::{AudioDecoder, AudioDecoderOptions},
     errors::Error as Symphonia,
     formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
     io::MediaSourceStream,
-    meta::MetadataOptions,
+    meta::{MetadataOptions, RawValue},
 };
 
 const CHANNELS: usize = 8;
@@ -29,6 +30,11 @@ pub(super) struct Decoder {
     pub(super) rate: u32,
     /// Where each channel of a frame belongs, in order.
     pub(super) positions: Vec<Position>,
+    /// Bits of the samples, where they are whole numbers.
+    pub(super) bits: Option<u32>,
+    /// Titles and the like, by name; no pictures.
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) looped: Option<Loop>,
     /// The number of frames that the header tells.
     pub(super) announced_frames: Option<u64>,
     reader: Box<dyn FormatReader>,
@@ -47,7 +53,7 @@ impl Decoder {
             let stream = MediaSourceStream::new(Box::new(source), Default::default());
             let mut hint = Hint::new();
             hint.with_extension(format);
-            let reader = symphonia::default::get_probe()
+            let mut reader = symphonia::default::get_probe()
                 .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
                 .map_err(error_of)?;
             let track = reader.default_track(TrackType::Audio).ok_or_else(|| Error::corrupt("no sound track"))?;
@@ -66,9 +72,33 @@ impl Decoder {
                 );
             }
             let positions = positions(channels)?;
-            Ok(Self { format, rate, positions, announced_frames, decoder, track: id, read, len, reader })
+            let lossless = matches!(format, "wav" | "flac" | "aiff");
+            let floats = matches!(params.sample_format, Some(SampleFormat::F32 | SampleFormat::F64));
+            let bits = params.bits_per_sample.filter(|_| lossless && !floats);
+            let tags = tags(&mut *reader);
+            let looped = Loop::of_tags(&tags);
+            Ok(Self {
+                format,
+                rate,
+                positions,
+                bits,
+                tags,
+                looped,
+                announced_frames,
+                reader,
+                decoder,
+                track: id,
+                read,
+                len,
+            })
         })
         .map_err(|error| cancel.check().err().unwrap_or(error).with("format", format))
+        .map(|mut decoder| {
+            if format == "wav" {
+                decoder.looped = decoder.looped.or_else(|| loops::of_wav(input));
+            }
+            decoder
+        })
     }
 
     /// Replaces `samples` by the next packet's, interleaved; `false` at the end.
@@ -101,7 +131,7 @@ impl Decoder {
     /// Refuses a file that ended before what its header tells. MP3 and Ogg headers are estimates.
     pub(super) fn check_whole(&self, frames: u64) -> Result<()> {
         match self.announced_frames {
-            Some(announced) if matches!(self.format, "wav" | "flac") && frames < announced => {
+            Some(announced) if matches!(self.format, "wav" | "aiff" | "flac") && frames < announced => {
                 Err(Error::corrupt("the sound is cut short").with("frames", frames).with("announced", announced))
             }
             _ => Ok(()),
@@ -116,15 +146,59 @@ fn detect(input: &AssetInput) -> Result<&'static str> {
     match &head[..] {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Ok("wav"),
         [b'f', b'L', b'a', b'C', ..] => Ok("flac"),
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => Ok("aiff"),
         [b'O', b'g', b'g', b'S', ..] => Ok("ogg"),
         [b'I', b'D', b'3', ..] => Ok("mp3"),
         [0xFF, second, ..] if second & 0xE0 == 0xE0 => Ok("mp3"),
-        _ if matches!(input.extension().as_str(), "wav" | "flac" | "ogg" | "mp3") => {
+        _ if matches!(input.extension().as_str(), "wav" | "aif" | "aiff" | "flac" | "ogg" | "mp3") => {
             Err(Error::corrupt(format!("this is no {} sound: its first bytes are others", input.extension())))
         }
-        _ => Err(Error::unsupported("this sound format is not read; save it as wav, flac, ogg (Vorbis) or mp3")
+        _ => Err(Error::unsupported("this sound format is not read; save it as wav, aiff, flac, ogg (Vorbis) or mp3")
             .with("asset", input.name())),
     }
+}
+
+/// What is told of the sound, as names and values. What is long is no title.
+fn tags(reader: &mut dyn FormatReader) -> Vec<(String, String)> {
+    const TAGS: usize = 200;
+    const LENGTH: usize = 4096;
+    let mut metadata = reader.metadata();
+    let Some(revision) = metadata.skip_to_latest() else { return Vec::new() };
+    let named = revision.media.tags.iter().filter_map(|tag| {
+        let text = match &tag.raw.value {
+            RawValue::String(text) => text.to_string(),
+            RawValue::UnsignedInt(number) => number.to_string(),
+            RawValue::SignedInt(number) => number.to_string(),
+            _ => return None,
+        };
+        // ID3's free fields are named by a part of their own.
+        let name = comment_name(&tag.raw.key);
+        let fits = !name.is_empty() && name.len() <= 100 && text.len() <= LENGTH;
+        // Of encoders, and of the level before it was changed.
+        let stale =
+            ["ENCODER", "ENCODED_BY", "ENCODERSETTINGS"].contains(&name.as_str()) || name.starts_with("REPLAYGAIN");
+        (fits && !stale).then_some((name, text))
+    });
+    named.take(TAGS).collect()
+}
+
+/// A tag's name as Vorbis comments have it.
+fn comment_name(key: &str) -> String {
+    let plain = match key {
+        "TIT2" | "TT2" | "INAM" | "NAME" => "TITLE",
+        "TPE1" | "TP1" | "IART" | "AUTH" => "ARTIST",
+        "TALB" | "TAL" | "IPRD" => "ALBUM",
+        "TCON" | "TCO" | "IGNR" => "GENRE",
+        "TRCK" | "TRK" | "ITRK" => "TRACKNUMBER",
+        "TDRC" | "TYER" | "TYE" | "ICRD" => "DATE",
+        "TCOP" | "TCR" | "ICOP" | "(c) " => "COPYRIGHT",
+        "TBPM" | "TBP" => "BPM",
+        "COMM" | "COM" | "ICMT" => "COMMENT",
+        "TSSE" | "TENC" | "ISFT" => "ENCODER",
+        key => key.strip_prefix("TXXX:").unwrap_or(key),
+    };
+    let fits = |c: &char| (' '..='}').contains(c) && *c != '=';
+    plain.chars().filter(fits).collect::<String>().to_ascii_uppercase()
 }
 
 fn positions(channels: &Channels) -> Result<Vec<Position>> {

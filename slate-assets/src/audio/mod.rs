@@ -1,31 +1,47 @@
-//! Sounds: from WAV, MP3, Ogg Vorbis and FLAC to 16-bit WAV.
+//! Sounds: from WAV, AIFF, MP3, Ogg Vorbis and FLAC to WAV and Ogg Vorbis.
 //!
-//! A sound streams from decoder to file in chunks: an hour takes no more memory than a second. The mixer and the
-//! resampler are scalar code in a fixed order, so that bytes don't depend on the machine's vector units.
+//! A sound streams from decoder to file in pieces (`chain`, `shape`, an `Encoder` of `sink`): an hour takes no
+//! more memory than a second. All of it is plain sums in a fixed order and `libm`'s functions, so that bytes don't
+//! depend on the machine's vector units.
 
+mod chain;
 mod decode;
+mod dither;
+mod level;
+mod limiter;
+mod loops;
+mod loudness;
 mod mix;
+mod ogg;
+mod peak;
 mod resample;
+mod shape;
+mod sink;
+mod vorbis;
 mod wav;
 
-use decode::Decoder;
-use mix::Mixer;
-use resample::Resampler;
+use chain::{Kept, stream};
+use dither::Quantizer;
+use level::Levelled;
+use loudness::Meter;
+use shape::Shaper;
+use sink::Encoder;
 use slate_core::{
     Error, Result,
-    asset::{AssetKind, AssetLimits, AudioFormat, AudioOptions, Processor, ProcessorInfo, Progress, Report, Work},
+    asset::{AssetKind, AssetLimits, AudioFormat, AudioOptions, Processor, ProcessorInfo, Report, Work},
 };
-use wav::WavWriter;
+use vorbis::{Rate, VorbisEncoder};
+use wav::WavEncoder;
 
-/// −1 dB below full scale: room for what a lossy encoder or a player's filter adds.
-const PEAK: f32 = 0.891_250_9;
-
-/// Reads a sound, mixes its channels, resamples it, sets its level and writes a WAV named after the input.
+/// Reads a sound, mixes its channels, resamples it, sets its level and writes it, named after the input.
 ///
-/// - `normalize` brings the highest sample to −1 dBFS, in a pass of its own. It is peak, not loudness: EBU R128 is not
-///   available yet.
+/// - `normalize` brings the sound to a loudness by EBU R128 with a ceiling for true peaks, by a limiter that looks ahead
+///   where it must; or to a highest sample, with `normalizeTo: peak`. A sound shorter than 400 ms is measured whole.
+///   It is never made more than 40 dB louder, and the limiter takes 12 dB at most: the report tells what came of it.
 /// - Mono goes to both sides of stereo; down-mixes follow ITU-R BS.775, scaled so that none clips.
-/// - `bitrate` has no meaning for WAV and is ignored.
+/// - Loop points (`smpl` and `cue ` of WAV, `LOOPSTART` and `LOOPLENGTH` of tags) move with the rate and with what is
+///   cut off, which is never a part of the loop.
+/// - `bitrate` is an average over the sound; it has no meaning for WAV.
 /// - Values that are no finite numbers become silence; how many is in the report.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AudioProcessor;
@@ -35,16 +51,16 @@ impl Processor for AudioProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "audio",
-        version: 1,
+        version: 2,
         kind: AssetKind::Audio,
-        reads: &["flac", "mp3", "ogg", "wav"],
-        writes: &["wav"],
+        reads: &["aif", "aiff", "flac", "mp3", "ogg", "wav"],
+        writes: &["ogg", "wav"],
     };
 
     fn check(&self, options: &AudioOptions) -> Result<()> {
         options.validate()?;
-        if options.format != AudioFormat::Wav {
-            return Err(Error::unsupported(format!("{} is not available yet; choose wav", options.format)));
+        if !matches!(options.format, AudioFormat::Wav | AudioFormat::Ogg) {
+            return Err(Error::unsupported(format!("{} is not available yet; choose ogg or wav", options.format)));
         }
         Ok(())
     }
@@ -52,91 +68,77 @@ impl Processor for AudioProcessor {
     fn process(&self, work: &mut Work<'_>, options: &AudioOptions) -> Result<Report> {
         self.check(options)?;
         AssetLimits::check("the input's size in bytes", work.input.len(), work.limits.input_bytes)?;
-        let mut gain = 1.0;
-        if options.normalize {
-            let measured = stream(work, options, &work.progress.part(0.0, 0.5), |_| Ok(()))?;
-            if measured.peak > 0.0 {
-                gain = PEAK / measured.peak;
-            }
-        }
-        let name = format!("{}.wav", work.stem());
-        let mut writer = WavWriter::new(work.output.create(&name)?, options.channels, options.sample_rate)?;
-        let progress = work.progress.part(if options.normalize { 0.5 } else { 0.0 }, 1.0);
-        let told = stream(work, options, &progress, |samples| writer.write(samples, gain))?;
-        let clipped = writer.finish()?;
+        let mut kept = chain::kept(work, options)?;
+        let Levelled { plan, source, share } = level::level(work, options, kept.looped)?;
+        let length = plan.end - plan.first;
+        kept.looped = kept.looped.and_then(|looped| looped.within(plan.first, plan.end));
+        let exact = plan.gain == 1.0 && plan.ceiling.is_none() && plan.fade_in + plan.fade_out == 0;
+        kept.exact_bits = kept.exact_bits.filter(|_| exact);
+
+        let channels = usize::from(options.channels);
+        let mut encoder = encoder(work, options, &kept)?;
+        let mut shaper = Shaper::new(plan, channels, options.sample_rate);
+        let mut meter = Meter::new(channels, options.sample_rate);
+        let mut out = Vec::new();
+        let told = stream(work, options, &work.progress.part(share, 1.0), |frames| {
+            out.clear();
+            shaper.push(frames, &mut out);
+            meter.push(&out);
+            encoder.push(&out)
+        })?;
+        out.clear();
+        let limited = shaper.finish(&mut out);
+        meter.push(&out);
+        encoder.push(&out)?;
+        let encoded = encoder.finish()?;
+        let heard = meter.finish();
         work.progress.report(1.0);
 
+        let decibels = |magnitude: f32| 20.0 * libm::log10(f64::from(magnitude.max(1e-10)));
         let mut report = Report::new();
         report.insert("sourceFormat".into(), told.format.into());
         report.insert("sourceChannels".into(), told.source_channels.into());
         report.insert("sourceSampleRate".into(), told.source_rate.into());
+        report.insert("format".into(), options.format.as_str().into());
         report.insert("channels".into(), options.channels.into());
         report.insert("sampleRate".into(), options.sample_rate.into());
-        report.insert("frames".into(), told.frames.into());
-        report.insert("seconds".into(), (told.frames as f64 / f64::from(options.sample_rate)).into());
+        report.insert("frames".into(), heard.frames.into());
+        report.insert("seconds".into(), (heard.frames as f64 / f64::from(options.sample_rate)).into());
+        report.insert("cutFrames".into(), (told.frames - length.min(told.frames)).into());
         report.insert("sourcePeak".into(), f64::from(told.peak).into());
-        report.insert("peak".into(), f64::from((told.peak * gain).min(1.0)).into());
-        report.insert("gain".into(), f64::from(gain).into());
-        report.insert("clippedSamples".into(), clipped.into());
+        report.insert("sourceLoudness".into(), source.and_then(|source| source.integrated).into());
+        report.insert("peak".into(), f64::from(heard.sample_peak.min(1.0)).into());
+        report.insert("truePeak".into(), decibels(heard.true_peak).into());
+        report.insert("loudness".into(), heard.integrated.into());
+        report.insert("loudnessRange".into(), heard.range.into());
+        report.insert("gain".into(), f64::from(plan.gain).into());
+        report.insert("limitedBy".into(), (0.0 - decibels(limited)).max(0.0).into());
+        report.insert("clippedSamples".into(), encoded.clipped.into());
         report.insert("nonFiniteSamples".into(), told.non_finite.into());
+        if let Some(looped) = kept.looped {
+            report.insert("loopStart".into(), looped.start.into());
+            report.insert("loopLength".into(), (looped.end - looped.start).into());
+        }
         Ok(report)
     }
 }
 
-/// What one pass over a sound told.
-struct Told {
-    format: &'static str,
-    source_channels: usize,
-    source_rate: u32,
-    /// Frames at the output's rate.
-    frames: u64,
-    /// The highest magnitude after mixing and resampling.
-    peak: f32,
-    non_finite: u64,
-}
-
-/// Decodes, mixes and resamples the whole input; `sink` takes interleaved samples, some at a time.
-fn stream(
-    work: &Work<'_>,
-    options: &AudioOptions,
-    progress: &Progress,
-    mut sink: impl FnMut(&[f32]) -> Result<()>,
-) -> Result<Told> {
-    let mut decoder = Decoder::open(work.input, work.cancel)?;
-    let (source_rate, source_channels) = (decoder.rate, decoder.positions.len());
-    let mixer = Mixer::new(&decoder.positions, usize::from(options.channels))?;
-    let mut resampler = Resampler::new(source_rate, options.sample_rate, usize::from(options.channels), work.cancel)?;
-    let most = work.limits.audio_seconds.saturating_mul(u64::from(source_rate));
-    const NAME: &str = "the sound's length in frames";
-    AssetLimits::check(NAME, decoder.announced_frames.unwrap_or(0), most)?;
-    let (mut decoded, mut mixed, mut out) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut source_frames, mut frames, mut peak, mut non_finite) = (0u64, 0u64, 0.0f32, 0u64);
-    loop {
-        work.cancel.check()?;
-        out.clear();
-        let more = decoder.next(&mut decoded)?;
-        if more {
-            for sample in decoded.iter_mut().filter(|sample| !sample.is_finite()) {
-                (*sample, non_finite) = (0.0, non_finite + 1);
-            }
-            source_frames += (decoded.len() / source_channels) as u64;
-            AssetLimits::check(NAME, source_frames, most)?;
-            mixer.mix(&decoded, &mut mixed);
-            resampler.push(&mixed, &mut out);
-        } else {
-            resampler.finish(&mut out);
+fn encoder(work: &mut Work<'_>, options: &AudioOptions, kept: &Kept) -> Result<Box<dyn Encoder>> {
+    let out = work.output.create(&format!("{}.{}", work.stem(), options.format))?;
+    let (channels, rate) = (options.channels, options.sample_rate);
+    let mut comments = if options.keep_metadata { kept.tags.clone() } else { Vec::new() };
+    comments.retain(|(name, _)| !name.starts_with("LOOP"));
+    comments.extend(kept.looped.iter().flat_map(|looped| looped.tags()));
+    match options.format {
+        AudioFormat::Wav => {
+            let exact = kept.exact_bits.is_some_and(|bits| bits <= options.bit_depth.into());
+            let bits = options.bit_depth.min(24);
+            let quantizer = Quantizer::new(channels.into(), rate, bits, options.dither, exact);
+            Ok(Box::new(WavEncoder::new(out, channels, rate, options.bit_depth, quantizer, kept.looped)?))
         }
-        frames += (out.len() / usize::from(options.channels)) as u64;
-        peak = out.iter().fold(peak, |peak, sample| peak.max(sample.abs()));
-        sink(&out)?;
-        progress.report(decoder.share());
-        if !more {
-            break;
+        _ => {
+            let wanted = options.quality.map_or(Rate::Average(options.bitrate), Rate::Quality);
+            Ok(Box::new(VorbisEncoder::new(out, channels, rate, wanted, &comments)?))
         }
     }
-    decoder.check_whole(source_frames)?;
-    if source_frames == 0 {
-        return Err(Error::corrupt("the file holds no sound").with("asset", work.input.name()));
-    }
-    Ok(Told { format: decoder.format, source_channels, source_rate, frames, peak, non_finite })
 }

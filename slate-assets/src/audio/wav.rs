@@ -1,79 +1,110 @@
+//! RIFF WAVE out: 16 and 24 bits or floats, with loop points.
+
+use super::{
+    dither::Quantizer,
+    loops::Loop,
+    sink::{Encoded, Encoder, failed},
+};
 use slate_core::{
-    Error, Result,
+    Result,
     asset::{AssetLimits, WriteSeek},
 };
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 
-/// Writes 16-bit PCM in RIFF WAVE; the sizes are put in at the end.
+/// Writes PCM; the sizes are put in at the end.
 ///
-/// More than two channels take the extensible form, which tells where each belongs: Microsoft, "Multiple channel audio
-/// data and WAVE files".
-pub(super) struct WavWriter {
+/// More than two channels or 16 bits take the extensible form, which tells where each channel belongs: Microsoft,
+/// "Multiple channel audio data and WAVE files".
+pub(super) struct WavEncoder {
     out: BufWriter<Box<dyn WriteSeek>>,
+    rate: u32,
+    /// `None`: floats.
+    quantizer: Option<Quantizer>,
+    bytes: u16,
+    looped: Option<Loop>,
     header: u32,
     data: u64,
-    clipped: u64,
 }
 
-/// KSDATAFORMAT_SUBTYPE_PCM.
-const PCM: [u8; 16] = [1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
+/// KSDATAFORMAT_SUBTYPE_PCM and _IEEE_FLOAT but for their first byte, which is the format's number.
+const SUBTYPE: [u8; 15] = [0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 /// The usual speakers for 1 to 8 channels, as the bits of `dwChannelMask`.
 const SPEAKERS: [u32; 8] = [0x4, 0x3, 0x7, 0x33, 0x37, 0x3F, 0x13F, 0x63F];
+/// What is kept free for the chunk of loop points.
+const TAIL: u64 = 1024;
 
-impl WavWriter {
-    pub(super) fn new(out: Box<dyn WriteSeek>, channels: u16, rate: u32) -> Result<Self> {
-        let extensible = channels > 2;
-        let frame = channels * 2;
+impl WavEncoder {
+    /// `bits` is 16, 24 or 32, which are floats and need no quantiser.
+    pub(super) fn new(
+        out: Box<dyn WriteSeek>,
+        channels: u16,
+        rate: u32,
+        bits: u16,
+        quantizer: Quantizer,
+        looped: Option<Loop>,
+    ) -> Result<Self> {
+        let float = bits == 32;
+        let kind: u16 = if float { 3 } else { 1 };
+        let extensible = channels > 2 || bits == 24;
+        let frame = channels * bits / 8;
         let mut head = Vec::new();
         head.extend(b"RIFF\0\0\0\0WAVEfmt ");
         head.extend(if extensible { 40u32 } else { 16 }.to_le_bytes());
-        head.extend(if extensible { 0xFFFEu16 } else { 1 }.to_le_bytes());
+        head.extend(if extensible { 0xFFFE } else { kind }.to_le_bytes());
         head.extend(channels.to_le_bytes());
         head.extend(rate.to_le_bytes());
         head.extend((rate * u32::from(frame)).to_le_bytes());
         head.extend(frame.to_le_bytes());
-        head.extend(16u16.to_le_bytes());
+        head.extend(bits.to_le_bytes());
         if extensible {
             head.extend(22u16.to_le_bytes());
-            head.extend(16u16.to_le_bytes());
+            head.extend(bits.to_le_bytes());
             let speakers = SPEAKERS.get(usize::from(channels) - 1).copied().unwrap_or(0);
             head.extend(speakers.to_le_bytes());
-            head.extend(PCM);
+            head.push(kind as u8);
+            head.extend(SUBTYPE);
         }
         head.extend(b"data\0\0\0\0");
         let mut out = BufWriter::with_capacity(64 * 1024, out);
         out.write_all(&head).map_err(failed)?;
-        Ok(Self { out, header: head.len() as u32, data: 0, clipped: 0 })
+        let quantizer = (!float).then_some(quantizer);
+        Ok(Self { out, rate, quantizer, bytes: bits / 8, looped, header: head.len() as u32, data: 0 })
     }
+}
 
-    /// Appends interleaved samples times `gain`; those beyond full scale are clipped and counted.
-    pub(super) fn write(&mut self, samples: &[f32], gain: f32) -> Result<()> {
-        self.data += samples.len() as u64 * 2;
-        AssetLimits::check("the size of a wav file", self.data + u64::from(self.header), u64::from(u32::MAX))?;
-        for sample in samples {
-            let value = (sample * gain * 32_768.0).round();
-            if !(-32_768.0..=32_767.0).contains(&value) {
-                self.clipped += 1;
+impl Encoder for WavEncoder {
+    fn push(&mut self, frames: &[f32]) -> Result<()> {
+        self.data += frames.len() as u64 * u64::from(self.bytes);
+        let size = self.data + u64::from(self.header) + TAIL;
+        AssetLimits::check("the size of a wav file", size, u64::from(u32::MAX))?;
+        for &sample in frames {
+            match &mut self.quantizer {
+                None => self.out.write_all(&sample.to_le_bytes()),
+                Some(quantizer) => {
+                    let value = quantizer.next(sample).to_le_bytes();
+                    self.out.write_all(&value[..usize::from(self.bytes)])
+                }
             }
-            self.out.write_all(&(value as i16).to_le_bytes()).map_err(failed)?;
+            .map_err(failed)?;
         }
         Ok(())
     }
 
-    /// Puts the sizes in and tells how many samples were clipped.
-    pub(super) fn finish(mut self) -> Result<u64> {
+    fn finish(mut self: Box<Self>) -> Result<Encoded> {
         let data = self.data as u32;
+        let mut tail = vec![0; usize::from(data % 2 == 1)];
+        if let Some(looped) = self.looped {
+            tail.extend(looped.chunk(self.rate));
+        }
+        let whole = self.header - 8 + data + tail.len() as u32;
         let put = |out: &mut BufWriter<Box<dyn WriteSeek>>, at: u32, size: u32| {
             out.seek(SeekFrom::Start(at.into())).and_then(|_| out.write_all(&size.to_le_bytes()))
         };
-        put(&mut self.out, 4, self.header - 8 + data)
+        (self.out.write_all(&tail))
+            .and_then(|()| put(&mut self.out, 4, whole))
             .and_then(|()| put(&mut self.out, self.header - 4, data))
             .and_then(|()| self.out.flush())
             .map_err(failed)?;
-        Ok(self.clipped)
+        Ok(Encoded { clipped: self.quantizer.map_or(0, |quantizer| quantizer.clipped()) })
     }
-}
-
-fn failed(error: io::Error) -> Error {
-    Error::io("write the output", error)
 }

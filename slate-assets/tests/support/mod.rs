@@ -82,6 +82,26 @@ pub(crate) fn wav(channels: u16, rate: u32, samples: &[i16]) -> Vec<u8> {
     out.into_inner()
 }
 
+/// 16-bit mono AIFF.
+pub(crate) fn aiff(rate: u32, samples: &[i16]) -> Vec<u8> {
+    let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_be_bytes()).collect();
+    let mut common = 1u16.to_be_bytes().to_vec();
+    common.extend((samples.len() as u32).to_be_bytes());
+    common.extend(16u16.to_be_bytes());
+    // An 80-bit float: the exponent, then the mantissa with its leading one.
+    common.extend((16_383 + 31 - rate.leading_zeros() as u16).to_be_bytes());
+    common.extend((u64::from(rate) << (32 + rate.leading_zeros())).to_be_bytes());
+    let mut out = b"FORM".to_vec();
+    out.extend((4 + 8 + common.len() as u32 + 8 + 8 + data.len() as u32).to_be_bytes());
+    out.extend(b"AIFFCOMM\0\0\0\x12");
+    out.extend(common);
+    out.extend(b"SSND");
+    out.extend((data.len() as u32 + 8).to_be_bytes());
+    out.extend([0; 8]);
+    out.extend(data);
+    out
+}
+
 /// One triangle, an unused view and accessor, an embedded image, and things that nobody knows.
 pub(crate) fn gltf(uri: &str) -> serde_json::Value {
     serde_json::json!({

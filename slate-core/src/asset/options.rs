@@ -182,6 +182,28 @@ wire_enum! {
     }
 }
 
+wire_enum! {
+    /// What a sound's level is brought to.
+    Normalize {
+        /// A loudness as it is heard: EBU R128.
+        Loudness = "loudness",
+        /// The highest sample.
+        Peak = "peak",
+    }
+}
+
+wire_enum! {
+    /// The noise that is added before samples are rounded to fewer bits, so that no tone comes of rounding.
+    Dither {
+        /// None: samples are rounded to the nearest.
+        None = "none",
+        /// White noise, the same at all frequencies.
+        Triangular = "triangular",
+        /// As much noise, moved to where it is heard least.
+        Shaped = "shaped",
+    }
+}
+
 /// A size to fit a texture to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -333,11 +355,52 @@ pub struct AudioOptions {
     pub channels: u16,
     /// Whether to bring the sound to a common loudness; default `true`.
     pub normalize: bool,
+    /// Ogg Vorbis: a quality from −1 (small) to 10 (largest) in the place of a bitrate; default: by the bitrate.
+    pub quality: Option<f32>,
+    /// Bits of a sample where nothing is lost: 16, 24, or for WAV 32, which are floats; default 16.
+    pub bit_depth: u16,
+    /// What `normalize` means; default loudness.
+    pub normalize_to: Normalize,
+    /// The loudness that is the goal in LUFS, −50 to −5; default −18.
+    pub loudness: f32,
+    /// The level that no peak goes over in dB below full scale, −20 to 0; default −1. With `normalizeTo: peak` it is
+    /// the goal.
+    pub ceiling: f32,
+    /// Cuts what is below this level off the beginning and the end, in dB of full scale, −120 to −20; default: nothing
+    /// is cut.
+    pub trim_silence: Option<f32>,
+    /// Seconds over which the sound comes in, 0 to 600; default 0.
+    pub fade_in: f32,
+    /// Seconds over which it goes out, 0 to 600; default 0.
+    pub fade_out: f32,
+    /// How samples lose bits; default shaped. Samples that lose none are never changed.
+    pub dither: Dither,
+    /// Whether to take out a constant that samples are off by; default `false`.
+    pub remove_dc: bool,
+    /// Whether titles and other comments are kept; default `true`. Pictures never are; loop points always.
+    pub keep_metadata: bool,
 }
 
 impl Default for AudioOptions {
     fn default() -> Self {
-        Self { format: AudioFormat::Ogg, bitrate: 192, sample_rate: 48_000, channels: 2, normalize: true }
+        Self {
+            format: AudioFormat::Ogg,
+            bitrate: 192,
+            sample_rate: 48_000,
+            channels: 2,
+            normalize: true,
+            quality: None,
+            bit_depth: 16,
+            normalize_to: Normalize::Loudness,
+            loudness: -18.0,
+            ceiling: -1.0,
+            trim_silence: None,
+            fade_in: 0.0,
+            fade_out: 0.0,
+            dither: Dither::Shaped,
+            remove_dc: false,
+            keep_metadata: true,
+        }
     }
 }
 
@@ -355,6 +418,25 @@ impl AudioOptions {
         }
         if !(1..=8).contains(&self.channels) {
             return Err(Error::invalid("channels goes from 1 to 8").with("channels", self.channels));
+        }
+        if ![16, 24, 32].contains(&self.bit_depth) {
+            return Err(Error::invalid("bitDepth is 16, 24 or 32").with("bitDepth", self.bit_depth));
+        }
+        let ranges = [
+            ("quality goes from -1 to 10", self.quality, -1.0..=10.0),
+            ("loudness goes from -50 to -5 LUFS", Some(self.loudness), -50.0..=-5.0),
+            ("ceiling goes from -20 to 0 dB", Some(self.ceiling), -20.0..=0.0),
+            ("trimSilence goes from -120 to -20 dB", self.trim_silence, -120.0..=-20.0),
+            ("fadeIn goes from 0 to 600 seconds", Some(self.fade_in), 0.0..=600.0),
+            ("fadeOut goes from 0 to 600 seconds", Some(self.fade_out), 0.0..=600.0),
+        ];
+        for (what, value, range) in ranges {
+            // What is no number is in no range.
+            if let Some(value) = value
+                && !range.contains(&value)
+            {
+                return Err(Error::invalid(what).with("value", value));
+            }
         }
         Ok(())
     }
@@ -405,6 +487,9 @@ mod tests {
             AssetOptions::Audio(AudioOptions { channels: 9, ..Default::default() }),
             AssetOptions::Audio(AudioOptions { sample_rate: 1, ..Default::default() }),
             AssetOptions::Audio(AudioOptions { bitrate: 0, ..Default::default() }),
+            AssetOptions::Audio(AudioOptions { bit_depth: 20, ..Default::default() }),
+            AssetOptions::Audio(AudioOptions { quality: Some(f32::NAN), ..Default::default() }),
+            AssetOptions::Audio(AudioOptions { fade_out: -1.0, ..Default::default() }),
         ];
         for case in cases {
             assert_eq!(case.validate().unwrap_err().kind(), crate::ErrorKind::Invalid, "{case:?}");

@@ -1,0 +1,274 @@
+//! Sounds as games need them: loudness, loops, lengths, and files that other programs read.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::field_reassign_with_default,
+    reason = "a test fails by panicking; options are open-ended"
+)]
+
+mod support;
+
+use slate_assets::audio::AudioProcessor;
+use slate_core::{
+    ErrorKind,
+    asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, Dither, Report},
+};
+use std::process::Command;
+use support::wav;
+
+fn run(name: &str, bytes: &[u8], change: impl FnOnce(&mut AudioOptions)) -> (Report, Vec<u8>) {
+    let mut options = AudioOptions::default();
+    change(&mut options);
+    let input = AssetInput::from_bytes(name, bytes.to_vec());
+    let (report, files) = support::run(&AudioProcessor, &input, &options, &AssetLimits::default()).unwrap();
+    let (_, file) = files.into_iter().next().unwrap();
+    (report, file.to_vec())
+}
+
+/// Decoded to floats, interleaved, as they are.
+fn floats(name: &str, bytes: &[u8], channels: u16, rate: u32) -> (Report, Vec<f32>) {
+    let (report, out) = run(name, bytes, |options| {
+        (options.format, options.bit_depth, options.normalize) = (AudioFormat::Wav, 32, false);
+        (options.channels, options.sample_rate) = (channels, rate);
+    });
+    let reader = hound::WavReader::new(&out[..]).unwrap();
+    (report, reader.into_samples::<f32>().map(Result::unwrap).collect())
+}
+
+fn tone(frames: usize, frequency: f64, loud: f64) -> Vec<i16> {
+    let value = |at: usize| (at as f64 * frequency * std::f64::consts::TAU / 48_000.0).sin() * loud * 32_767.0;
+    (0..frames).flat_map(|at| [value(at) as i16; 2]).collect()
+}
+
+/// Something like music: a chord with beats in it.
+fn beats(frames: usize) -> Vec<i16> {
+    let mut random = support::Random(11);
+    (0..frames)
+        .flat_map(|at| {
+            let t = at as f64 / 48_000.0;
+            let beat = (-(t % 0.25) * 30.0).exp();
+            let noise = f64::from(random.next()) / f64::from(u32::MAX) - 0.5;
+            let chord: f64 = [220.0, 277.2, 329.6].iter().map(|f| (t * f * std::f64::consts::TAU).sin()).sum();
+            let value = chord * 0.08 + beat * noise * 0.5;
+            [(value * 32_767.0) as i16, (value * 20_000.0) as i16]
+        })
+        .collect()
+}
+
+/// Runs a program, where there is one; `None` is said aloud.
+fn foreign(program: &str, arguments: &[&str]) -> Option<String> {
+    match Command::new(program).args(arguments).output() {
+        Ok(done) => {
+            let text = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+            assert!(done.status.success(), "{program} {arguments:?}: {text}");
+            Some(text)
+        }
+        Err(error) => {
+            let required = std::env::var_os("SLATE_REQUIRE_SERVICES").is_some_and(|value| value == "1");
+            assert!(!required, "{program} is required: {error}");
+            println!("skipped: {program} is not here ({error})");
+            None
+        }
+    }
+}
+
+#[test]
+fn loudness_meets_its_goal_and_peaks_their_ceiling() {
+    for (sound, goal) in [(beats(200_000), -16.0), (tone(100_000, 997.0, 0.01), -23.0), (beats(10_000), -18.0)] {
+        let (report, _) = run("s.wav", &wav(2, 48_000, &sound), |options| {
+            (options.format, options.loudness) = (AudioFormat::Wav, goal);
+        });
+        let told = report["loudness"].as_f64().unwrap();
+        assert!((told - f64::from(goal)).abs() <= 0.1, "{told} for {goal}");
+        assert!(report["truePeak"].as_f64().unwrap() <= -1.0, "{report:?}");
+    }
+    // The limiter has work to do, and the goal is met all the same.
+    let (report, out) = run("s.wav", &wav(2, 48_000, &beats(200_000)), |options| {
+        (options.format, options.loudness, options.bit_depth) = (AudioFormat::Wav, -11.0, 32);
+    });
+    assert!(report["limitedBy"].as_f64().unwrap() > 0.5, "{report:?}");
+    assert!((report["loudness"].as_f64().unwrap() + 11.0).abs() <= 0.1, "{report:?}");
+    assert!(report["truePeak"].as_f64().unwrap() <= -1.0, "{report:?}");
+    let file = tempfile::NamedTempFile::with_suffix(".wav").unwrap();
+    std::fs::write(file.path(), out).unwrap();
+    let path = file.path().to_str().unwrap();
+    let arguments = ["-hide_banner", "-nostats", "-i", path, "-af", "ebur128=peak=true", "-f", "null", "-"];
+    if let Some(text) = foreign("ffmpeg", &arguments) {
+        let summary = &text[text.rfind("Summary").unwrap()..];
+        let value = |name: &str| -> f64 {
+            let rest = &summary[summary.find(name).unwrap() + name.len()..];
+            rest.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        assert!((value("I:") + 11.0).abs() <= 0.1 && value("Peak:") <= -0.9, "{summary}");
+    }
+    let silence = run("s.wav", &wav(2, 48_000, &[0; 9_600]), |options| options.format = AudioFormat::Wav);
+    assert!(silence.0["loudness"].is_null() && silence.0["gain"] == 1.0);
+}
+
+#[test]
+fn wav_is_written_in_every_depth() {
+    let source: Vec<i16> = (-20_000..20_000).step_by(7).map(|value| value as i16).collect();
+    let source = &source[..source.len() / 2 * 2];
+    let bytes = wav(2, 48_000, source);
+    for (bits, format) in
+        [(16, hound::SampleFormat::Int), (24, hound::SampleFormat::Int), (32, hound::SampleFormat::Float)]
+    {
+        let (_, out) = run("s.wav", &bytes, |options| {
+            (options.format, options.bit_depth, options.normalize) = (AudioFormat::Wav, bits, false);
+        });
+        let reader = hound::WavReader::new(&out[..]).unwrap();
+        assert_eq!((reader.spec().bits_per_sample, reader.spec().sample_format), (bits, format));
+        // And read again: nothing was lost on the way there and back.
+        let (_, back) = floats("s.wav", &out, 2, 48_000);
+        assert!(back.iter().zip(source).all(|(a, b)| *a == f32::from(*b) / 32_768.0), "{bits}");
+    }
+    let (_, aiff) = floats("s.aiff", &support::aiff(44_100, source), 1, 44_100);
+    assert!(aiff.iter().zip(source).all(|(a, b)| *a == f32::from(*b) / 32_768.0));
+    assert_eq!(aiff.len(), source.len());
+}
+
+#[test]
+fn ogg_has_the_length_of_its_source() {
+    for frames in [1usize, 63, 577, 1_024, 48_000, 100_001] {
+        let bytes = wav(2, 48_000, &beats(frames));
+        let (report, ogg) = run("s.wav", &bytes, |options| options.normalize = false);
+        assert_eq!(report["frames"], frames);
+        let (_, back) = floats("s.ogg", &ogg, 2, 48_000);
+        assert_eq!(back.len(), frames * 2);
+    }
+}
+
+#[test]
+fn bitrates_are_kept_on_average() {
+    let bytes = wav(2, 48_000, &beats(960_000));
+    for bitrate in [64, 96, 160] {
+        let (_, ogg) = run("s.wav", &bytes, |options| options.bitrate = bitrate);
+        let told = ogg.len() as f64 * 8.0 / 20.0 / 1000.0;
+        assert!((told / f64::from(bitrate) - 1.0).abs() < 0.06, "{told} for {bitrate}");
+    }
+}
+
+#[test]
+fn what_is_silent_is_cut_and_ends_are_faded() {
+    let mut sound = vec![0i16; 2 * 10_000];
+    sound.extend(tone(20_000, 440.0, 0.5));
+    sound.extend([0; 2 * 10_000]);
+    let (report, out) = run("s.wav", &wav(2, 48_000, &sound), |options| {
+        (options.format, options.bit_depth, options.normalize) = (AudioFormat::Wav, 32, false);
+        (options.trim_silence, options.fade_in, options.fade_out) = (Some(-60.0), 0.01, 0.1);
+    });
+    let frames = report["frames"].as_u64().unwrap();
+    assert!((19_990..=20_000).contains(&frames), "{frames}");
+    let samples: Vec<f32> = hound::WavReader::new(&out[..]).unwrap().into_samples().map(Result::unwrap).collect();
+    let peak = |range: std::ops::Range<usize>| samples[range].iter().fold(0.0f32, |peak, s| peak.max(s.abs()));
+    assert!(peak(0..100) < 0.05 && peak(2_000..30_000) > 0.49 && peak(samples.len() - 100..samples.len()) < 0.01);
+}
+
+#[test]
+fn loops_move_with_rate_format_and_cuts() {
+    // A tone of whole turns in its loop, between 0.5 and 1.5 seconds.
+    let sound = tone(96_000, 480.0, 0.5);
+    let mut bytes = wav(2, 48_000, &sound);
+    let mut chunk = b"smpl\x3C\0\0\0".to_vec();
+    [0u32, 0, 20_833, 60, 0, 0, 0, 1, 0, 0, 0, 24_000, 71_999, 0, 0].iter().for_each(|w| chunk.extend(w.to_le_bytes()));
+    bytes.extend(chunk);
+    let size = bytes.len() as u32 - 8;
+    bytes[4..8].copy_from_slice(&size.to_le_bytes());
+    for (format, rate) in [(AudioFormat::Wav, 44_100), (AudioFormat::Ogg, 48_000), (AudioFormat::Ogg, 44_100)] {
+        let (report, out) = run("s.wav", &bytes, |options| {
+            (options.format, options.sample_rate, options.quality) = (format, rate, Some(8.0));
+            options.normalize = false;
+        });
+        let (start, length) = (u64::from(rate) / 2, u64::from(rate));
+        assert_eq!((&report["loopStart"], &report["loopLength"]), (&start.into(), &length.into()));
+        // Read again: the loop is in the file, and a tone goes on over its end.
+        let (report, back) = floats(&format!("s.{format}"), &out, 2, rate);
+        assert_eq!((&report["loopStart"], &report["loopLength"]), (&start.into(), &length.into()));
+        let (start, end) = (start as usize, (start + length) as usize);
+        let step = 0.5 * std::f64::consts::TAU * 480.0 / f64::from(rate);
+        let jump = f64::from(back[2 * start] - back[2 * (end - 1)]).abs();
+        assert!(jump < step * 1.1 + 0.02, "{format} at {rate}: {jump} beside {step}");
+        let across = (0..2_000).map(|at| f64::from(back[2 * (start + at)] - back[2 * (end + at)]).powi(2)).sum::<f64>();
+        let (rms, tone) = ((across / 2_000.0).sqrt(), 0.5 / std::f64::consts::SQRT_2);
+        assert!(rms < tone * 0.05, "{format} at {rate}: {rms} beside {tone}");
+    }
+    let (report, _) = run("s.wav", &bytes, |options| {
+        (options.format, options.trim_silence, options.normalize) = (AudioFormat::Wav, Some(-20.0), false);
+    });
+    assert_eq!(report["loopLength"], 48_000);
+}
+
+#[test]
+fn other_programs_read_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = 70_000;
+    for channels in [1u16, 2, 6] {
+        let samples: Vec<i16> = beats(frames * 4).into_iter().take(frames * usize::from(channels)).collect();
+        let (_, ogg) = run("s.wav", &wav(channels, 48_000, &samples), |options| options.channels = channels);
+        let path = folder.path().join(format!("{channels}.ogg"));
+        std::fs::write(&path, &ogg).unwrap();
+        let path = path.to_str().unwrap();
+        let out = folder.path().join("out.wav");
+        let out = out.to_str().unwrap();
+        foreign("oggz-validate", &[path]);
+        if foreign("oggdec", &["-Q", "-o", out, path]).is_some() {
+            assert_eq!(hound::WavReader::open(out).unwrap().duration(), frames as u32, "oggdec, {channels} channels");
+        }
+        if foreign("ffmpeg", &["-v", "error", "-xerror", "-y", "-i", path, out]).is_some() {
+            assert_eq!(hound::WavReader::open(out).unwrap().duration(), frames as u32, "ffmpeg, {channels} channels");
+        }
+        if let Some(text) = foreign("vorbiscomment", &["-l", path]) {
+            assert!(text.trim().is_empty(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn files_of_other_encoders_have_their_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, frames) = (folder.path().join("s.wav"), 50_001);
+    std::fs::write(&source, wav(2, 48_000, &beats(frames))).unwrap();
+    for (name, codec) in [("s.mp3", "libmp3lame"), ("s.ogg", "libvorbis"), ("s.flac", "flac"), ("s.aiff", "pcm_s24be")]
+    {
+        let out = folder.path().join(name);
+        let [from, to] = [&source, &out].map(|path| path.to_str().unwrap());
+        if foreign("ffmpeg", &["-v", "error", "-y", "-i", from, "-c:a", codec, to]).is_some() {
+            let (_, back) = floats(name, &std::fs::read(&out).unwrap(), 2, 48_000);
+            assert_eq!(back.len(), frames * 2, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_same_bytes_each_time() {
+    let bytes = wav(2, 44_100, &beats(60_000));
+    let make = || run("s.wav", &bytes, |_| {}).1;
+    let first = make();
+    let others = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(make)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(others.iter().all(|other| *other == first));
+}
+
+#[test]
+fn dither_is_added_where_bits_are_lost_alone() {
+    let sound = tone(10_000, 440.0, 0.3);
+    let make = |dither: Dither, gain: bool| {
+        run("s.wav", &wav(2, 48_000, &sound), |options| {
+            (options.format, options.dither, options.normalize) = (AudioFormat::Wav, dither, gain);
+        })
+        .1
+    };
+    assert!(make(Dither::Shaped, false) == make(Dither::None, false));
+    assert!(make(Dither::Shaped, true) != make(Dither::None, true));
+}
+
+#[test]
+fn a_quality_that_is_none_is_refused() {
+    let mut options = AudioOptions::default();
+    options.quality = Some(11.0);
+    let input = AssetInput::from_bytes("s.wav", wav(1, 48_000, &[0; 100]));
+    let error = support::run(&AudioProcessor, &input, &options, &AssetLimits::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
