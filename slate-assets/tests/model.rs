@@ -203,34 +203,3 @@ fn limit(change: impl FnOnce(&mut AssetLimits)) -> AssetLimits {
     change(&mut limits);
     limits
 }
-
-/// The game's models, packed, are read by a foreign reader as they were: the same positions, triangles and materials.
-#[test]
-fn a_foreign_reader_finds_the_same_geometry() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/projects/lantern/assets/models");
-    for name in ["lantern.glb", "tower.glb", "bell.glb", "crate.gltf"] {
-        let path = std::path::Path::new(folder).join(name);
-        let input = AssetInput::from_file(&path).unwrap();
-        let (_, files) = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()).unwrap();
-        let (_, packed) = files.iter().next().unwrap();
-        assert_eq!(
-            geometry(gltf::import_slice(&packed[..]).unwrap()),
-            geometry(gltf::import(&path).unwrap()),
-            "{name}"
-        );
-    }
-}
-
-type Geometry = Vec<(Vec<[f32; 3]>, Vec<u32>, Option<String>)>;
-
-fn geometry((document, buffers, _): (gltf::Document, Vec<gltf::buffer::Data>, Vec<gltf::image::Data>)) -> Geometry {
-    let primitives = document.meshes().flat_map(|mesh| mesh.primitives().collect::<Vec<_>>());
-    let read = |primitive: gltf::Primitive<'_>| {
-        let reader = primitive.reader(|buffer| Some(&buffers[buffer.index()]));
-        let positions: Vec<_> = reader.read_positions().unwrap().collect();
-        assert!(positions.len() > 3);
-        let indices = reader.read_indices().unwrap().into_u32().collect();
-        (positions, indices, primitive.material().name().map(str::to_owned))
-    };
-    primitives.map(read).collect()
-}

@@ -287,7 +287,7 @@ pub(super) fn msft(model: &mut Model, chains: Vec<Option<Chain>>, ratios: &[f32]
         }
         let (meshes, coverages) = (meshes.clone(), coverages(errors, ratios));
         let moved = model.animations.iter().flat_map(|animation| &animation.channels);
-        let moved = moved.into_iter().any(|channel| channel.node == Some(node));
+        let moved = moved.into_iter().any(|channel| channel.node == Some(node) && channel.path != "weights");
         let name = model.nodes[node].clone();
         let finest = if moved || !name.children.is_empty() { lower(model, node, "_LOD0") } else { node };
         for (level, mesh) in meshes.into_iter().enumerate() {
