@@ -4,6 +4,7 @@
 
 mod support;
 
+use meshoptimizer_rs::{Positions, SimplifyOptions, SimplifySettings, Workspace, simplify};
 use slate_assets::model::simplify::{Level, Simplifier, Surface, deviation};
 use slate_core::Cancel;
 use std::{collections::BTreeSet, time::Instant};
@@ -42,7 +43,7 @@ fn the_surface_stays_nearer_than_by_meshoptimizer() {
             let ours = reduce(&bare, ratio);
             let our_time = begun.elapsed();
             let begun = Instant::now();
-            let theirs = shapes::meshoptimizer(&bare, ratio);
+            let theirs = meshoptimizer(&bare, ratio);
             let their_time = begun.elapsed();
             if theirs.len() > ours.indices.len() * 101 / 100 {
                 println!(
@@ -135,4 +136,14 @@ fn coordinates_stay_on_their_texture() {
     }
     let mean = sum / level.positions.len() as f32;
     assert!(mean < 0.002 && worst < 0.05, "{name}: coordinates are off by {mean} on average, {worst} at most");
+}
+
+/// The indices that meshoptimizer leaves.
+fn meshoptimizer(shape: &Shape, ratio: f64) -> Vec<u32> {
+    let target = (shape.indices.len() as f64 / 3.0 * ratio) as usize * 3;
+    let positions = Positions::from_packed(&shape.positions);
+    let mut workspace = Workspace::default();
+    let settings =
+        SimplifySettings { target_index_count: target, target_error: f32::MAX, options: SimplifyOptions::EMPTY };
+    simplify(&shape.indices, positions, settings, &mut workspace).unwrap().indices
 }

@@ -18,7 +18,7 @@ impl Builder {
         self.views.len() - 1
     }
 
-    fn add(&mut self, bytes: &[u8], component: u32, kind: &str, count: usize, more: Value) -> usize {
+    fn add(&mut self, bytes: &[u8], component: u32, kind: &str, count: usize, more: &Value) -> usize {
         let view = self.view(bytes);
         let mut accessor = json!({"bufferView": view, "componentType": component, "type": kind, "count": count});
         accessor.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
@@ -34,7 +34,7 @@ impl Builder {
             more["min"] = (0..width).map(|at| column(at).fold(f32::INFINITY, f32::min)).collect();
             more["max"] = (0..width).map(|at| column(at).fold(f32::NEG_INFINITY, f32::max)).collect();
         }
-        self.add(&bytes, 5126, kind, numbers.len() / width, more)
+        self.add(&bytes, 5126, kind, numbers.len() / width, &more)
     }
 }
 
@@ -50,15 +50,15 @@ pub(crate) fn rich() -> Value {
     let coordinates: Vec<f32> = hill.positions.iter().flat_map(|p| [p[0], p[1]]).collect();
     let coordinate = b.floats(&coordinates, "VEC2", 2);
     let colors: Vec<u8> = (0..count).flat_map(|at| [at as u8, 255 - at as u8, 9, 255]).collect();
-    let color = b.add(&colors, 5121, "VEC4", count, json!({"normalized": true}));
+    let color = b.add(&colors, 5121, "VEC4", count, &json!({"normalized": true}));
     let joints: Vec<u8> = hill.positions.iter().flat_map(|_| [0, 1, 0, 0]).collect();
-    let joint = b.add(&joints, 5121, "VEC4", count, json!({}));
+    let joint = b.add(&joints, 5121, "VEC4", count, &json!({}));
     let weights: Vec<f32> = hill.positions.iter().flat_map(|p| [p[0], 1.0 - p[0], 0.0, 0.0]).collect();
     let weight = b.floats(&weights, "VEC4", 4);
     let half = hill.indices.len() / 6 * 3;
     let short = |indices: &[u32]| -> Vec<u8> { indices.iter().flat_map(|&at| (at as u16).to_le_bytes()).collect() };
-    let one = b.add(&short(&hill.indices[..half]), 5123, "SCALAR", half, json!({}));
-    let other = b.add(&short(&hill.indices[half..]), 5123, "SCALAR", hill.indices.len() - half, json!({}));
+    let one = b.add(&short(&hill.indices[..half]), 5123, "SCALAR", half, &json!({}));
+    let other = b.add(&short(&hill.indices[half..]), 5123, "SCALAR", hill.indices.len() - half, &json!({}));
     // A morph target of two moved vertices, all others zero.
     let places = b.view(&[5u16, 7].iter().flat_map(|at| at.to_le_bytes()).collect::<Vec<_>>());
     let moved = b.view(&[0.0f32, 0.0, 0.5, 0.0, 0.0, -0.25].iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<_>>());
@@ -79,7 +79,7 @@ pub(crate) fn rich() -> Value {
     let facets = shapes::facets(6);
     let bare_position = b.floats(&facets.positions.concat(), "VEC3", 3);
     let bare_normal = b.floats(&facets.attributes, "VEC3", 3);
-    let line = b.add(&[0u8, 1, 2, 3], 5121, "SCALAR", 4, json!({}));
+    let line = b.add(&[0u8, 1, 2, 3], 5121, "SCALAR", 4, &json!({}));
     let png = super::png(2, 2, image::ExtendedColorType::Rgb8, &[200; 12]);
     let skinned = json!({
         "POSITION": position, "NORMAL": normal, "TEXCOORD_0": coordinate, "COLOR_0": color,

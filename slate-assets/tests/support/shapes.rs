@@ -1,6 +1,4 @@
-//! Surfaces made by rule, and a foreign simplifier for them.
-
-use meshoptimizer_rs::{Positions, SimplifyOptions, SimplifySettings, Workspace, simplify};
+//! Surfaces made by rule. The benchmarks take them too.
 
 #[derive(Clone, Default)]
 pub(crate) struct Shape {
@@ -78,7 +76,7 @@ pub(crate) fn seams(side: u32) -> Shape {
 }
 
 fn offset(column: u32, row: u32) -> f32 {
-    if (column + row) % 2 == 0 { 0.0 } else { 0.5 }
+    if (column + row).is_multiple_of(2) { 0.0 } else { 0.5 }
 }
 
 /// How far a coordinate of [`seams`] is from one that belongs to its place.
@@ -107,7 +105,7 @@ pub(crate) fn facets(side: u32) -> Shape {
 
 /// Whether a place is at the edge of the unit square.
 pub(crate) fn on_rim([x, y, _]: &[f32; 3]) -> bool {
-    let at_end = |n: f32| n < 0.02 || n > 0.98;
+    let at_end = |n: f32| !(0.02..=0.98).contains(&n);
     at_end(*x) || at_end(*y)
 }
 
@@ -117,14 +115,4 @@ fn grid(indices: &mut Vec<u32>, first: u32, side: u32) {
         let (right, below) = (corner + 1, corner + side + 1);
         indices.extend([corner, right, below, right, below + 1, below]);
     }
-}
-
-/// The indices that meshoptimizer leaves.
-pub(crate) fn meshoptimizer(shape: &Shape, ratio: f64) -> Vec<u32> {
-    let target = (shape.indices.len() as f64 / 3.0 * ratio) as usize * 3;
-    let positions = Positions::from_packed(&shape.positions);
-    let mut workspace = Workspace::default();
-    let settings =
-        SimplifySettings { target_index_count: target, target_error: f32::MAX, options: SimplifyOptions::EMPTY };
-    simplify(&shape.indices, positions, settings, &mut workspace).unwrap().indices
 }

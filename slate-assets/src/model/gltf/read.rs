@@ -73,7 +73,7 @@ impl Reader<'_> {
             ..Model::default()
         };
         for mut rest in self.take("scenes") {
-            model.scenes.push(SceneRoots { nodes: indices(rest.remove("nodes")), rest });
+            model.scenes.push(SceneRoots { nodes: indices(rest.remove("nodes").as_ref()), rest });
         }
         for (at, rest) in self.take("meshes").into_iter().enumerate() {
             let mesh = self.mesh(rest, at)?;
@@ -85,7 +85,8 @@ impl Reader<'_> {
         }
         for mut rest in self.take("skins") {
             let inverse_bind = self.values(rest.remove("inverseBindMatrices").as_ref())?;
-            let (joints, skeleton) = (indices(rest.remove("joints")), rest.remove("skeleton").as_ref().and_then(index));
+            let (joints, skeleton) =
+                (indices(rest.remove("joints").as_ref()), rest.remove("skeleton").as_ref().and_then(index));
             model.skins.push(Skin { joints, skeleton, inverse_bind, rest });
         }
         for (at, rest) in self.take("animations").into_iter().enumerate() {
@@ -136,7 +137,7 @@ impl Reader<'_> {
     fn node(&mut self, mut rest: Rest, at: usize) -> Result<Node> {
         let transform = transform(&mut rest, &format!("nodes[{at}]"))?;
         let mut own = |name: &str| rest.remove(name);
-        let (children, weights) = (indices(own("children")), own("weights"));
+        let (children, weights) = (indices(own("children").as_ref()), own("weights"));
         let [mesh, skin, camera] = ["mesh", "skin", "camera"].map(|name| own(name).as_ref().and_then(index));
         let weights = floats(weights, &format!("nodes[{at}].weights"))?;
         let mut instances = Attributes::new();
@@ -145,8 +146,8 @@ impl Reader<'_> {
             if let Some(mut instancing) = extensions.remove("EXT_mesh_gpu_instancing") {
                 instances = self.attributes(instancing.get_mut("attributes").map(Value::take))?;
             }
-            if let Some(mut lod) = extensions.remove("MSFT_lod") {
-                lods = indices(lod.get_mut("ids").map(Value::take));
+            if let Some(lod) = extensions.remove("MSFT_lod") {
+                lods = indices(lod.get("ids"));
             }
             if extensions.is_empty() {
                 rest.remove("extensions");
@@ -242,8 +243,8 @@ fn objects(list: Option<Value>) -> Vec<Rest> {
     entries.into_iter().map(object).collect()
 }
 
-fn indices(list: Option<Value>) -> Vec<usize> {
-    list.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(index).collect()
+fn indices(list: Option<&Value>) -> Vec<usize> {
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(index).collect()
 }
 
 fn whole_numbers(values: &Values) -> Vec<u32> {

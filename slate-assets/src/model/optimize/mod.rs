@@ -42,7 +42,7 @@ pub(super) fn run(model: &mut Model, steps: &ModelSteps, work: &Work<'_>, report
             model.materials.iter().map(|material| material.get("alphaMode") == Some(&"BLEND".into())).collect();
         for_each(model, work.cancel, |primitive| {
             // What shines through is drawn in the order of its triangles.
-            if !primitive.material.is_some_and(|at| blended.get(at) == Some(&true)) {
+            if primitive.material.is_none_or(|at| blended.get(at) != Some(&true)) {
                 vertices::reorder(primitive);
             }
         })?;
