@@ -1,4 +1,4 @@
-//! Models: glTF 2.0 in, checked, made lighter, with levels of detail, and out again.
+//! Models: glTF 2.0 and OBJ in, checked, made lighter, with levels of detail, and out again.
 //!
 //! Readers make one representation of a model, steps change it, writers write it. What nobody here knows, extensions and
 //! extras, goes through as it is. Nothing is trusted: sizes are held against the limits before memory is taken, every
@@ -7,9 +7,12 @@
 mod gltf;
 mod ir;
 mod lod;
+mod obj;
 mod optimize;
+mod polygon;
 mod report;
 pub mod simplify;
+mod space;
 mod values;
 
 use ir::{Model, Node, Transform};
@@ -42,14 +45,17 @@ impl Processor for ModelProcessor {
         name: "model",
         version: 2,
         kind: AssetKind::Model,
-        reads: &["glb", "gltf"],
-        writes: &["glb", "gltf"],
+        reads: &["glb", "gltf", "obj"],
+        writes: &["glb", "gltf", "obj"],
     };
 
     fn check(&self, options: &ModelOptions) -> Result<()> {
         options.validate()?;
-        let refused = if !matches!(options.format, ModelFormat::Glb | ModelFormat::Gltf) {
-            format!("writing {} is not available yet; choose glb or gltf", options.format)
+        let in_files = options.lod_output == LodOutput::Files;
+        let refused = if options.format == ModelFormat::Fbx {
+            "writing fbx is not available yet; choose glb, gltf or obj".to_owned()
+        } else if options.format == ModelFormat::Obj && options.generate_lods && !in_files {
+            "an obj holds one level of detail; set lodOutput to files, or generateLODs to false".to_owned()
         } else if options.bake_lighting {
             "baking light is not available yet; set bakeLighting to false".to_owned()
         } else if options.optimize && (options.steps.join || options.steps.instance) {
@@ -61,15 +67,16 @@ impl Processor for ModelProcessor {
     }
 
     fn references(&self, input: &AssetInput, limits: &AssetLimits) -> Result<Vec<String>> {
-        gltf::references(input, limits)
+        if input.extension() == "obj" { obj::references(input, limits) } else { gltf::references(input, limits) }
     }
 
     fn process(&self, work: &mut Work<'_>, options: &ModelOptions) -> Result<Report> {
         self.check(options)?;
         work.cancel.check()?;
-        let mut model = read(work)?;
+        let mut report = Report::new();
+        let mut model = read(work, &mut report)?;
         work.progress.report(0.2);
-        let mut report = report::begin(&model, work.input.len());
+        report::begin(&model, work.input.len(), &mut report);
         if let Some(kept) = &model.kept {
             report.insert("notOptimized".into(), format!("{} may name anything", kept.extension).into());
         }
@@ -102,15 +109,14 @@ impl Processor for ModelProcessor {
     }
 }
 
-fn read(work: &Work<'_>) -> Result<Model> {
+fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
     let (bytes, extension) = (work.input.bytes(work.limits)?, work.input.extension());
-    if gltf::is_gltf(&bytes, &extension) {
-        return gltf::read(work);
+    match extension.as_str() {
+        "obj" => obj::read(work, report),
+        _ if gltf::is_gltf(&bytes, &extension) => gltf::read(work),
+        "fbx" => Err(Error::unsupported("fbx is not read yet; export the model as glb, gltf or obj")),
+        _ => Err(Error::unsupported("this model format is not read; export it as glb, gltf or obj")),
     }
-    Err(match extension.as_str() {
-        "obj" | "fbx" => Error::unsupported(format!("{extension} is not read yet; export the model as glb or gltf")),
-        _ => Error::unsupported("this model format is not read; export it as glb or gltf"),
-    })
 }
 
 /// Writes one model; gives the number of bytes.
@@ -125,6 +131,9 @@ fn write(
         optimize::quantize(&mut model, work.cancel, report)?;
     }
     work.cancel.check()?;
+    if options.format == ModelFormat::Obj {
+        return obj::write(&model, stem, work, report);
+    }
     let packing = gltf::Packing { compress: gltf::Flavor::of(options.compress) };
     let written = gltf::write(&model, packing)?;
     drop(model);

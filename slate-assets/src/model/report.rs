@@ -8,8 +8,7 @@ use serde_json::json;
 use slate_core::asset::Report;
 
 /// Counts what was read.
-pub(super) fn begin(model: &Model, bytes: u64) -> Report {
-    let mut report = Report::new();
+pub(super) fn begin(model: &Model, bytes: u64, report: &mut Report) {
     for (name, count) in [
         ("meshes", model.meshes.len()),
         ("nodes", model.nodes.len()),
@@ -25,7 +24,6 @@ pub(super) fn begin(model: &Model, bytes: u64) -> Report {
     report.insert("triangles".into(), triangles.into());
     report.insert("bytesBefore".into(), bytes.into());
     report.insert("acmrBefore".into(), acmr(model));
-    report
 }
 
 /// Counts what is written, levels of detail included.

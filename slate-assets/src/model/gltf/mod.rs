@@ -17,6 +17,7 @@ mod write;
 
 pub(super) use document::is_gltf;
 pub(super) use read::{read, references};
+pub(super) use resolve::media_type;
 pub(super) use write::{Flavor, Packing, write};
 
 use serde_json::Value;

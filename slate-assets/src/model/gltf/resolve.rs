@@ -88,9 +88,9 @@ pub(super) fn images(document: &Document, buffers: &[Bytes], work: &Work<'_>) ->
             (None, None) => return Err(corrupt("an image has a uri or a bufferView", &place)),
         };
         let named = image.get("mimeType").and_then(Value::as_str).map(str::to_owned);
-        let media_type = signature(&bytes).map(str::to_owned).or(named).or(told);
+        let found = media_type(&bytes).map(str::to_owned).or(named).or(told);
         let media_type =
-            media_type.ok_or_else(|| corrupt("the image's format is not known: png or jpg is expected", &place))?;
+            found.ok_or_else(|| corrupt("the image's format is not known: png or jpg is expected", &place))?;
         all.push(Image { bytes, media_type });
     }
     Ok(all)
@@ -132,7 +132,8 @@ fn file_name(uri: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| Error::corrupt("a URI of the model is no text").because(error))
 }
 
-fn signature(bytes: &[u8]) -> Option<&'static str> {
+/// An image's media type, by its first bytes.
+pub(in crate::model) fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
         [0xFF, 0xD8, 0xFF, ..] => Some("image/jpeg"),
