@@ -29,9 +29,9 @@ fn flattened(outline: &[[f32; 3]]) -> Vec<[f64; 2]> {
     for (at, from) in outline.iter().enumerate() {
         let to = outline[(at + 1) % outline.len()];
         let (from, to) = (from.map(f64::from), to.map(f64::from));
-        for axis in 0..3 {
+        for (axis, sum) in normal.iter_mut().enumerate() {
             let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
-            normal[axis] += (from[u] - to[u]) * (from[v] + to[v]);
+            *sum += (from[u] - to[u]) * (from[v] + to[v]);
         }
     }
     let axis = (0..3).fold(0, |most, axis| if normal[axis].abs() > normal[most].abs() { axis } else { most });

@@ -60,7 +60,7 @@ fn with_attributes(name: &str, shape: &Shape, ratio: f64) -> Result<()> {
 
 type Simplify = fn(&Shape, f64) -> Result<Left>;
 
-fn contend(mut contest: Contest<'_>, shape: &Shape, ratio: f64, contenders: &[(&str, Simplify)]) -> Result<()> {
+fn contend<'a>(mut contest: Contest<'a>, shape: &'a Shape, ratio: f64, contenders: &[(&str, Simplify)]) -> Result<()> {
     let triangles = shape.indices.len() / 3;
     let mut first = None;
     for &(name, simplify) in contenders {
