@@ -14,7 +14,10 @@ use peak_alloc::PeakAlloc;
 use slate_assets::{audio::AudioProcessor, model::ModelProcessor, texture::TextureProcessor};
 use slate_core::{
     ErrorKind,
-    asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, ModelOptions, Processor, TextureKind, TextureOptions},
+    asset::{
+        AssetInput, AssetLimits, AudioFormat, AudioOptions, MeshCompression, ModelOptions, Processor, TextureKind,
+        TextureOptions,
+    },
 };
 use support::Random;
 
@@ -93,6 +96,15 @@ fn damaged_files_do_no_harm() {
     let input = AssetInput::from_bytes("m.gltf", json);
     let (_, files) = support::run(&ModelProcessor, &input, &options, &limits()).unwrap();
     attack(&ModelProcessor, "m.glb", &files["m.glb"], &options, 2_000);
+    let rich = support::rich::rich().to_string();
+    attack(&ModelProcessor, "m.gltf", rich.as_bytes(), &ModelOptions::default(), 400);
+    let mut small = ModelOptions::default();
+    small.compress = MeshCompression::Meshopt;
+    let (_, files) = support::run(&ModelProcessor, &AssetInput::from_bytes("m.gltf", rich), &small, &limits()).unwrap();
+    attack(&ModelProcessor, "m.glb", &files["m.glb"], &ModelOptions::default(), 600);
+    let obj =
+        "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvn 0 0 1\nusemtl a\nf 1/1/1 2/1/1 3/1/1 4/1/1\no b\nf -1 -2 -3\n";
+    attack(&ModelProcessor, "m.obj", obj.as_bytes(), &options, 2_000);
     let mut options = AudioOptions::default();
     options.format = AudioFormat::Wav;
     // The seeds' own rate: most damages then reach the decoder, and few wait for a filter.

@@ -2,6 +2,10 @@
 #![allow(dead_code, reason = "each test uses some")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod node;
+pub(crate) mod rich;
+pub(crate) mod shapes;
+
 use image::{ExtendedColorType, ImageEncoder};
 use slate_core::{
     Cancel, Result,
@@ -151,6 +155,24 @@ pub(crate) fn glb(bytes: &[u8]) -> (serde_json::Value, Vec<u8>) {
     let rest = &bytes[20 + json..];
     assert_eq!((rest.len() % 4, &rest[4..8]), (0, &b"BIN\0"[..]));
     (value, rest[8..].to_vec())
+}
+
+/// A GLB of both.
+pub(crate) fn to_glb(json: &serde_json::Value, binary: &[u8]) -> Vec<u8> {
+    let mut text = json.to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(4), b' ');
+    let padded = binary.len().next_multiple_of(4);
+    let mut glb = b"glTF".to_vec();
+    for word in [2, (12 + 8 + text.len() + 8 + padded) as u32, text.len() as u32] {
+        glb.extend(word.to_le_bytes());
+    }
+    glb.extend(b"JSON");
+    glb.extend(&text);
+    glb.extend((padded as u32).to_le_bytes());
+    glb.extend(b"BIN\0");
+    glb.extend(binary);
+    glb.resize(12 + 8 + text.len() + 8 + padded, 0);
+    glb
 }
 
 /// One verbatim frame of 16-bit mono FLAC: RFC 9639.

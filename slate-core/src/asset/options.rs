@@ -167,6 +167,32 @@ wire_enum! {
 }
 
 wire_enum! {
+    /// How a model's numbers are stored. Engines differ in what they read.
+    MeshCompression {
+        /// As floats: every engine reads them.
+        None = "none",
+        /// As small integers (`KHR_mesh_quantization`): half the size, read by most engines.
+        Quantize = "quantize",
+        /// Quantized and compressed by `EXT_meshopt_compression`: a fifth of the size; Blender refuses it.
+        Meshopt = "meshopt",
+        /// Quantized and compressed by `KHR_meshopt_compression`, its newer and smaller form.
+        KhrMeshopt = "khr-meshopt",
+    }
+}
+
+wire_enum! {
+    /// Where a model's levels of detail are written.
+    LodOutput {
+        /// In the same file, by `MSFT_lod` with screen coverages; readers that don't know it show the finest level.
+        Msft = "msft",
+        /// In the same file, as nodes `NAME_LOD0`, `NAME_LOD1` … below the node `NAME`, as game engines import them.
+        Nodes = "nodes",
+        /// In files of their own, `NAME_LOD1.glb` and so on beside the whole model.
+        Files = "files",
+    }
+}
+
+wire_enum! {
     /// The container and codec that a sound is written in.
     AudioFormat {
         /// RIFF WAVE, uncompressed.
@@ -302,6 +328,44 @@ pub struct ModelOptions {
     pub lod_levels: Vec<f32>,
     /// Whether to bake ambient occlusion and direct light; default `false`.
     pub bake_lighting: bool,
+    /// Where the levels of detail go; default MSFT_lod.
+    pub lod_output: LodOutput,
+    /// How numbers are stored; default as floats. Only GLB and glTF can hold others.
+    pub compress: MeshCompression,
+    /// The steps of `optimize`.
+    pub steps: ModelSteps,
+}
+
+/// What is done to a model that is optimised. None of it changes what a viewer shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ModelSteps {
+    /// Equal meshes, materials, textures and images become one; default `true`.
+    pub dedupe: bool,
+    /// Equal vertices become one; default `true`.
+    pub weld: bool,
+    /// What no scene shows is dropped: meshes, materials, textures, vertices; default `true`. Nodes stay.
+    pub prune: bool,
+    /// Triangles and vertices are put in the order that graphics processors like; default `true`.
+    pub reorder: bool,
+    /// Keys of animations that the ones beside them imply are dropped; default `true`.
+    pub resample: bool,
+    /// Meshes that nothing moves on their own become one for each material; default `false`, because the names of nodes
+    /// are lost.
+    pub join: bool,
+    /// Nodes that show the same mesh side by side become one by `EXT_mesh_gpu_instancing`; default `false`, because
+    /// readers that don't know it show one of them.
+    pub instance: bool,
+    /// Tangents by MikkTSpace for normal-mapped meshes that have none; default `false`, because viewers make the same ones.
+    pub tangents: bool,
+}
+
+impl Default for ModelSteps {
+    fn default() -> Self {
+        let (on, off) = (true, false);
+        Self { dedupe: on, weld: on, prune: on, reorder: on, resample: on, join: off, instance: off, tangents: off }
+    }
 }
 
 impl Default for ModelOptions {
@@ -313,6 +377,9 @@ impl Default for ModelOptions {
             generate_lods: true,
             lod_levels: vec![0.75, 0.5, 0.25],
             bake_lighting: false,
+            lod_output: LodOutput::Msft,
+            compress: MeshCompression::None,
+            steps: ModelSteps::default(),
         }
     }
 }
@@ -328,6 +395,12 @@ impl ModelOptions {
     pub fn validate(&self) -> Result<()> {
         if !self.scale.is_finite() || self.scale <= 0.0 {
             return Err(Error::invalid("scale is a positive number").with("scale", self.scale));
+        }
+        let holds_small = matches!(self.format, ModelFormat::Glb | ModelFormat::Gltf);
+        if !holds_small && self.compress != MeshCompression::None {
+            return Err(Error::invalid("this format holds plain numbers: choose glb or gltf, or compress none")
+                .with("format", self.format)
+                .with("compress", self.compress));
         }
         if self.generate_lods {
             let falling = self.lod_levels.windows(2).all(|pair| pair[0] > pair[1]);

@@ -1,4 +1,4 @@
-use super::{glb, list};
+use super::glb;
 use bytes::Bytes;
 use serde_json::Value;
 use slate_core::{
@@ -25,8 +25,6 @@ impl Document {
         let is_json = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         let (text, binary) = if bytes.starts_with(b"glTF") {
             glb::read(&bytes)?
-        } else if matches!(extension.as_str(), "obj" | "fbx") {
-            return Err(Error::unsupported(format!("{extension} is not read yet; export the model as glb or gltf")));
         } else if is_json {
             (bytes.slice(bytes.len() - text.len()..), None)
         } else if matches!(extension.as_str(), "glb" | "gltf") {
@@ -42,18 +40,15 @@ impl Document {
         if !version.starts_with("2.") {
             return Err(Error::unsupported("only glTF 2 is read").with("path", "asset.version"));
         }
-        for view in list(&json, "bufferViews") {
-            let names = |name| view.get("extensions").is_some_and(|extensions| extensions.get(name).is_some());
-            if names("EXT_meshopt_compression") || names("KHR_meshopt_compression") {
-                return Err(Error::unsupported("meshopt compression is not read yet; export the model without it"));
-            }
-        }
         Ok(Self { json, binary })
     }
+}
 
-    pub(super) fn count(&self, name: &str) -> usize {
-        list(&self.json, name).len()
-    }
+/// Whether a file of these first bytes and this extension is glTF.
+pub(in crate::model) fn is_gltf(bytes: &[u8], extension: &str) -> bool {
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let is_json = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    bytes.starts_with(b"glTF") || is_json || matches!(extension, "glb" | "gltf")
 }
 
 /// How many values a JSON text has at most: each but the first follows one of these, outside of a string.

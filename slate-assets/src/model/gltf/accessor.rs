@@ -1,4 +1,5 @@
 use super::{
+    super::values::{Component, Shape, Values},
     list,
     path::{corrupt, index, number},
 };
@@ -9,25 +10,18 @@ use slate_core::{Cancel, Result, asset::AssetLimits};
 /// Replaced elements of one accessor; they are held in memory while it is read.
 const SPARSE: u64 = 16 << 20;
 
-/// What a model's meshes have.
-#[derive(Default)]
-pub(super) struct Counts {
-    pub(super) vertices: u64,
-    pub(super) triangles: u64,
-}
-
 /// Where an accessor's elements are, checked against its view and buffer.
 struct Elements<'a> {
     bytes: &'a [u8],
     stride: usize,
-    component: u64,
-    components: u64,
+    component: Component,
+    shape: Shape,
     count: u64,
     sparse: Vec<(u64, &'a [u8])>,
 }
 
 /// Checks views, accessors and what the primitives read through them: indices in range, positions finite.
-pub(super) fn check(json: &Value, buffers: &[Bytes], limits: &AssetLimits, cancel: &Cancel) -> Result<Counts> {
+pub(super) fn check(json: &Value, buffers: &[Bytes], limits: &AssetLimits, cancel: &Cancel) -> Result<()> {
     for (at, view) in list(json, "bufferViews").iter().enumerate() {
         view_bytes(view, buffers, &format!("bufferViews[{at}]"))?;
     }
@@ -35,7 +29,7 @@ pub(super) fn check(json: &Value, buffers: &[Bytes], limits: &AssetLimits, cance
         cancel.check()?;
         elements(json, buffers, at)?;
     }
-    let (mut counts, mut indices) = (Counts::default(), 0u64);
+    let (mut all_vertices, mut indices) = (0u64, 0u64);
     for (mesh_at, mesh) in list(json, "meshes").iter().enumerate() {
         for (at, primitive) in list(mesh, "primitives").iter().enumerate() {
             cancel.check()?;
@@ -45,8 +39,8 @@ pub(super) fn check(json: &Value, buffers: &[Bytes], limits: &AssetLimits, cance
                 Some(position) => positions(json, buffers, position)?,
                 None => 0,
             };
-            counts.vertices = counts.vertices.saturating_add(vertices);
-            AssetLimits::check("the model's number of vertices", counts.vertices, limits.vertices)?;
+            all_vertices = all_vertices.saturating_add(vertices);
+            AssetLimits::check("the model's number of vertices", all_vertices, limits.vertices)?;
             for (name, value) in primitive.get("attributes").and_then(Value::as_object).into_iter().flatten() {
                 let other =
                     index(value).and_then(|at| list(json, "accessors").get(at)).map(|accessor| count(accessor, &place));
@@ -63,23 +57,49 @@ pub(super) fn check(json: &Value, buffers: &[Bytes], limits: &AssetLimits, cance
             };
             indices = indices.saturating_add(drawn);
             AssetLimits::check("the model's number of indices", indices, limits.indices)?;
-            counts.triangles += match number(primitive, "mode", 4, &place)? {
-                4 => drawn / 3,
-                5 | 6 => drawn.saturating_sub(2),
-                _ => 0,
-            };
         }
     }
-    Ok(counts)
+    Ok(())
+}
+
+/// The elements of an accessor, dense and tight; its bytes are taken off `room`.
+pub(super) fn values(json: &Value, buffers: &[Bytes], at: usize, room: &mut u64) -> Result<Values> {
+    let elements = elements(json, buffers, at)?;
+    let place = format!("accessors[{at}]");
+    let size = elements.shape.bytes(elements.component);
+    let bytes = elements.count.saturating_mul(size as u64);
+    AssetLimits::check("the size of all accessors", bytes, *room).map_err(|error| error.with("path", &place))?;
+    *room -= bytes;
+    let mut dense = Vec::with_capacity(bytes as usize);
+    if elements.stride == size {
+        dense.extend_from_slice(elements.bytes);
+    } else {
+        let strided = elements.bytes.chunks(elements.stride.max(1)).filter_map(|element| element.get(..size));
+        strided.for_each(|element| dense.extend_from_slice(element));
+    }
+    // Without a view the elements are zeros.
+    dense.resize(bytes as usize, 0);
+    for (at, element) in &elements.sparse {
+        let from = *at as usize * size;
+        dense[from..from + size].copy_from_slice(&element[..size]);
+    }
+    let float = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes).is_finite();
+    if elements.component == Component::F32
+        && let Some(wrong) = dense.as_chunks::<4>().0.iter().position(|bytes| !float(bytes))
+    {
+        return Err(corrupt("a number is not finite", &place).with("element", wrong / elements.shape.width()));
+    }
+    let normalized = list(json, "accessors")[at].get("normalized").and_then(Value::as_bool).unwrap_or_default();
+    Ok(Values { component: elements.component, shape: elements.shape, normalized, bytes: dense.into() })
 }
 
 fn positions(json: &Value, buffers: &[Bytes], accessor: usize) -> Result<u64> {
     let elements = elements(json, buffers, accessor)?;
     let place = format!("accessors[{accessor}]");
-    if elements.components != 3 {
+    if elements.shape != Shape::Vec3 {
         return Err(corrupt("positions are VEC3", &place));
     }
-    if elements.component == 5126 {
+    if elements.component == Component::F32 {
         let dense = elements.bytes.chunks(elements.stride.max(1)).filter_map(|element| element.get(..12));
         for (at, element) in dense.chain(elements.sparse.iter().map(|(_, value)| *value)).enumerate() {
             let finite = element.as_chunks::<4>().0.iter().all(|bytes| f32::from_le_bytes(*bytes).is_finite());
@@ -100,8 +120,9 @@ fn check_indices(
     cancel: &Cancel,
 ) -> Result<u64> {
     let elements = elements(json, buffers, accessor)?;
-    let size = component_bytes(elements.component).unwrap_or(0) as usize;
-    if elements.components != 1 || !matches!(elements.component, 5121 | 5123 | 5125) {
+    let size = elements.component.bytes();
+    if elements.shape != Shape::Scalar || !matches!(elements.component, Component::U8 | Component::U16 | Component::U32)
+    {
         return Err(corrupt("indices are unsigned SCALARs", &format!("accessors[{accessor}]")));
     }
     let value = |bytes: &[u8]| bytes[..size].iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
@@ -136,22 +157,11 @@ fn check_indices(
 fn elements<'a>(json: &Value, buffers: &'a [Bytes], at: usize) -> Result<Elements<'a>> {
     let place = format!("accessors[{at}]");
     let accessor = list(json, "accessors").get(at).ok_or_else(|| corrupt("no such accessor", &place))?;
-    let component = number(accessor, "componentType", 0, &place)?;
-    let bytes = component_bytes(component).ok_or_else(|| corrupt("the componentType is not known", &place))?;
-    let kind = accessor.get("type").and_then(Value::as_str).unwrap_or_default();
-    let (columns, rows) = match kind {
-        "SCALAR" => (1, 1),
-        "VEC2" => (1, 2),
-        "VEC3" => (1, 3),
-        "VEC4" => (1, 4),
-        "MAT2" => (2, 2),
-        "MAT3" => (3, 3),
-        "MAT4" => (4, 4),
-        _ => return Err(corrupt("the type is not known", &place)),
-    };
-    let components = columns * rows;
-    // Columns of matrices begin at multiples of four bytes.
-    let size = if columns == 1 { rows * bytes } else { columns * (rows * bytes).next_multiple_of(4) };
+    let component = Component::of_code(number(accessor, "componentType", 0, &place)?);
+    let component = component.ok_or_else(|| corrupt("the componentType is not known", &place))?;
+    let shape = accessor.get("type").and_then(Value::as_str).and_then(Shape::of_name);
+    let shape = shape.ok_or_else(|| corrupt("the type is not known", &place))?;
+    let size = shape.bytes(component) as u64;
     let count = count(accessor, &place)?;
     let (found, stride) = match accessor.get("bufferView") {
         Some(view) => range(json, buffers, view, number(accessor, "byteOffset", 0, &place)?, size, count, &place)?,
@@ -184,7 +194,7 @@ fn elements<'a>(json: &Value, buffers: &'a [Bytes], at: usize) -> Result<Element
             sparse.push((index, value));
         }
     }
-    Ok(Elements { bytes: found, stride, component, components, count, sparse })
+    Ok(Elements { bytes: found, stride, component, shape, count, sparse })
 }
 
 /// The bytes of `count` elements of `size` bytes each from `offset` on in a view, and their stride.
@@ -213,6 +223,16 @@ fn range<'a>(
     Ok((&bytes[offset.min(end) as usize..end as usize], stride as usize))
 }
 
+/// The bytes of a buffer view, shared with its buffer.
+pub(super) fn view(json: &Value, buffers: &[Bytes], view: &Value, place: &str) -> Result<Bytes> {
+    let view = index(view).and_then(|at| list(json, "bufferViews").get(at));
+    let view = view.ok_or_else(|| corrupt("no entry of bufferViews has this index", place))?;
+    let bytes = view_bytes(view, buffers, place)?;
+    let buffer =
+        view.get("buffer").and_then(index).and_then(|at| buffers.get(at)).map(|buffer| buffer.slice_ref(bytes));
+    Ok(buffer.unwrap_or_default())
+}
+
 fn view_bytes<'a>(view: &Value, buffers: &'a [Bytes], place: &str) -> Result<&'a [u8]> {
     let buffer = view.get("buffer").and_then(index).and_then(|at| buffers.get(at));
     let buffer = buffer.ok_or_else(|| corrupt("no entry of buffers has this index", place))?;
@@ -224,13 +244,4 @@ fn view_bytes<'a>(view: &Value, buffers: &'a [Bytes], place: &str) -> Result<&'a
 
 fn count(accessor: &Value, place: &str) -> Result<u64> {
     number(accessor, "count", 0, place)
-}
-
-fn component_bytes(component: u64) -> Option<u64> {
-    match component {
-        5120 | 5121 => Some(1),
-        5122 | 5123 => Some(2),
-        5125 | 5126 => Some(4),
-        _ => None,
-    }
 }

@@ -2,7 +2,7 @@ use super::{
     list,
     path::{corrupt, index},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use slate_core::{Error, Result, asset::AssetLimits};
 
 /// Nodes below one another; engines walk them by recursion.
@@ -43,26 +43,5 @@ pub(super) fn check(json: &Value, limits: &AssetLimits) -> Result<()> {
             return Err(corrupt("a scene's node is below another node", &format!("scenes[{at}].nodes")));
         }
     }
-    Ok(())
-}
-
-/// Puts a node of this scale above each root. A root in several scenes gets one, so that it keeps one parent.
-pub(super) fn scale(json: &mut Value, factor: f32) -> Result<()> {
-    let nodes = list(json, "nodes");
-    let mut is_root = vec![true; nodes.len()];
-    for child in nodes.iter().flat_map(|node| list(node, "children")).filter_map(index) {
-        is_root[child] = false;
-    }
-    let mut above = vec![None; is_root.len()];
-    let Some(nodes) = json.get_mut("nodes").and_then(Value::as_array_mut) else { return Ok(()) };
-    for root in (0..is_root.len()).filter(|&at| is_root[at]) {
-        above[root] = Some(nodes.len());
-        nodes.push(json!({"name": "scale", "scale": [factor, factor, factor], "children": [root]}));
-    }
-    super::path::each_mut(json, "scenes[].nodes[]", &mut |value| {
-        if let Some(wrapper) = index(value).and_then(|at| above.get(at).copied().flatten()) {
-            *value = wrapper.into();
-        }
-    });
     Ok(())
 }

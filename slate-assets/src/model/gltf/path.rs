@@ -95,25 +95,6 @@ fn walk(json: &Value, path: &str, at: &str, act: &mut dyn FnMut(&Value, &str) ->
     }
 }
 
-/// Calls `act` with each value at `path`, to be changed; values of unexpected types are passed by.
-pub(super) fn each_mut(json: &mut Value, path: &str, act: &mut dyn FnMut(&mut Value)) {
-    if path.is_empty() {
-        return act(json);
-    }
-    if let Some(rest) = path.strip_prefix("[]") {
-        let rest = rest.strip_prefix('.').unwrap_or(rest);
-        json.as_array_mut().into_iter().flatten().for_each(|entry| each_mut(entry, rest, act));
-        return;
-    }
-    let end = path.find(['.', '[']).unwrap_or(path.len());
-    let rest = path[end..].strip_prefix('.').unwrap_or(&path[end..]);
-    let Some(object) = json.as_object_mut() else { return };
-    match &path[..end] {
-        "*" => object.values_mut().for_each(|value| each_mut(value, rest, act)),
-        name => object.get_mut(name).into_iter().for_each(|value| each_mut(value, rest, act)),
-    }
-}
-
 /// A number as an index: whole, from 0 up; also one written as `1.0`, as some exporters do.
 pub(super) fn index(value: &Value) -> Option<usize> {
     let whole = || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..4.3e9).contains(number));

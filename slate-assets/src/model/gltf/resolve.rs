@@ -1,4 +1,5 @@
 use super::{
+    accessor,
     document::Document,
     list,
     path::{corrupt, number},
@@ -21,9 +22,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// An image that has to be embedded: its place in the list, bytes and media type.
+/// An image's bytes and media type.
 pub(super) struct Image {
-    pub(super) at: usize,
     pub(super) bytes: Bytes,
     pub(super) media_type: String,
 }
@@ -43,7 +43,7 @@ pub(super) fn references(document: &Document) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The bytes of each buffer, as long as its `byteLength` or longer.
+/// The bytes of each buffer, as long as its `byteLength`; none for buffers that only stand in for compressed ones.
 pub(super) fn buffers(document: &Document, work: &Work<'_>) -> Result<Vec<Bytes>> {
     let mut room = work.limits.decoded_bytes;
     let mut all = Vec::new();
@@ -53,6 +53,10 @@ pub(super) fn buffers(document: &Document, work: &Work<'_>) -> Result<Vec<Bytes>
         let len = number(buffer, "byteLength", 0, &place)?;
         let bytes = match buffer.get("uri") {
             Some(uri) => load(uri, work, &mut room, &format!("{place}.uri"))?.0,
+            None if is_fallback(buffer) => {
+                all.push(Bytes::new());
+                continue;
+            }
             None if at == 0 => document.binary.clone().unwrap_or_default(),
             None => Bytes::new(),
         };
@@ -65,20 +69,29 @@ pub(super) fn buffers(document: &Document, work: &Work<'_>) -> Result<Vec<Bytes>
     Ok(all)
 }
 
-/// The images that are not in a buffer view.
-pub(super) fn images(document: &Document, work: &Work<'_>) -> Result<Vec<Image>> {
+/// `EXT_meshopt_compression` and `KHR_meshopt_compression` mark buffers that need not be there.
+fn is_fallback(buffer: &Value) -> bool {
+    let extensions = ["EXT_meshopt_compression", "KHR_meshopt_compression"];
+    extensions.iter().any(|name| buffer["extensions"][name]["fallback"] == true)
+}
+
+/// The images, in the document's order. Views were checked to be there.
+pub(super) fn images(document: &Document, buffers: &[Bytes], work: &Work<'_>) -> Result<Vec<Image>> {
     let mut room = work.limits.decoded_bytes;
     let mut all = Vec::new();
     for (at, image) in list(&document.json, "images").iter().enumerate() {
         work.cancel.check()?;
-        let Some(uri) = image.get("uri") else { continue };
-        let (bytes, told) = load(uri, work, &mut room, &format!("images[{at}].uri"))?;
+        let place = format!("images[{at}]");
+        let (bytes, told) = match (image.get("uri"), image.get("bufferView")) {
+            (Some(uri), _) => load(uri, work, &mut room, &format!("{place}.uri"))?,
+            (None, Some(view)) => (accessor::view(&document.json, buffers, view, &place)?, None),
+            (None, None) => return Err(corrupt("an image has a uri or a bufferView", &place)),
+        };
         let named = image.get("mimeType").and_then(Value::as_str).map(str::to_owned);
-        let media_type = signature(&bytes).map(str::to_owned).or(named).or(told);
-        let media_type = media_type.ok_or_else(|| {
-            corrupt("the image's format is not known: png or jpg is expected", &format!("images[{at}]"))
-        })?;
-        all.push(Image { at, bytes, media_type });
+        let found = media_type(&bytes).map(str::to_owned).or(named).or(told);
+        let media_type =
+            found.ok_or_else(|| corrupt("the image's format is not known: png or jpg is expected", &place))?;
+        all.push(Image { bytes, media_type });
     }
     Ok(all)
 }
@@ -119,7 +132,8 @@ fn file_name(uri: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| Error::corrupt("a URI of the model is no text").because(error))
 }
 
-fn signature(bytes: &[u8]) -> Option<&'static str> {
+/// An image's media type, by its first bytes.
+pub(in crate::model) fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
         [0xFF, 0xD8, 0xFF, ..] => Some("image/jpeg"),
