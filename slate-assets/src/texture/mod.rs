@@ -4,6 +4,7 @@
 //! normals as vectors, masks as plain numbers, HDR as linear floats. An image that is neither resized nor converted
 //! keeps its exact values. All filters are scalar code in a fixed order, so that bytes don't depend on the machine.
 
+pub mod block;
 mod codec;
 mod encode;
 mod ktx2;
