@@ -22,21 +22,21 @@ pub(super) fn decode(block: [u8; 8], four: bool) -> [[u8; 4]; 16] {
 }
 
 fn palette(first: u16, second: u16, four: bool) -> [[u8; 4]; 4] {
-    let (a, b) = (expand(first), expand(second));
+    let (a, b) = (split(first), split(second));
+    // Of the exact fractions the nearest in 8 bits.
     let mix = |wa: u32, wb: u32| {
-        let whole = wa + wb;
-        let of = |at: usize| ((wa * u32::from(a[at]) + wb * u32::from(b[at]) + whole / 2) / whole) as u8;
-        [of(0), of(1), of(2), 255]
+        let of = |at: usize, most: u32| {
+            let whole = most * (wa + wb);
+            (((wa * a[at] + wb * b[at]) * 510 + whole) / (2 * whole)) as u8
+        };
+        [of(0, 31), of(1, 63), of(2, 31), 255]
     };
-    let ([ar, ag, ab], [br, bg, bb]) = (a, b);
     let (third, fourth) = if four { (mix(2, 1), mix(1, 2)) } else { (mix(1, 1), [0; 4]) };
-    [[ar, ag, ab, 255], [br, bg, bb, 255], third, fourth]
+    [mix(1, 0), mix(0, 1), third, fourth]
 }
 
-/// The nearest 8-bit values: 31 and 63 are 255.
-fn expand(color: u16) -> [u8; 3] {
-    let (r, g, b) = (u32::from(color >> 11), u32::from(color >> 5 & 63), u32::from(color & 31));
-    [((r * 527 + 23) >> 6) as u8, ((g * 259 + 33) >> 6) as u8, ((b * 527 + 23) >> 6) as u8]
+fn split(color: u16) -> [u32; 3] {
+    [color >> 11, color >> 5 & 63, color & 31].map(u32::from)
 }
 
 fn quantize(color: [f32; 3]) -> u16 {
@@ -200,8 +200,7 @@ impl Search {
                     let mut gain = 0.0;
                     let mut ends = [[0.0f32; 3]; 2];
                     for channel in 0..3 {
-                        let (x0, x1, x2, x3) =
-                            (all[channel], sums[a][channel], sums[b][channel], sums[c][channel]);
+                        let (x0, x1, x2, x3) = (all[channel], sums[a][channel], sums[b][channel], sums[c][channel]);
                         let far = (x2 - x1) + 2.0 * (x3 - x2) + 3.0 * (x0 - x3);
                         let near = 3.0 * x0 - far;
                         let low = (near * bb - far * ab) / determinant;

@@ -67,9 +67,10 @@ impl Line {
 
     /// The least and the greatest share.
     pub(super) fn span(&self, points: &[[f32; 4]]) -> (f32, f32) {
-        points.iter().map(|point| self.share(point)).fold((f32::MAX, f32::MIN), |(low, high), share| {
-            (low.min(share), high.max(share))
-        })
+        points
+            .iter()
+            .map(|point| self.share(point))
+            .fold((f32::MAX, f32::MIN), |(low, high), share| (low.min(share), high.max(share)))
     }
 
     /// The point at a share.

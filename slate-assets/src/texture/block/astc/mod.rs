@@ -1,5 +1,18 @@
-//! stub
-use super::{Effort, Footprint};
+//! ASTC, the LDR profile, blocks in two dimensions. Khronos Data Format 1.3, section 23.
+
+mod colors;
+mod decode;
+mod encode;
+mod grid;
+mod ise;
+mod mode;
+mod partition;
+
+pub(super) use decode::decode;
+pub(super) use encode::encode;
+
+/// The most texels of a block: 12×12.
 pub(super) const MOST_TEXELS: usize = 144;
-pub(super) fn encode(_t: &[[u8; 4]], _f: Footprint, _e: Effort) -> [u8; 16] { [0; 16] }
-pub(super) fn decode(_b: [u8; 16], _f: Footprint) -> [[u8; 4]; MOST_TEXELS] { [[0; 4]; MOST_TEXELS] }
+
+/// The most weights of a block, both planes together.
+const MOST_WEIGHTS: usize = 64;

@@ -6,7 +6,7 @@ mod layout;
 pub(super) use encode::encode;
 
 use super::{bits::Reader, partitions};
-use layout::{Layout, LAYOUTS};
+use layout::{LAYOUTS, Layout};
 
 /// Decodes a block to the bits of half floats; one of a reserved mode is black.
 pub(super) fn decode(block: [u8; 16]) -> [[u16; 3]; 16] {

@@ -22,9 +22,7 @@ impl Masks {
         };
         let of_subset = |subset: usize| {
             std::array::from_fn(|texel| {
-                std::array::from_fn(|group| {
-                    Wide(std::array::from_fn(|lane| inside(subset, texel, group * 4 + lane)))
-                })
+                std::array::from_fn(|group| Wide(std::array::from_fn(|lane| inside(subset, texel, group * 4 + lane))))
             })
         };
         Self { subsets, inside: (1..subsets).map(of_subset).collect() }
@@ -43,8 +41,7 @@ pub(super) struct Estimates {
 const FEATURES: usize = 15;
 
 /// The pairs of channels whose products are summed, in the order of the features.
-const PAIRS: [(usize, usize); 10] =
-    [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2), (0, 3), (1, 3), (2, 3), (3, 3)];
+const PAIRS: [(usize, usize); 10] = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2), (0, 3), (1, 3), (2, 3), (3, 3)];
 
 impl Estimates {
     /// The first `partitions` partitions of two or three subsets; `channels` is 3 where alpha doesn't count.

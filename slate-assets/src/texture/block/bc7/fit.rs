@@ -235,7 +235,8 @@ impl Set {
 
     /// Steps each value of both endpoints up and down for as long as that helps.
     fn step(&self, best: &mut Fit, grid: &Grid) {
-        let lowest = |fit: &Fit| fit.lowest.map(|bit| if grid.parity == Parity::None { NONE } else { usize::from(bit) });
+        let lowest =
+            |fit: &Fit| fit.lowest.map(|bit| if grid.parity == Parity::None { NONE } else { usize::from(bit) });
         for _ in 0..4 {
             let before = best.error;
             for end in 0..2 {
@@ -278,7 +279,13 @@ static NEAREST: LazyLock<Vec<[[u8; 256]; 3]>> = LazyLock::new(|| {
 });
 
 fn widened(code: u32, bits: u32, lowest: usize) -> u32 {
-    if lowest == NONE { widen(code, bits) } else if bits == 8 { code } else { widen(code << 1 | lowest as u32, bits + 1) }
+    if lowest == NONE {
+        widen(code, bits)
+    } else if bits == 8 {
+        code
+    } else {
+        widen(code << 1 | lowest as u32, bits + 1)
+    }
 }
 
 #[inline]

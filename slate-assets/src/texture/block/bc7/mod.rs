@@ -84,9 +84,7 @@ pub(super) fn decode(block: [u8; 16]) -> [[u8; 4]; 16] {
     let selector = bits.take(mode.selector_bits);
     let ends = ends(&mut bits, mode);
     let mut read = |width: u32| -> [u32; 16] {
-        std::array::from_fn(|texel| {
-            bits.take(width - u32::from(partitions::is_anchor(mode.subsets, partition, texel)))
-        })
+        std::array::from_fn(|texel| bits.take(width - u32::from(partitions::is_anchor(mode.subsets, partition, texel))))
     };
     let first = read(mode.index_bits);
     let second = if mode.second_bits > 0 { read(mode.second_bits) } else { first };

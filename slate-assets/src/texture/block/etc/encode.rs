@@ -190,8 +190,7 @@ impl Search<'_> {
     #[inline]
     fn fit(&self, texels: &[[i32; 3]; 8], there: &[bool; 8], code: [i32; 3], most: i32) -> Half {
         let color = code.map(|value| if most == 31 { widen_5(value) } else { value * 17 });
-        let sums: [i32; 8] =
-            std::array::from_fn(|at| (0..3).map(|channel| texels[at][channel] - color[channel]).sum());
+        let sums: [i32; 8] = std::array::from_fn(|at| (0..3).map(|channel| texels[at][channel] - color[channel]).sum());
         let mut best = Half { code, ..NONE };
         for (table, &[small, large]) in TABLES.iter().enumerate() {
             let [small, large] = if self.holes() { [0, large] } else { [small, large] };

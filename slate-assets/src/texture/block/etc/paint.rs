@@ -51,9 +51,7 @@ pub(super) fn encode_plane(texels: &[[i32; 3]; 16], effort: Effort) -> Painted {
         // The sum of squared offsets of four columns in four rows is 20.
         let (mean, dx, dy) = (sum / 16.0, over / 20.0, under / 20.0);
         let origin = mean - 1.5 * (dx + dy);
-        let code = |value: f32| {
-            (value.clamp(0.0, 255.0) * (most[channel] as f32 / 255.0) + 0.5) as i32
-        };
+        let code = |value: f32| (value.clamp(0.0, 255.0) * (most[channel] as f32 / 255.0) + 0.5) as i32;
         codes[0][channel] = code(origin);
         codes[1][channel] = code(origin + 4.0 * dx);
         codes[2][channel] = code(origin + 4.0 * dy);
@@ -157,11 +155,8 @@ impl Pairs<'_> {
         let wide = codes.map(|color| color.map(|value| value * 17));
         let before = self.best.error;
         for (index, &distance) in DISTANCES.iter().enumerate() {
-            let colors = if around_both {
-                h_colors(wide[0], wide[1], distance)
-            } else {
-                t_colors(wide[0], wide[1], distance)
-            };
+            let colors =
+                if around_both { h_colors(wide[0], wide[1], distance) } else { t_colors(wide[0], wide[1], distance) };
             let (mut error, mut selectors) = (0, 0u64);
             for (at, texel) in self.texels.iter().enumerate() {
                 let column_first = at % 4 * 4 + at / 4;
