@@ -1,15 +1,18 @@
-//! Textures: from PNG, JPEG, WebP, TGA, BMP and Radiance HDR to PNG, JPEG, WebP and KTX2.
+//! Textures: from PNG, JPEG, WebP, TGA, BMP, Radiance HDR, KTX2 and DDS to PNG, JPEG, WebP, KTX2 and DDS, the last two
+//! with or without block compression ([`block`]).
 //!
 //! What a texture means ([`TextureKind`]) decides how it is filtered: colours in linear light and weighted by alpha,
 //! normals as vectors, masks as plain numbers, HDR as linear floats. An image that is neither resized nor converted
 //! keeps its exact values. All filters are scalar code in a fixed order, so that bytes don't depend on the machine.
 
 pub mod block;
-mod codec;
+mod dds;
 mod encode;
-mod ktx2;
+mod format;
+pub mod ktx2;
 mod math;
 mod mip;
+mod packed;
 mod pixels;
 mod read;
 mod resample;
@@ -19,8 +22,7 @@ use pixels::{Floats, Pixels};
 use slate_core::{
     Error, Result,
     asset::{
-        AssetKind, AssetLimits, Compression, Processor, ProcessorInfo, Report, TextureFormat, TextureKind,
-        TextureOptions, Work,
+        AssetKind, AssetLimits, Processor, ProcessorInfo, Report, TextureFormat, TextureKind, TextureOptions, Work,
     },
 };
 
@@ -28,7 +30,8 @@ use slate_core::{
 ///
 /// - Alpha is straight. EXIF orientation is applied. Embedded colour profiles are ignored: colours count as sRGB.
 /// - `quality` is the loss of JPEG and the effort of PNG; WebP is always lossless here, whatever the quality.
-/// - JPEG drops alpha, PNG and WebP hold no HDR, WebP and KTX2 colours have 8 bits a channel.
+/// - JPEG drops alpha, PNG, JPEG and WebP hold no HDR, WebP and the colours of KTX2 and DDS have 8 bits a channel.
+/// - Of a KTX2 or DDS file the largest level is read, of all layers and faces; the others are made anew.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TextureProcessor;
 
@@ -37,22 +40,16 @@ impl Processor for TextureProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "texture",
-        version: 1,
+        version: 2,
         kind: AssetKind::Texture,
-        reads: &["bmp", "hdr", "jpeg", "jpg", "png", "tga", "webp"],
-        writes: &["jpg", "ktx2", "png", "webp"],
+        reads: &["bmp", "dds", "hdr", "jpeg", "jpg", "ktx2", "png", "tga", "webp"],
+        writes: &["dds", "jpg", "ktx2", "png", "webp"],
     };
 
     fn check(&self, options: &TextureOptions) -> Result<()> {
         options.validate()?;
-        if options.compression != Compression::None {
-            return Err(codec::unavailable(options.compression));
-        }
-        if options.format == TextureFormat::Dds {
-            return Err(Error::unsupported("dds is not available yet; choose ktx2, png, jpg or webp"));
-        }
-        if options.kind == TextureKind::Hdr && options.format != TextureFormat::Ktx2 {
-            return Err(Error::unsupported(format!("{} holds no hdr values; choose ktx2", options.format)));
+        if options.kind == TextureKind::Hdr && !matches!(options.format, TextureFormat::Ktx2 | TextureFormat::Dds) {
+            return Err(Error::unsupported(format!("{} holds no hdr values; choose ktx2 or dds", options.format)));
         }
         Ok(())
     }
@@ -62,21 +59,28 @@ impl Processor for TextureProcessor {
         work.cancel.check()?;
         let options = &self.resolved(work, options)?;
         let source = read::read(work, options)?;
+        let base = &source.images[0];
         let mut report = Report::new();
         report.insert("sourceFormat".into(), source.format.into());
-        report.insert("sourceWidth".into(), source.pixels.width.into());
-        report.insert("sourceHeight".into(), source.pixels.height.into());
-        report.insert("sourceBits".into(), source.pixels.bits().into());
-        report.insert("channels".into(), source.pixels.channels.into());
+        report.insert("sourceWidth".into(), base.width.into());
+        report.insert("sourceHeight".into(), base.height.into());
+        report.insert("sourceBits".into(), base.bits().into());
+        report.insert("channels".into(), base.channels.into());
         report.insert("kind".into(), options.kind.as_str().into());
-        work.progress.report(0.4);
-        let levels = levels(work, source.pixels, options)?;
-        work.progress.report(0.8);
-        report.insert("width".into(), levels[0].width.into());
-        report.insert("height".into(), levels[0].height.into());
-        report.insert("levels".into(), levels.len().into());
+        if source.images.len() > 1 {
+            report.insert("layers".into(), source.shape.layers.into());
+            report.insert("faces".into(), source.shape.faces.into());
+        }
+        work.progress.report(0.3);
+        let shape = source.shape;
+        let images = source.images.into_iter().map(|image| levels(work, image, options));
+        let images = images.collect::<Result<Vec<_>>>()?;
+        work.progress.report(0.5);
+        report.insert("width".into(), images[0][0].width.into());
+        report.insert("height".into(), images[0][0].height.into());
+        report.insert("levels".into(), images[0].len().into());
         let name = format!("{}.{}", work.stem(), options.format);
-        encode::write(work, &name, &levels, options, &mut report)?;
+        encode::write(work, &name, (&images, shape), options, &mut report)?;
         work.progress.report(1.0);
         Ok(report)
     }
@@ -87,7 +91,7 @@ impl TextureProcessor {
     fn resolved(self, work: &Work<'_>, options: &TextureOptions) -> Result<TextureOptions> {
         let mut options = options.clone();
         if options.kind == TextureKind::Auto {
-            options.kind = if read::is_hdr(work.input)? { TextureKind::Hdr } else { TextureKind::Color };
+            options.kind = read::kind_of(work.input)?;
             self.check(&options)?;
         }
         Ok(options)
@@ -110,7 +114,7 @@ fn levels(work: &Work<'_>, source: Pixels, options: &TextureOptions) -> Result<V
         }
         _ => (source, None),
     };
-    if options.format != TextureFormat::Ktx2 || !options.generate_mipmaps {
+    if !matches!(options.format, TextureFormat::Ktx2 | TextureFormat::Dds) || !options.generate_mipmaps {
         return Ok(vec![base]);
     }
     let mut levels = vec![base];

@@ -4,6 +4,11 @@
 //! arrays. [`encode`] and [`decode`] do whole surfaces, rows of blocks side by side on all threads of the pool; the bytes
 //! don't depend on how many there are.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "channels, texels and planes are walked by number, several arrays at a time"
+)]
+
 mod astc;
 mod bc1;
 mod bc4;

@@ -14,7 +14,7 @@ pub(super) fn count(mode: u32) -> usize {
 pub(super) fn ends(mode: u32, values: &[u8]) -> [[i32; 4]; 2] {
     let v = |at: usize| i32::from(values[at]);
     let grey = |value: i32, alpha: i32| [value, value, value, alpha];
-    let scaled = |at: usize| v(at) * v(3) >> 8;
+    let scaled = |at: usize| (v(at) * v(3)) >> 8;
     match mode {
         0 => [grey(v(0), 255), grey(v(1), 255)],
         1 => {

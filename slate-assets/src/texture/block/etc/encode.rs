@@ -171,7 +171,7 @@ impl Search<'_> {
                         *value += if channel == 3 || at == channel { step } else { 0 };
                     }
                     let inside = |at: usize| {
-                        let reach = near.map_or(true, |first| (-4..=3).contains(&(code[at] - first[at])));
+                        let reach = near.is_none_or(|first| (-4..=3).contains(&(code[at] - first[at])));
                         (0..=most).contains(&code[at]) && reach
                     };
                     if (0..3).all(inside) {
