@@ -19,7 +19,7 @@ use slate_core::{
 };
 use std::{
     io::Write,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Mutex, PoisonError},
 };
 
 /// Writes images with their levels in the container asked for; only KTX2 and DDS get more than one of either.
@@ -96,10 +96,13 @@ fn stored(
         work.limits.output_bytes,
     )?;
     let rows = |level: &Pixels| u64::from(level.height.div_ceil(format.block_size().1));
-    let (all, done) = (images.iter().flatten().map(rows).sum::<u64>(), AtomicU64::new(0));
+    let (all, done) = (images.iter().flatten().map(rows).sum::<u64>(), Mutex::new(0u64));
     let progress = work.progress.part(0.5, 0.95);
     let row = || {
-        progress.report(done.fetch_add(1, Ordering::Relaxed) as f32 / all as f32);
+        // Counted and told in one, so that what is told never falls.
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        *done += 1;
+        progress.report(*done as f32 / all as f32);
         work.cancel.check()
     };
     let effort = Effort::of_quality(options.quality);
