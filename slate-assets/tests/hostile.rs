@@ -83,10 +83,14 @@ fn attack<P: Processor>(processor: &P, name: &str, seed: &[u8], options: &P::Opt
 fn damaged_files_do_no_harm() {
     for (name, seed) in support::pictures() {
         let mut options = TextureOptions::default();
-        if name == "a.hdr" {
+        if support::is_hdr(name) {
             options.kind = TextureKind::Hdr;
         }
         attack(&TextureProcessor, name, &seed, &options, 1_500);
+    }
+    for packed in [false, true] {
+        let seed = support::psd(13, 7, &Random(2).bytes(13 * 7 * 4), packed);
+        attack(&TextureProcessor, "a.psd", &seed, &TextureOptions::default(), 1_500);
     }
     let (_, png) = support::pictures().swap_remove(0);
     let input = AssetInput::from_bytes("t.png", png);

@@ -15,7 +15,7 @@ use image::{
 };
 use slate_core::{
     Error, Result,
-    asset::{AssetLimits, Report, Supercompression, TextureFormat, TextureKind, TextureOptions, Work},
+    asset::{AlphaMode, AssetLimits, Report, Supercompression, TextureFormat, TextureKind, TextureOptions, Work},
 };
 use std::{
     io::Write,
@@ -84,7 +84,7 @@ fn stored(
 ) -> Result<Stored> {
     let base = &images[0][0];
     let has_alpha = images.iter().any(|image| image[0].is_translucent());
-    let format = packed::format(base, options.kind, options.compression, has_alpha)?;
+    let format = packed::format(base, options, has_alpha)?;
     report.insert("vkFormat".into(), format.vk().into());
     if options.kind == TextureKind::Hdr {
         report.insert("clampedValues".into(), images.iter().flatten().map(packed::clamped).sum::<u64>().into());
@@ -114,7 +114,14 @@ fn stored(
         }
         levels.push(bytes);
     }
-    Ok(Stored { format, width: base.width, height: base.height, shape, premultiplied: false, levels })
+    Ok(Stored {
+        format,
+        width: base.width,
+        height: base.height,
+        shape,
+        premultiplied: options.alpha == AlphaMode::Premultiplied && has_alpha,
+        levels,
+    })
 }
 
 fn png(out: &mut dyn Write, pixels: &Pixels, quality: u8) -> Result<()> {

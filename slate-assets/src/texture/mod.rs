@@ -1,10 +1,11 @@
-//! Textures: from PNG, JPEG, WebP, TGA, BMP, Radiance HDR, KTX2 and DDS to PNG, JPEG, WebP, KTX2 and DDS, the last two
+//! Textures: from PNG, JPEG, WebP, TGA, BMP, GIF, QOI, PSD, Radiance HDR, EXR, KTX2 and DDS to PNG, JPEG, WebP, KTX2 and DDS, the last two
 //! with or without block compression ([`block`]).
 //!
 //! What a texture means ([`TextureKind`]) decides how it is filtered: colours in linear light and weighted by alpha,
 //! normals as vectors, masks as plain numbers, HDR as linear floats. An image that is neither resized nor converted
 //! keeps its exact values. All filters are scalar code in a fixed order, so that bytes don't depend on the machine.
 
+mod alpha;
 pub mod block;
 mod dds;
 mod encode;
@@ -14,6 +15,7 @@ mod math;
 mod mip;
 mod packed;
 mod pixels;
+mod psd;
 mod read;
 mod resample;
 mod transfer;
@@ -22,13 +24,14 @@ use pixels::{Floats, Pixels};
 use slate_core::{
     Error, Result,
     asset::{
-        AssetKind, AssetLimits, Processor, ProcessorInfo, Report, TextureFormat, TextureKind, TextureOptions, Work,
+        AlphaMode, AssetKind, AssetLimits, Processor, ProcessorInfo, Report, Sizing, TextureFormat, TextureKind,
+        TextureOptions, Work,
     },
 };
 
 /// Reads an image, filters it by its kind and writes it; its output is named after the input.
 ///
-/// - Alpha is straight. EXIF orientation is applied. Embedded colour profiles are ignored: colours count as sRGB.
+/// - Alpha is straight unless it is asked for otherwise. EXIF orientation is applied. Embedded colour profiles are ignored: colours count as sRGB.
 /// - `quality` is the loss of JPEG and the effort of PNG; WebP is always lossless here, whatever the quality.
 /// - JPEG drops alpha, PNG, JPEG and WebP hold no HDR, WebP and the colours of KTX2 and DDS have 8 bits a channel.
 /// - Of a KTX2 or DDS file the largest level is read, of all layers and faces; the others are made anew.
@@ -42,7 +45,7 @@ impl Processor for TextureProcessor {
         name: "texture",
         version: 2,
         kind: AssetKind::Texture,
-        reads: &["bmp", "dds", "hdr", "jpeg", "jpg", "ktx2", "png", "tga", "webp"],
+        reads: &["bmp", "dds", "exr", "gif", "hdr", "jpeg", "jpg", "ktx2", "png", "psd", "qoi", "tga", "webp"],
         writes: &["dds", "jpg", "ktx2", "png", "webp"],
     };
 
@@ -98,31 +101,61 @@ impl TextureProcessor {
     }
 }
 
+/// The size to resample to.
+fn wanted_size(source: &Pixels, options: &TextureOptions) -> (u32, u32) {
+    let (width, height) = options.resize.map_or((source.width, source.height), |size| (size.width, size.height));
+    let side = |side: u32| match options.sizing {
+        Sizing::PowerOfTwo => {
+            let above = side.checked_next_power_of_two().unwrap_or(1 << 31);
+            // Of the powers below and above the nearer one.
+            if above - side > side - above / 2 { above / 2 } else { above }
+        }
+        Sizing::MultipleOfFour => side.next_multiple_of(4),
+        _ => side,
+    };
+    (side(width), side(height))
+}
+
+/// What is left to do with levels once they are rounded: alpha multiplied in, or the coverage of a cut-out kept.
+fn finish(mut levels: Vec<Pixels>, options: &TextureOptions) -> Vec<Pixels> {
+    match options.alpha {
+        AlphaMode::Premultiplied => levels.iter_mut().for_each(|level| alpha::multiply(level, options.kind)),
+        AlphaMode::Cutout => {
+            if let Some(wanted) = alpha::coverage(&levels[0], options.alpha_cutoff) {
+                let smaller = levels.iter_mut().skip(1);
+                smaller.for_each(|level| alpha::keep_coverage(level, wanted, options.alpha_cutoff));
+            }
+        }
+        _ => {}
+    }
+    levels
+}
+
 /// The levels to write, largest first; level 0 has the source's exact values unless it is resized.
 fn levels(work: &Work<'_>, source: Pixels, options: &TextureOptions) -> Result<Vec<Pixels>> {
     let bits = source.bits();
-    let (base, mut filtered) = match options.resize {
-        Some(size) if (size.width, size.height) != (source.width, source.height) => {
+    let (base, mut filtered) = match wanted_size(&source, options) {
+        (width, height) if (width, height) != (source.width, source.height) => {
             let room = source.bytes()
                 + 32 * source.area()
-                + 32 * u64::from(size.width) * u64::from(size.height).max(source.height.into());
+                + 32 * u64::from(width) * u64::from(height).max(source.height.into());
             AssetLimits::check("the memory to resize", room, work.limits.decoded_bytes)?;
             let floats = Floats::of(&source, options.kind);
             drop(source);
-            let resized = resample::lanczos3(&floats, size.width, size.height, work.cancel)?;
+            let resized = resample::lanczos3(&floats, width, height, work.cancel)?;
             (resized.to_pixels(options.kind, bits), Some(resized))
         }
         _ => (source, None),
     };
     if !matches!(options.format, TextureFormat::Ktx2 | TextureFormat::Dds) || !options.generate_mipmaps {
-        return Ok(vec![base]);
+        return Ok(finish(vec![base], options));
     }
     let mut levels = vec![base];
     loop {
         work.cancel.check()?;
         let last = &levels[levels.len() - 1];
         if last.width == 1 && last.height == 1 {
-            return Ok(levels);
+            return Ok(finish(levels, options));
         }
         // Each level comes from the unrounded values of the one before.
         let next = match &filtered {

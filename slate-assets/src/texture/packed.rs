@@ -9,7 +9,7 @@ use super::{
 use half::f16;
 use slate_core::{
     Error, Result,
-    asset::{Compression, TextureKind},
+    asset::{AlphaMode, Compression, TextureKind, TextureOptions},
 };
 
 /// Asked before each row of blocks.
@@ -17,7 +17,8 @@ pub(super) type Row<'a> = &'a (dyn Fn() -> Result<()> + Sync);
 
 /// The format that holds pixels of a kind: colours without blocks are RGBA of 8 bits, as every graphics processor samples
 /// them.
-pub(super) fn format(pixels: &Pixels, kind: TextureKind, compression: Compression, has_alpha: bool) -> Result<Format> {
+pub(super) fn format(pixels: &Pixels, options: &TextureOptions, has_alpha: bool) -> Result<Format> {
+    let (kind, compression) = (options.kind, options.compression);
     let plain = |channels, bytes, transfer| Format::Plain(Plain { channels, bytes, transfer, bgr: false });
     let linear = |channels, bytes| plain(channels, bytes, Transfer::Linear);
     let format = match compression {
@@ -40,6 +41,7 @@ pub(super) fn format(pixels: &Pixels, kind: TextureKind, compression: Compressio
         Compression::Bc5 => BlockFormat::Bc5,
         Compression::Bc6h => BlockFormat::Bc6h,
         Compression::Bc7 => BlockFormat::Bc7,
+        Compression::Etc2 if has_alpha && options.alpha == AlphaMode::Cutout => BlockFormat::Etc2Rgba1,
         Compression::Etc2 if has_alpha => BlockFormat::Etc2Rgba,
         Compression::Etc2 => BlockFormat::Etc2Rgb,
         Compression::EacR11 => BlockFormat::EacR11,

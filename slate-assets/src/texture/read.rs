@@ -1,8 +1,9 @@
 use super::{
-    dds,
+    alpha, dds,
     format::{Format, Shape},
     ktx2, packed,
     pixels::{Floats, Pixels, Samples},
+    psd,
 };
 use crate::guard;
 use image::{
@@ -27,6 +28,7 @@ pub(super) struct Source {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Image(ImageFormat),
+    Psd,
     Ktx2,
     Dds,
 }
@@ -36,7 +38,14 @@ pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> 
     let limits = work.limits;
     AssetLimits::check("the input's size in bytes", work.input.len(), limits.input_bytes)?;
     let (kind, name) = detect(work.input)?;
-    let Kind::Image(format) = kind else { return container(work, kind, name, options) };
+    let format = match kind {
+        Kind::Image(format) => format,
+        Kind::Psd => {
+            let pixels = psd::read(&mut *work.input.open()?, work.input.len(), limits)?;
+            return Ok(Source { format: name, images: vec![as_kind(pixels, name, options)?], shape: Shape::FLAT });
+        }
+        Kind::Ktx2 | Kind::Dds => return container(work, kind, name, options),
+    };
     let open = Watched { inner: work.input.open()?, cancel: work.cancel.clone(), chunk: Vec::new(), at: 0 };
     let image =
         guard::decoder(name, || decode(open, format, options, limits).map_err(|error| error.with("format", name)));
@@ -100,7 +109,10 @@ fn container(work: &Work<'_>, kind: Kind, name: &'static str, options: &TextureO
     let size = header.format.bytes(header.size.0, header.size.1) as usize;
     let row = || work.cancel.check();
     let of = |image: &[u8]| {
-        let pixels = packed::decode(image, header.format, header.size, options.kind, header.opaque, &row)?;
+        let mut pixels = packed::decode(image, header.format, header.size, options.kind, header.opaque, &row)?;
+        if header.premultiplied {
+            alpha::divide(&mut pixels, options.kind);
+        }
         as_kind(pixels, name, options)
     };
     let images = bytes.chunks_exact(size).map(of).collect::<Result<Vec<_>>>().map_err(named)?;
@@ -110,11 +122,6 @@ fn container(work: &Work<'_>, kind: Kind, name: &'static str, options: &TextureO
 impl Header {
     /// Holds the sizes against the limits.
     fn checked(self, work: &Work<'_>, options: &TextureOptions) -> Result<Self> {
-        if self.premultiplied {
-            return Err(Error::unsupported(
-                "colours multiplied by alpha are not read; save the texture with straight alpha",
-            ));
-        }
         let images = u64::from(self.shape.images());
         let area = u64::from(self.size.0) * u64::from(self.size.1);
         AssetLimits::check("the image's number of pixels", area.saturating_mul(images), work.limits.pixels)?;
@@ -132,8 +139,8 @@ impl Header {
 pub(super) fn kind_of(input: &AssetInput) -> Result<TextureKind> {
     let kind = detect(input)?.0;
     let format = match kind {
-        Kind::Image(ImageFormat::Hdr) => return Ok(TextureKind::Hdr),
-        Kind::Image(_) => return Ok(TextureKind::Color),
+        Kind::Image(ImageFormat::Hdr | ImageFormat::OpenExr) => return Ok(TextureKind::Hdr),
+        Kind::Image(_) | Kind::Psd => return Ok(TextureKind::Color),
         Kind::Ktx2 => ktx2::Header::read(&mut *input.open()?, input.len())?.format,
         Kind::Dds => dds::Header::read(&mut *input.open()?, input.len())?.format,
     };
@@ -165,6 +172,10 @@ fn detect(input: &AssetInput) -> Result<(Kind, &'static str)> {
         [b'#', b'?', b'R', b'A', b'D' | b'G', ..] | [b'#', b'?', b'R', b'G', b'B', b'E', ..] => {
             image(ImageFormat::Hdr, "hdr")
         }
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => image(ImageFormat::Gif, "gif"),
+        [0x76, 0x2F, 0x31, 0x01, ..] => image(ImageFormat::OpenExr, "exr"),
+        [b'q', b'o', b'i', b'f', ..] => image(ImageFormat::Qoi, "qoi"),
+        [b'8', b'B', b'P', b'S', ..] => Some((Kind::Psd, "psd")),
         [0xAB, b'K', b'T', b'X', b' ', b'2', b'0', 0xBB, ..] => Some((Kind::Ktx2, "ktx2")),
         [b'D', b'D', b'S', b' ', ..] => Some((Kind::Dds, "dds")),
         _ if extension == "tga" => image(ImageFormat::Tga, "tga"),
@@ -172,11 +183,13 @@ fn detect(input: &AssetInput) -> Result<(Kind, &'static str)> {
         _ => None,
     };
     found.ok_or_else(|| match extension.as_str() {
-        "png" | "jpg" | "jpeg" | "webp" | "hdr" | "bmp" | "ktx2" | "dds" => {
+        "png" | "jpg" | "jpeg" | "webp" | "hdr" | "bmp" | "gif" | "exr" | "qoi" | "psd" | "ktx2" | "dds" => {
             Error::corrupt(format!("this is no {extension} image: its first bytes are others"))
         }
-        _ => Error::unsupported("this image format is not read; save it as png, jpg, webp, tga, bmp, hdr, ktx2 or dds")
-            .with("asset", input.name()),
+        _ => Error::unsupported(
+            "this image format is not read; save it as png, jpg, webp, tga, psd, hdr, exr, ktx2 or dds",
+        )
+        .with("asset", input.name()),
     })
 }
 

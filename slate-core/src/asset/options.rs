@@ -1,3 +1,9 @@
+mod texture;
+
+pub use texture::{
+    AlphaMode, Compression, Resize, Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset,
+};
+
 use crate::{Error, Result, wire::wire_enum};
 use serde::{Deserialize, Serialize};
 
@@ -97,102 +103,6 @@ impl AssetOptions {
 }
 
 wire_enum! {
-    /// The container that a texture is written in.
-    TextureFormat {
-        /// PNG: lossless, one level.
-        Png = "png",
-        /// JPEG: lossy, opaque, one level.
-        Jpeg = "jpg",
-        /// WebP: one level.
-        Webp = "webp",
-        /// DirectDraw Surface: block formats and mipmaps.
-        Dds = "dds",
-        /// Khronos Texture 2: block formats, mipmaps, supercompression.
-        Ktx2 = "ktx2",
-    }
-}
-
-wire_enum! {
-    /// A block compression that graphics processors read directly.
-    Compression {
-        /// Plain pixels.
-        None = "none",
-        /// BC1: RGB, 4 bits a pixel.
-        Bc1 = "bc1",
-        /// BC3: RGBA, 8 bits a pixel.
-        Bc3 = "bc3",
-        /// BC4: one channel, 4 bits a pixel.
-        Bc4 = "bc4",
-        /// BC5: two channels, 8 bits a pixel.
-        Bc5 = "bc5",
-        /// BC6H: RGB half floats, 8 bits a pixel.
-        Bc6h = "bc6h",
-        /// BC7: RGBA, 8 bits a pixel.
-        Bc7 = "bc7",
-        /// ETC2: RGB in 4 bits a pixel, RGBA in 8.
-        Etc2 = "etc2",
-        /// EAC: one channel of 11 bits, 4 bits a pixel.
-        EacR11 = "eac-r11",
-        /// EAC: two channels of 11 bits, 8 bits a pixel.
-        EacRg11 = "eac-rg11",
-        /// ASTC 4×4, 8 bits a pixel.
-        Astc = "astc",
-        /// ASTC 5×4, 6.4 bits a pixel.
-        Astc5x4 = "astc-5x4",
-        /// ASTC 5×5, 5.12 bits a pixel.
-        Astc5x5 = "astc-5x5",
-        /// ASTC 6×5, 4.27 bits a pixel.
-        Astc6x5 = "astc-6x5",
-        /// ASTC 6×6, 3.56 bits a pixel.
-        Astc6x6 = "astc-6x6",
-        /// ASTC 8×5, 3.2 bits a pixel.
-        Astc8x5 = "astc-8x5",
-        /// ASTC 8×6, 2.67 bits a pixel.
-        Astc8x6 = "astc-8x6",
-        /// ASTC 8×8, 2 bits a pixel.
-        Astc8x8 = "astc-8x8",
-        /// ASTC 10×5, 2.56 bits a pixel.
-        Astc10x5 = "astc-10x5",
-        /// ASTC 10×6, 2.13 bits a pixel.
-        Astc10x6 = "astc-10x6",
-        /// ASTC 10×8, 1.6 bits a pixel.
-        Astc10x8 = "astc-10x8",
-        /// ASTC 10×10, 1.28 bits a pixel.
-        Astc10x10 = "astc-10x10",
-        /// ASTC 12×10, 1.07 bits a pixel.
-        Astc12x10 = "astc-12x10",
-        /// ASTC 12×12, 0.89 bits a pixel.
-        Astc12x12 = "astc-12x12",
-    }
-}
-
-wire_enum! {
-    /// How the levels of a KTX2 file are compressed once more, without loss.
-    Supercompression {
-        /// Not at all: graphics processors read the levels as they are.
-        None = "none",
-        /// Zstandard: smaller files, for loaders that know it.
-        Zstd = "zstd",
-    }
-}
-
-wire_enum! {
-    /// What a texture's values mean; it decides how it is filtered and encoded.
-    TextureKind {
-        /// As the source says: HDR for an image of linear light beyond 1.0, colour for every other.
-        Auto = "auto",
-        /// Colours in sRGB.
-        Color = "color",
-        /// Tangent-space normals.
-        Normal = "normal",
-        /// Linear data: roughness, masks, heights.
-        Mask = "mask",
-        /// Linear light beyond 1.0.
-        Hdr = "hdr",
-    }
-}
-
-wire_enum! {
     /// The container that a model is written in.
     ModelFormat {
         /// glTF 2.0 in one binary file.
@@ -219,121 +129,6 @@ wire_enum! {
         Opus = "opus",
         /// Free Lossless Audio Codec.
         Flac = "flac",
-    }
-}
-
-/// A size to fit a texture to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Resize {
-    /// Width in pixels, 1 to 16384.
-    pub width: u32,
-    /// Height in pixels, 1 to 16384.
-    pub height: u32,
-}
-
-/// How a texture is processed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct TextureOptions {
-    /// Container to write; default KTX2.
-    pub format: TextureFormat,
-    /// Block compression; default none. Only KTX2 and DDS can hold one.
-    pub compression: Compression,
-    /// How levels are compressed once more; default none. Only KTX2 has it.
-    pub supercompression: Supercompression,
-    /// Whether to write the whole mip chain; default `true`. Only KTX2 and DDS can hold one.
-    pub generate_mipmaps: bool,
-    /// Effort or loss, 0 (quick) to 100 (best); default 90. Of block compression below 20 the least effort, below 50
-    /// little, below 80 some, below 95 much, then all there is.
-    pub quality: u8,
-    /// Exact size to resample to; default: the source's own.
-    pub resize: Option<Resize>,
-    /// What the values mean; default: as the source says.
-    pub kind: TextureKind,
-}
-
-impl Default for TextureOptions {
-    fn default() -> Self {
-        Self {
-            format: TextureFormat::Ktx2,
-            compression: Compression::None,
-            supercompression: Supercompression::None,
-            generate_mipmaps: true,
-            quality: 90,
-            resize: None,
-            kind: TextureKind::Auto,
-        }
-    }
-}
-
-impl TextureOptions {
-    /// The largest width and height that may be asked for, in pixels.
-    pub const MAX_SIDE: u32 = 16_384;
-
-    /// Checks every range and that format, compression and mipmaps go together.
-    ///
-    /// # Errors
-    /// `Invalid`, naming the option and what it may be.
-    pub fn validate(&self) -> Result<()> {
-        if self.quality > 100 {
-            return Err(Error::invalid("quality goes from 0 to 100").with("quality", self.quality));
-        }
-        if let Some(Resize { width, height }) = self.resize {
-            let fits = |side| (1..=Self::MAX_SIDE).contains(&side);
-            if !fits(width) || !fits(height) {
-                return Err(Error::invalid("resize takes a width and a height from 1 to 16384")
-                    .with("width", width)
-                    .with("height", height));
-            }
-        }
-        let holds_blocks = matches!(self.format, TextureFormat::Ktx2 | TextureFormat::Dds);
-        let (format, compression) = (self.format, self.compression);
-        if !holds_blocks && compression != Compression::None {
-            return Err(Error::invalid(format!(
-                "{format} can't hold {compression}: choose ktx2 or dds for it, or compression none"
-            )));
-        }
-        if format == TextureFormat::Dds && compression.is_for_mobile() {
-            return Err(Error::invalid(format!("dds can't hold {compression}: choose ktx2")));
-        }
-        if format != TextureFormat::Ktx2 && self.supercompression != Supercompression::None {
-            return Err(Error::invalid(format!(
-                "{format} can't be supercompressed: choose ktx2, or supercompression none"
-            )));
-        }
-        self.kind_fits()?;
-        if !holds_blocks && self.generate_mipmaps {
-            return Err(Error::invalid(
-                "this format holds one level: choose ktx2 or dds, or set generateMipmaps to false",
-            )
-            .with("format", self.format));
-        }
-        Ok(())
-    }
-
-    /// Whether the compression can hold what the values mean; it is asked again once the source has said it.
-    fn kind_fits(&self) -> Result<()> {
-        use {Compression as C, TextureKind as K};
-        let compression = self.compression;
-        let wanted = match (self.kind, compression) {
-            (K::Auto, _) | (_, C::None) | (K::Hdr, C::Bc6h) => return Ok(()),
-            (K::Hdr, _) => "holds no light beyond 1.0: choose bc6h or none",
-            (_, C::Bc6h) => "holds linear light: choose bc7 or astc, or kind hdr",
-            (K::Mask, _) => return Ok(()),
-            (_, C::Bc4 | C::EacR11) => "holds one linear channel: choose bc7 or astc, or kind mask",
-            (K::Color, C::Bc5 | C::EacRg11) => "holds two linear channels: choose bc7 or astc, or kind normal or mask",
-            _ => return Ok(()),
-        };
-        Err(Error::invalid(format!("{compression} {wanted}")).with("kind", self.kind))
-    }
-}
-
-impl Compression {
-    /// Whether graphics processors of phones read it, and DDS files have no number for it.
-    const fn is_for_mobile(self) -> bool {
-        !matches!(self, Self::None | Self::Bc1 | Self::Bc3 | Self::Bc4 | Self::Bc5 | Self::Bc6h | Self::Bc7)
     }
 }
 
