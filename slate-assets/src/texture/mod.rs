@@ -7,6 +7,7 @@
 
 mod alpha;
 pub mod block;
+mod compare;
 mod dds;
 mod encode;
 mod format;
@@ -20,6 +21,7 @@ mod read;
 mod resample;
 mod transfer;
 
+pub use compare::{Comparison, Nearness, Sheet};
 use pixels::{Floats, Pixels};
 use slate_core::{
     Error, Result,

@@ -5,6 +5,7 @@ use super::{
     encode::to_8,
     format::{Format, Plain, Transfer},
     pixels::{Pixels, Samples},
+    transfer::to_srgb_8,
 };
 use half::f16;
 use slate_core::{
@@ -132,6 +133,16 @@ fn spread<T: Copy>(samples: &[T], from: u8, to: u8, opaque: T) -> Vec<T> {
         [] => [opaque; 4],
     };
     samples.chunks_exact(usize::from(from).max(1)).flat_map(rgba).collect()
+}
+
+/// Red, green, blue and alpha of 8 bits; light is cut off at 1.0 and put in sRGB.
+pub(super) fn to_rgba8(pixels: &Pixels) -> Vec<u8> {
+    let bytes: Vec<u8> = match &pixels.data {
+        Samples::U8(samples) => samples.clone(),
+        Samples::U16(samples) => samples.iter().map(|&sample| to_8(sample)).collect(),
+        Samples::F32(samples) => samples.iter().map(|&sample| to_srgb_8(sample)).collect(),
+    };
+    spread(&bytes, pixels.channels, 4, u8::MAX)
 }
 
 /// How many values of a level are beyond what half floats hold.
