@@ -15,8 +15,8 @@ use slate_assets::{audio::AudioProcessor, model::ModelProcessor, texture::Textur
 use slate_core::{
     ErrorKind,
     asset::{
-        AssetInput, AssetLimits, AudioFormat, AudioOptions, MeshCompression, ModelOptions, Processor, TextureKind,
-        TextureOptions,
+        AssetInput, AssetLimits, AudioFormat, AudioOptions, Compression, MeshCompression, ModelOptions, Processor,
+        Supercompression, TextureFormat, TextureKind, TextureOptions,
     },
 };
 use support::Random;
@@ -83,10 +83,35 @@ fn attack<P: Processor>(processor: &P, name: &str, seed: &[u8], options: &P::Opt
 fn damaged_files_do_no_harm() {
     for (name, seed) in support::pictures() {
         let mut options = TextureOptions::default();
-        if name == "a.hdr" {
+        if support::is_hdr(name) {
             options.kind = TextureKind::Hdr;
         }
         attack(&TextureProcessor, name, &seed, &options, 1_500);
+    }
+    for packed in [false, true] {
+        let seed = support::psd(13, 7, &Random(2).bytes(13 * 7 * 4), packed);
+        attack(&TextureProcessor, "a.psd", &seed, &TextureOptions::default(), 1_500);
+    }
+    let (_, png) = support::pictures().swap_remove(0);
+    let input = AssetInput::from_bytes("t.png", png);
+    for (compression, format) in [
+        (Compression::None, TextureFormat::Ktx2),
+        (Compression::Bc7, TextureFormat::Ktx2),
+        (Compression::Astc6x6, TextureFormat::Ktx2),
+        (Compression::Etc2, TextureFormat::Ktx2),
+        (Compression::None, TextureFormat::Dds),
+        (Compression::Bc1, TextureFormat::Dds),
+    ] {
+        for supercompression in [Supercompression::None, Supercompression::Zstd] {
+            let mut options = TextureOptions::default();
+            (options.compression, options.format) = (compression, format);
+            if format == TextureFormat::Ktx2 {
+                options.supercompression = supercompression;
+            }
+            let (_, files) = support::run(&TextureProcessor, &input, &options, &limits()).unwrap();
+            let name = format!("t.{format}");
+            attack(&TextureProcessor, &name, &files[name.as_str()], &TextureOptions::default(), 1_000);
+        }
     }
     let mut options = ModelOptions::default();
     options.generate_lods = false;

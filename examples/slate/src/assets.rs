@@ -70,7 +70,11 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Res
 pub(crate) fn defaults() -> [AssetOptions; 3] {
     let mut audio = AudioOptions::default();
     audio.format = AudioFormat::Wav;
-    [AssetOptions::Texture(TextureOptions::default()), AssetOptions::Model(ModelOptions::default()), AssetOptions::Audio(audio)]
+    [
+        AssetOptions::Texture(TextureOptions::default()),
+        AssetOptions::Model(ModelOptions::default()),
+        AssetOptions::Audio(audio),
+    ]
 }
 
 fn options(wanted: &Wanted) -> Result<[AssetOptions; 3]> {

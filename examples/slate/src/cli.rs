@@ -45,6 +45,8 @@ pub(crate) enum Verb {
     Build(BuildOptions),
     /// Processes textures, models and sounds.
     Assets(AssetOptions),
+    /// Compresses a texture, or a folder of them, and tells how near the result is.
+    Texture(crate::texture::Wanted),
     /// Starts, shows and ends sessions.
     #[command(subcommand)]
     Session(SessionVerb),

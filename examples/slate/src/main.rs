@@ -13,6 +13,7 @@ mod pools;
 mod serve;
 mod session;
 mod stores;
+mod texture;
 
 use clap::Parser;
 use cli::{Cli, Verb};
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             Verb::Demo(options) => demo::run(&config, &output, options).await,
             Verb::Build(options) => build::run(&config, &output, options).await,
             Verb::Assets(options) => assets::run(&config, &output, options).await,
+            Verb::Texture(options) => texture::run(&output, options).await,
             Verb::Session(verb) => session::run(&config, &output, verb).await,
             Verb::Serve(_) => serve::run(&config, &output).await,
             Verb::Doctor => doctor::run(&config, &output).await,

@@ -1,3 +1,9 @@
+mod texture;
+
+pub use texture::{
+    AlphaMode, Compression, Resize, Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset,
+};
+
 use crate::{Error, Result, wire::wire_enum};
 use serde::{Deserialize, Serialize};
 
@@ -97,62 +103,6 @@ impl AssetOptions {
 }
 
 wire_enum! {
-    /// The container that a texture is written in.
-    TextureFormat {
-        /// PNG: lossless, one level.
-        Png = "png",
-        /// JPEG: lossy, opaque, one level.
-        Jpeg = "jpg",
-        /// WebP: one level.
-        Webp = "webp",
-        /// DirectDraw Surface: block formats and mipmaps.
-        Dds = "dds",
-        /// Khronos Texture 2: block formats, mipmaps, supercompression.
-        Ktx2 = "ktx2",
-    }
-}
-
-wire_enum! {
-    /// A block compression that graphics processors read directly.
-    Compression {
-        /// Plain pixels.
-        None = "none",
-        /// BC1: RGB, 4 bits a pixel.
-        Bc1 = "bc1",
-        /// BC3: RGBA, 8 bits a pixel.
-        Bc3 = "bc3",
-        /// BC4: one channel, 4 bits a pixel.
-        Bc4 = "bc4",
-        /// BC5: two channels, 8 bits a pixel.
-        Bc5 = "bc5",
-        /// BC6H: RGB half floats, 8 bits a pixel.
-        Bc6h = "bc6h",
-        /// BC7: RGBA, 8 bits a pixel.
-        Bc7 = "bc7",
-        /// ETC2: RGB or RGBA.
-        Etc2 = "etc2",
-        /// ASTC 4×4, 8 bits a pixel.
-        Astc = "astc",
-    }
-}
-
-wire_enum! {
-    /// What a texture's values mean; it decides how it is filtered and encoded.
-    TextureKind {
-        /// As the source says: HDR for an image of linear light beyond 1.0, colour for every other.
-        Auto = "auto",
-        /// Colours in sRGB.
-        Color = "color",
-        /// Tangent-space normals.
-        Normal = "normal",
-        /// Linear data: roughness, masks, heights.
-        Mask = "mask",
-        /// Linear light beyond 1.0.
-        Hdr = "hdr",
-    }
-}
-
-wire_enum! {
     /// The container that a model is written in.
     ModelFormat {
         /// glTF 2.0 in one binary file.
@@ -227,86 +177,6 @@ wire_enum! {
         Triangular = "triangular",
         /// As much noise, moved to where it is heard least.
         Shaped = "shaped",
-    }
-}
-
-/// A size to fit a texture to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Resize {
-    /// Width in pixels, 1 to 16384.
-    pub width: u32,
-    /// Height in pixels, 1 to 16384.
-    pub height: u32,
-}
-
-/// How a texture is processed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct TextureOptions {
-    /// Container to write; default KTX2.
-    pub format: TextureFormat,
-    /// Block compression; default none. Only KTX2 and DDS can hold one.
-    pub compression: Compression,
-    /// Whether to write the whole mip chain; default `true`. Only KTX2 and DDS can hold one.
-    pub generate_mipmaps: bool,
-    /// Effort or loss, 0 (small, quick) to 100 (best); default 90.
-    pub quality: u8,
-    /// Exact size to resample to; default: the source's own.
-    pub resize: Option<Resize>,
-    /// What the values mean; default: as the source says.
-    pub kind: TextureKind,
-}
-
-impl Default for TextureOptions {
-    fn default() -> Self {
-        Self {
-            format: TextureFormat::Ktx2,
-            compression: Compression::None,
-            generate_mipmaps: true,
-            quality: 90,
-            resize: None,
-            kind: TextureKind::Auto,
-        }
-    }
-}
-
-impl TextureOptions {
-    /// The largest width and height that may be asked for, in pixels.
-    pub const MAX_SIDE: u32 = 16_384;
-
-    /// Checks every range and that format, compression and mipmaps go together.
-    ///
-    /// # Errors
-    /// `Invalid`, naming the option and what it may be.
-    pub fn validate(&self) -> Result<()> {
-        if self.quality > 100 {
-            return Err(Error::invalid("quality goes from 0 to 100").with("quality", self.quality));
-        }
-        if let Some(Resize { width, height }) = self.resize {
-            let fits = |side| (1..=Self::MAX_SIDE).contains(&side);
-            if !fits(width) || !fits(height) {
-                return Err(Error::invalid("resize takes a width and a height from 1 to 16384")
-                    .with("width", width)
-                    .with("height", height));
-            }
-        }
-        let holds_blocks = matches!(self.format, TextureFormat::Ktx2 | TextureFormat::Dds);
-        if !holds_blocks && self.compression != Compression::None {
-            return Err(Error::invalid(
-                "this format can't hold block compression: choose ktx2 or dds, or compression none",
-            )
-            .with("format", self.format)
-            .with("compression", self.compression));
-        }
-        if !holds_blocks && self.generate_mipmaps {
-            return Err(Error::invalid(
-                "this format holds one level: choose ktx2 or dds, or set generateMipmaps to false",
-            )
-            .with("format", self.format));
-        }
-        Ok(())
     }
 }
 
