@@ -2,7 +2,7 @@ use slate_core::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a decoder that others wrote: should it panic, the input is at fault and gives `Corrupt`.
-#[cfg(any(feature = "texture", feature = "audio"))]
+#[cfg(any(feature = "texture", feature = "audio", feature = "model"))]
 pub(crate) fn decoder<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     caught(work).unwrap_or_else(|why| Err(Error::corrupt(format!("the {what} decoder gave up on this input: {why}"))))
 }

@@ -14,7 +14,10 @@ use peak_alloc::PeakAlloc;
 use slate_assets::{audio::AudioProcessor, model::ModelProcessor, texture::TextureProcessor};
 use slate_core::{
     ErrorKind,
-    asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, ModelOptions, Processor, TextureKind, TextureOptions},
+    asset::{
+        AssetInput, AssetLimits, AudioFormat, AudioOptions, Compression, MeshCompression, ModelOptions, Processor,
+        Supercompression, TextureFormat, TextureKind, TextureOptions,
+    },
 };
 use support::Random;
 
@@ -82,10 +85,35 @@ fn damaged_files_do_no_harm() {
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     for (name, seed) in support::pictures() {
         let mut options = TextureOptions::default();
-        if name == "a.hdr" {
+        if support::is_hdr(name) {
             options.kind = TextureKind::Hdr;
         }
         attack(&TextureProcessor, name, &seed, &options, 1_500);
+    }
+    for packed in [false, true] {
+        let seed = support::psd(13, 7, &Random(2).bytes(13 * 7 * 4), packed);
+        attack(&TextureProcessor, "a.psd", &seed, &TextureOptions::default(), 1_500);
+    }
+    let (_, png) = support::pictures().swap_remove(0);
+    let input = AssetInput::from_bytes("t.png", png);
+    for (compression, format) in [
+        (Compression::None, TextureFormat::Ktx2),
+        (Compression::Bc7, TextureFormat::Ktx2),
+        (Compression::Astc6x6, TextureFormat::Ktx2),
+        (Compression::Etc2, TextureFormat::Ktx2),
+        (Compression::None, TextureFormat::Dds),
+        (Compression::Bc1, TextureFormat::Dds),
+    ] {
+        for supercompression in [Supercompression::None, Supercompression::Zstd] {
+            let mut options = TextureOptions::default();
+            (options.compression, options.format) = (compression, format);
+            if format == TextureFormat::Ktx2 {
+                options.supercompression = supercompression;
+            }
+            let (_, files) = support::run(&TextureProcessor, &input, &options, &limits()).unwrap();
+            let name = format!("t.{format}");
+            attack(&TextureProcessor, &name, &files[name.as_str()], &TextureOptions::default(), 1_000);
+        }
     }
     let mut options = ModelOptions::default();
     options.generate_lods = false;
@@ -95,6 +123,15 @@ fn damaged_files_do_no_harm() {
     let input = AssetInput::from_bytes("m.gltf", json);
     let (_, files) = support::run(&ModelProcessor, &input, &options, &limits()).unwrap();
     attack(&ModelProcessor, "m.glb", &files["m.glb"], &options, 2_000);
+    let rich = support::rich::rich().to_string();
+    attack(&ModelProcessor, "m.gltf", rich.as_bytes(), &ModelOptions::default(), 400);
+    let mut small = ModelOptions::default();
+    small.compress = MeshCompression::Meshopt;
+    let (_, files) = support::run(&ModelProcessor, &AssetInput::from_bytes("m.gltf", rich), &small, &limits()).unwrap();
+    attack(&ModelProcessor, "m.glb", &files["m.glb"], &ModelOptions::default(), 600);
+    let obj =
+        "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvn 0 0 1\nusemtl a\nf 1/1/1 2/1/1 3/1/1 4/1/1\no b\nf -1 -2 -3\n";
+    attack(&ModelProcessor, "m.obj", obj.as_bytes(), &options, 2_000);
     let mut options = AudioOptions::default();
     options.format = AudioFormat::Wav;
     // The seeds' own rate: most damages then reach the decoder, and few wait for a filter.

@@ -14,7 +14,7 @@ use slate_core::{
     Error, ErrorKind, Result,
     asset::{
         AssetInput, AssetKind, AssetOptions, AssetPipeline, AssetTask, AudioFormat, AudioOptions, ModelOptions,
-        Processor, ProcessorInfo, Progress, Report, TextureFormat, TextureOptions, Work,
+        Processor, ProcessorInfo, Progress, Report, TextureFormat, TextureKind, TextureOptions, Work,
     },
     blob::{Blobs, BlobsExt, FolderBlobs},
     conformance::assets::Subject,
@@ -50,7 +50,9 @@ fn subject() -> Subject {
         blobs,
         good: task(texture(|_| ())),
         damaged: AssetTask::new(AssetInput::from_bytes(name, half), texture(|_| ())),
-        unserved: task(texture(|options| options.format = TextureFormat::Dds)),
+        unserved: task(texture(|options| {
+            (options.format, options.kind, options.generate_mipmaps) = (TextureFormat::Png, TextureKind::Hdr, false);
+        })),
         invalid: task(texture(|options| options.quality = 101)),
     }
 }

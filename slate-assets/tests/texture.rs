@@ -14,8 +14,8 @@ use slate_assets::texture::TextureProcessor;
 use slate_core::{
     Cancel, ErrorKind,
     asset::{
-        AssetInput, AssetLimits, Compression, MemoryOutput, Processor, Progress, Report, Resize, TextureFormat,
-        TextureKind, TextureOptions, Work,
+        AlphaMode, AssetInput, AssetLimits, Compression, MemoryOutput, Processor, Progress, Report, Resize, Sizing,
+        TextureFormat, TextureKind, TextureOptions, Work,
     },
 };
 use support::{Random, png};
@@ -126,7 +126,7 @@ fn jpeg_is_near_and_smaller_with_less_quality() {
 #[test]
 fn every_format_is_read_and_written_as_ktx2() {
     for (name, bytes) in support::pictures() {
-        let kind = if name == "a.hdr" { TextureKind::Hdr } else { TextureKind::Color };
+        let kind = if support::is_hdr(name) { TextureKind::Hdr } else { TextureKind::Color };
         let (report, out) = process(name, &bytes, &options(TextureFormat::Ktx2, kind));
         let file = ktx(&out);
         assert_eq!((file.size, file.levels.len()), ((13, 7), 4), "{name}");
@@ -308,28 +308,86 @@ fn exif_orientation_is_applied() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_refused_with_what_to_choose() {
-    for &compression in Compression::ALL.iter().filter(|&&compression| compression != Compression::None) {
-        let mut options = options(TextureFormat::Ktx2, TextureKind::Color);
-        options.compression = compression;
-        let error = TextureProcessor.check(&options).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert_eq!(error.message(), format!("{compression} is not available yet; choose compression none"));
-    }
-    let dds = TextureProcessor.check(&options(TextureFormat::Dds, TextureKind::Color)).unwrap_err();
-    assert!(dds.message().contains("choose ktx2"));
+fn what_is_not_there_is_refused_with_what_to_choose() {
     let hdr = TextureProcessor.check(&options(TextureFormat::Png, TextureKind::Hdr)).unwrap_err();
     assert_eq!(hdr.kind(), ErrorKind::Unsupported);
-    let input = AssetInput::from_bytes("a.psd", &b"8BPS"[..]);
+    assert!(hdr.message().contains("choose ktx2"));
+    let input = AssetInput::from_bytes("a.xcf", &b"gimp xcf"[..]);
     let error = support::run(&TextureProcessor, &input, &TextureOptions::default(), &AssetLimits::default());
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn photoshop_documents_give_their_flattened_picture() {
+    let rgba = Random(4).bytes(9 * 5 * 4);
+    for packed in [false, true] {
+        let psd = support::psd(9, 5, &rgba, packed);
+        let (report, out) = process("a.psd", &psd, &options(TextureFormat::Png, TextureKind::Color));
+        assert_eq!(image::load_from_memory(&out).unwrap().to_rgba8().into_raw(), rgba);
+        assert_eq!(report["sourceFormat"], "psd");
+    }
+}
+
+#[test]
+fn sides_are_brought_to_what_is_asked() {
+    let source = png(37, 21, Rgb8, &Random(6).bytes(37 * 21 * 3));
+    for (sizing, wanted) in
+        [(Sizing::PowerOfTwo, (32, 16)), (Sizing::MultipleOfFour, (40, 24)), (Sizing::Any, (37, 21))]
+    {
+        let mut options = options(TextureFormat::Png, TextureKind::Color);
+        options.sizing = sizing;
+        let (_, out) = process("a.png", &source, &options);
+        let image = image::load_from_memory(&out).unwrap();
+        assert_eq!((image.width(), image.height()), wanted, "{sizing}");
+    }
+}
+
+#[test]
+fn cut_outs_keep_their_coverage_on_every_level() {
+    // A fence: lines of one texel in four, which a plain mean makes all of one quarter.
+    let raw: Vec<u8> = (0..64 * 64).flat_map(|at| [90, 140, 60, if at % 64 % 4 == 0 { 255 } else { 0 }]).collect();
+    let source = png(64, 64, Rgba8, &raw);
+    let share =
+        |level: &[u8]| level.chunks_exact(4).filter(|texel| texel[3] >= 128).count() as f64 / (level.len() / 4) as f64;
+    let mut options = options(TextureFormat::Ktx2, TextureKind::Color);
+    let (_, plain) = process("a.png", &source, &options);
+    assert_eq!(share(&ktx(&plain).levels[3]), 0.0, "the fence is gone");
+    options.alpha = AlphaMode::Cutout;
+    let (_, kept) = process("a.png", &source, &options);
+    for (level, texels) in ktx(&kept).levels.iter().enumerate().take(2) {
+        assert!((share(texels) - 0.25).abs() <= 0.25, "level {level}: {}", share(texels));
+    }
+    assert!(share(&ktx(&kept).levels[3]) > 0.0, "the fence is there");
+    options.compression = Compression::Etc2;
+    let (report, _) = process("a.png", &source, &options);
+    assert_eq!(report["vkFormat"], 150);
+}
+
+#[test]
+fn premultiplied_colours_are_said_to_be_and_come_back() {
+    let raw: Vec<u8> = (0..16u8).flat_map(|at| [200, 100, 50, 100 + at * 10]).collect();
+    for format in [TextureFormat::Ktx2, TextureFormat::Dds] {
+        let mut options = options(format, TextureKind::Color);
+        (options.alpha, options.generate_mipmaps) = (AlphaMode::Premultiplied, false);
+        let (_, out) = process("a.png", &png(4, 4, Rgba8, &raw), &options);
+        let texels = &out[out.len() - 64..];
+        // 200 is 0.5776 of light; of 100 in 255 it is 0.2265, which is 131.
+        assert_eq!(texels[..4], [131, 63, 29, 100]);
+        if format == TextureFormat::Ktx2 {
+            assert_eq!(ktx2::Reader::new(&out[..]).unwrap().is_alpha_premultiplied(), Some(true));
+        }
+        options.alpha = AlphaMode::Straight;
+        let (_, back) = process(&format!("a.{format}"), &out, &options);
+        let texels = &back[back.len() - 64..];
+        assert!(texels.iter().zip(&raw).all(|(a, b)| a.abs_diff(*b) <= 2), "{texels:?}");
+    }
 }
 
 #[test]
 fn limits_hold_before_pixels_are_decoded() {
     for (name, bytes) in support::pictures() {
         let input = AssetInput::from_bytes(name, bytes);
-        let kind = if name == "a.hdr" { TextureKind::Hdr } else { TextureKind::Color };
+        let kind = if support::is_hdr(name) { TextureKind::Hdr } else { TextureKind::Color };
         let changes: [fn(&mut AssetLimits); 3] = [|l| l.pixels = 90, |l| l.decoded_bytes = 500, |l| l.input_bytes = 20];
         for change in changes {
             let mut limits = AssetLimits::default();

@@ -13,85 +13,19 @@ use slate_core::{
     },
 };
 use slate_docker::{DockerBackend, Endpoint};
-use std::{
-    fs,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+use slate_harness::{Engine, require};
+use std::{fs, process::Command};
 
-/// An engine with everything of it in one folder, taken away with this value.
-struct Engine {
-    folder: tempfile::TempDir,
-    port: u16,
-}
-
-fn script(verb: &str, folder: &Path, port: u16) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/engine");
-    Command::new(script).arg(verb).arg(folder).env("SLATE_ENGINE_PORT", port.to_string()).output().unwrap()
-}
-
-impl Engine {
-    fn new() -> Option<Self> {
-        let engine = Self {
-            folder: tempfile::Builder::new().prefix("slate-engine-").tempdir().unwrap(),
-            port: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(),
-        };
-        let started = engine.start();
-        if !started.status.success() {
-            skipped(&format!("no engine can be started here: {}", String::from_utf8_lossy(&started.stderr)));
-            return None;
-        }
-        Some(engine)
-    }
-
-    fn place(&self) -> PathBuf {
-        self.folder.path().join("engine")
-    }
-
-    fn start(&self) -> Output {
-        script("start", &self.place(), self.port)
-    }
-
-    /// Ends the engine and returns when it has ended.
-    fn end(&self) {
-        let text = fs::read_to_string(self.place().join("pid")).unwrap();
-        let pid: i32 = text.trim().parse().unwrap();
-        let engine = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::kill_process(engine, rustix::process::Signal::TERM).unwrap();
-        let deadline = std::time::Instant::now() + common::SOON;
-        while Path::new(&format!("/proc/{pid}/stat")).exists() && state_of(pid) != Some('Z') {
-            assert!(std::time::Instant::now() < deadline, "the engine doesn't end");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-    }
-
-    async fn open(&self) -> DockerBackend {
-        let socket = Endpoint::Unix(self.place().join("docker.sock"));
-        let backend = DockerBackend::open(options().with_endpoint(socket)).await.unwrap();
-        backend.import_image(&image(), stream::iter([busybox().unwrap()])).await.unwrap();
-        backend
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let stopped = script("stop", &self.place(), self.port);
-        if !stopped.status.success() {
-            println!("the engine could not be taken away: {}", String::from_utf8_lossy(&stopped.stderr));
-        }
-    }
-}
-
-fn state_of(pid: i32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
+async fn open(engine: &Engine) -> DockerBackend {
+    let backend = DockerBackend::open(options().with_endpoint(Endpoint::Unix(engine.socket()))).await.unwrap();
+    backend.import_image(&image(), stream::iter([busybox().unwrap()])).await.unwrap();
+    backend
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_was_away_is_found_again() {
-    let Some(engine) = Engine::new() else { return };
-    let backend = engine.open().await;
+    let Some(engine) = require(Engine::start()) else { return };
+    let backend = open(&engine).await;
     let id = backend.run(&spec("steady", "echo ready; i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done")).await;
     let id = id.unwrap();
     printed(&backend, &id, "3").await;
@@ -99,7 +33,7 @@ async fn an_engine_that_was_away_is_found_again() {
     let followed = tokio::spawn(backend.logs(&id, LogOptions::default().with_follow(true)).try_collect::<Vec<_>>());
     let measured = tokio::spawn(backend.stats(&id, StatsOptions::default()).try_collect::<Vec<_>>());
 
-    engine.end();
+    engine.stop().unwrap();
     for error in [
         backend.inspect(&id).await.unwrap_err(),
         backend.start(&id).await.unwrap_err(),
@@ -109,8 +43,7 @@ async fn an_engine_that_was_away_is_found_again() {
     ] {
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Backoff), "{error:?}");
     }
-    let started = engine.start();
-    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    engine.restart().unwrap();
 
     // An engine without `live-restore` ends what ran before.
     assert_eq!(backend.inspect(&id).await.unwrap().state, InstanceState::Exited);
@@ -134,10 +67,9 @@ async fn an_engine_that_was_away_is_found_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_behind_tls_wants_to_see_a_certificate() {
-    let Some(engine) = Engine::new() else { return };
-    engine.open().await;
-    let address = format!("127.0.0.1:{}", engine.port);
-    let certificates = engine.place().join("certificates");
+    let Some(engine) = require(Engine::start()) else { return };
+    open(&engine).await;
+    let (address, certificates) = (engine.tls_address(), engine.certificates());
     let tls = Endpoint::Tls { address: address.clone(), certificates: certificates.clone() };
     let backend = DockerBackend::open(options().with_endpoint(tls)).await.unwrap();
     let lines = common::lines_of(&backend, &spec("tls", "seq 1 1000")).await;
@@ -181,8 +113,8 @@ async fn a_stronger_isolation_runs_what_asks_for_it() {
     if Command::new("runsc").arg("--version").output().is_err() {
         return skipped("no runsc: install the package of that name");
     }
-    let Some(engine) = Engine::new() else { return };
-    let backend = engine.open().await;
+    let Some(engine) = require(Engine::start()) else { return };
+    let backend = open(&engine).await;
     // gVisor says so in its kernel's messages, which a program of the usual isolation can't even read.
     let script = "dmesg 2>/dev/null | grep -o -m1 gVisor; id -u; touch /x 2>/dev/null || echo kept; \
                   echo y >/tmp/y && cat /tmp/y; exit 3";

@@ -1,11 +1,11 @@
 use crate::{
     COMPONENT, Malformed, NatsOptions,
     link::{self, Signs},
-    wire::{self, Naming},
+    wire::{self, Naming, Reader},
 };
 use async_nats::{Client, Subscriber, connection::State};
 use async_trait::async_trait;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use slate_core::{
     Component, ComponentKind, Descriptor, Error, ErrorKind, Result,
     bus::{BusState, BusStatus, EventBus, Mailbox, Message, SubjectFilter, SubscribeOptions, Subscription},
@@ -17,6 +17,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 use tokio::sync::{broadcast, oneshot, watch};
@@ -157,6 +158,11 @@ impl Shared {
 
     /// Waits for `work`, but no longer than a command may take.
     async fn in_time<T>(&self, operation: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::pin!(work);
+        // What is done at once, as most publishing is, needs no look at the clock.
+        if let Poll::Ready(result) = futures_util::poll!(work.as_mut()) {
+            return result.map_err(|error| error.at(COMPONENT, operation));
+        }
         let result = match tokio::time::timeout(self.options.timeout, work).await {
             Ok(result) => result,
             Err(_) if self.client.connection_state() == State::Connected => {
@@ -210,17 +216,21 @@ impl Shared {
         .map_err(wire::publish_error)
     }
 
-    fn deliver(&self, mailbox: &Mailbox, message: &async_nats::Message) {
-        match self.naming.receive(message) {
-            Ok(message) => {
-                let pushed = mailbox.push(message);
-                self.counts.delivered.fetch_add(u64::from(pushed.taken), Ordering::Relaxed);
-                if pushed.lost {
-                    self.counts.dropped.fetch_add(1, Ordering::Relaxed);
-                    metrics::counter!("slate_bus_lagged_total", "bus" => "nats").increment(1);
-                }
+    fn deliver(&self, mailbox: &Mailbox, reader: &mut Reader<'_>, messages: &mut Vec<async_nats::Message>) {
+        let sound = messages.drain(..).filter_map(|message| match reader.receive(message) {
+            Ok(message) => Some(message),
+            Err(malformed) => {
+                self.tell_malformed(malformed);
+                None
             }
-            Err(malformed) => self.tell_malformed(malformed),
+        });
+        // Read before the subscriber is kept from its queue.
+        let sound: Vec<_> = sound.collect();
+        let pushed = mailbox.push_all(sound);
+        self.counts.delivered.fetch_add(pushed.taken, Ordering::Relaxed);
+        if pushed.lost > 0 {
+            self.counts.dropped.fetch_add(pushed.lost, Ordering::Relaxed);
+            metrics::counter!("slate_bus_lagged_total", "bus" => "nats").increment(pushed.lost);
         }
     }
 
@@ -237,11 +247,15 @@ fn connects(client: &Client) -> u64 {
     client.statistics().connects.load(Ordering::Acquire)
 }
 
+/// Most messages that are carried at once: the subscriber is woken once for them.
+const BATCH: usize = 128;
+
 /// Carries messages from the link to a subscription's queue, so that a slow subscriber is counted exactly and slows nobody.
 async fn pump(shared: Arc<Shared>, mut messages: Subscriber, mailbox: Arc<Mailbox>, mut left: oneshot::Receiver<()>) {
     let mut changes = shared.ended.subscribe();
     let ended = async move { changes.wait_for(|ended| *ended).await.map(drop) };
     tokio::pin!(ended);
+    let (mut reader, mut batch) = (Reader::new(&shared.naming), Vec::new());
     loop {
         tokio::select! {
             biased;
@@ -252,7 +266,15 @@ async fn pump(shared: Arc<Shared>, mut messages: Subscriber, mailbox: Arc<Mailbo
                 return;
             }
             message = messages.next() => match message {
-                Some(message) => shared.deliver(&mailbox, &message),
+                Some(message) => {
+                    batch.push(message);
+                    while batch.len() < BATCH
+                        && let Some(Some(message)) = messages.next().now_or_never()
+                    {
+                        batch.push(message);
+                    }
+                    shared.deliver(&mailbox, &mut reader, &mut batch);
+                }
                 None => break,
             },
             _ = &mut ended => break,
@@ -346,7 +368,7 @@ impl EventBus for NatsBus {
             shared.client.send_request(subject, request).await.map_err(|error| {
                 wire::request_error(error).with("subject", &message.subject).at(COMPONENT, "request")
             })?;
-        shared.naming.receive(&answer).map_err(|malformed| {
+        shared.naming.receive(answer).map_err(|malformed| {
             Error::new(ErrorKind::Invalid, format!("malformed answer: {malformed}")).at(COMPONENT, "request")
         })
     }

@@ -215,10 +215,11 @@ impl Work {
         let (mut plain, acker) = message.split();
         // Its reply is JetStream's.
         plain.reply = None;
-        let received = self.shared.bus.naming().receive(&plain).and_then(|mut message| {
+        let outer = plain.subject.clone();
+        let received = self.shared.bus.naming().receive(plain).and_then(|mut message| {
             let inner = message.subject.as_str().strip_prefix(ROOT).unwrap_or(message.subject.as_str());
             message.subject = slate_core::bus::Subject::new(inner)
-                .map_err(|error| crate::Malformed { subject: plain.subject.to_string(), reason: error.to_string() })?;
+                .map_err(|error| crate::Malformed { subject: outer.to_string(), reason: error.to_string() })?;
             message.headers.retain(|name, _| !name.starts_with("Nats-") || name == slate_core::bus::headers::ID);
             Ok(message)
         });

@@ -26,7 +26,8 @@ impl Naming {
 
     /// A subject or filter as the server has it.
     pub(crate) fn outer(&self, inner: &str) -> String {
-        if is_inbox(inner) { inner.to_owned() } else { format!("{}{inner}", self.prefix) }
+        // Of just the size that it has, so that it is handed on without a copy.
+        if is_inbox(inner) { inner.to_owned() } else { [&self.prefix, inner].concat() }
     }
 
     /// A subject as callers have it.
@@ -35,15 +36,20 @@ impl Naming {
     }
 
     /// A message that came.
-    pub(crate) fn receive(&self, message: &async_nats::Message) -> std::result::Result<Message, Malformed> {
-        let malformed = |reason: String| Malformed { subject: message.subject.to_string(), reason };
-        let subject = |outer: &str| {
-            let inner = self.inner(outer).ok_or_else(|| malformed(format!("{outer} has another prefix")))?;
-            Subject::new(inner).map_err(|error| malformed(error.to_string()))
-        };
-        let mut received = Message::new(subject(&message.subject)?, message.payload.clone());
+    pub(crate) fn receive(&self, message: async_nats::Message) -> std::result::Result<Message, Malformed> {
+        self.subject(&message.subject, &message.subject).and_then(|subject| self.receive_on(subject, message))
+    }
+
+    fn subject(&self, of: &str, outer: &str) -> std::result::Result<Subject, Malformed> {
+        let malformed = |reason: String| Malformed { subject: of.to_owned(), reason };
+        let inner = self.inner(outer).ok_or_else(|| malformed(format!("{outer} has another prefix")))?;
+        Subject::new(inner).map_err(|error| malformed(error.to_string()))
+    }
+
+    fn receive_on(&self, subject: Subject, message: async_nats::Message) -> std::result::Result<Message, Malformed> {
+        let mut received = Message::new(subject, message.payload);
         if let Some(reply) = &message.reply {
-            received.reply = Some(subject(reply)?);
+            received.reply = Some(self.subject(&message.subject, reply)?);
         }
         for (name, values) in message.headers.iter().flat_map(HeaderMap::iter) {
             // Of a header that is given several times the first counts, as in HTTP for those that may be given once.
@@ -51,6 +57,31 @@ impl Naming {
                 received.headers.insert(name.to_string(), value.as_str().to_owned());
             }
         }
+        Ok(received)
+    }
+}
+
+/// Reads the messages of one subscription: most have the subject of the one before, which is checked once then.
+pub(crate) struct Reader<'a> {
+    naming: &'a Naming,
+    last: Option<(async_nats::Subject, Subject)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(naming: &'a Naming) -> Self {
+        Self { naming, last: None }
+    }
+
+    /// A message that came.
+    pub(crate) fn receive(&mut self, message: async_nats::Message) -> std::result::Result<Message, Malformed> {
+        if let Some((outer, subject)) = &self.last
+            && *outer == message.subject
+        {
+            return self.naming.receive_on(subject.clone(), message);
+        }
+        let outer = message.subject.clone();
+        let received = self.naming.receive(message)?;
+        self.last = Some((outer, received.subject.clone()));
         Ok(received)
     }
 }

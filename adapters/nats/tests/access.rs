@@ -3,6 +3,7 @@
 
 mod support;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use slate_core::{
     ErrorKind, ProjectId, SessionId,
     bus::{EventBus, EventBusExt, Subject},
@@ -43,6 +44,65 @@ async fn users_tokens_and_nkeys_are_let_in() {
             is_refused(NatsOptions::new(server.url()).with_auth(wrong.clone())).await;
             is_refused(NatsOptions::new(server.url())).await;
         }
+    }
+}
+
+/// A claim signed by its issuer, as NATS's accounts have them (<https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/jwt>).
+fn signed(issuer: &nkeys::KeyPair, subject: &nkeys::KeyPair, kind: &str) -> String {
+    let encode = |part: serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let everything = serde_json::json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+    });
+    let nats = match kind {
+        "account" => serde_json::json!({ "type": kind, "version": 2, "limits": everything }),
+        _ => serde_json::json!({ "type": kind, "version": 2, "subs": -1, "data": -1, "payload": -1 }),
+    };
+    let claims = serde_json::json!({
+        "jti": slate_harness::unique("claim"), "iat": 1_700_000_000, "iss": issuer.public_key(), "name": kind,
+        "sub": subject.public_key(), "nats": nats,
+    });
+    let head = encode(serde_json::json!({ "typ": "JWT", "alg": "ed25519-nkey" }));
+    let text = format!("{head}.{}", encode(claims));
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(issuer.sign(text.as_bytes()).unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_files_are_let_in() {
+    let (operator, system) = (nkeys::KeyPair::new_operator(), nkeys::KeyPair::new_account());
+    let (account, stranger) = (nkeys::KeyPair::new_account(), nkeys::KeyPair::new_account());
+    let preloaded =
+        [&system, &account].map(|known| format!("{}: {}", known.public_key(), signed(&operator, known, "account")));
+    let config = format!(
+        "operator: {}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{ {} }}",
+        signed(&operator, &operator, "operator"),
+        system.public_key(),
+        preloaded.join("\n"),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = |name: &str, account: &nkeys::KeyPair| {
+        let user = nkeys::KeyPair::new_user();
+        let path = folder.path().join(name);
+        let text = format!(
+            "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+            signed(account, &user, "user"),
+            user.seed().unwrap()
+        );
+        std::fs::write(&path, &text).unwrap();
+        [NatsAuth::CredentialsFile(path), NatsAuth::Credentials(text)]
+    };
+    for version in NatsVersion::ALL {
+        let Some(server) = server(version, &config) else { continue };
+        for right in credentials("right", &account) {
+            works(NatsOptions::new(server.url()).with_auth(right)).await;
+        }
+        for wrong in credentials("wrong", &stranger) {
+            is_refused(NatsOptions::new(server.url()).with_auth(wrong)).await;
+        }
+        is_refused(NatsOptions::new(server.url())).await;
+        let missing = NatsAuth::CredentialsFile(folder.path().join("missing"));
+        let error = NatsBus::connect(NatsOptions::new(server.url()).with_auth(missing)).await.unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     }
 }
 

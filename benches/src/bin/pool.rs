@@ -11,6 +11,7 @@ use futures_util::stream;
 use slate_benches::{BoxError, Result};
 use slate_core::{
     SessionId, SystemClock, Timestamp, UserId,
+    bus::{ContainerTopic, EventBus, Message, Topic},
     memory::MemoryBus,
     model::{PoolMember, PoolMemberState, Project, warm_hash},
     policy::MountPolicy,
@@ -180,11 +181,11 @@ async fn overhead() -> Result<()> {
     )
     .await?;
     let mut chosen = OrchestratorOptions::default();
-    // A session is taken up at once, as a command over the bus has it: waiting isn't work.
-    (chosen.poll, chosen.watch) = (Duration::from_millis(2), Duration::from_millis(2));
     chosen.stop_grace = Duration::from_secs(10);
     let runtime = Arc::new(backend.clone());
-    let orchestrator = Orchestrator::start(journal.clone(), bus, runtime, logs, chosen).await?;
+    let orchestrator = Orchestrator::start(journal.clone(), Arc::clone(&bus) as _, runtime, logs, chosen).await?;
+    // As clients have it: the orchestrator is told at once.
+    let command = |topic| bus.publish(Message::new(Topic::Container(topic).subject(), "{}"));
     let user = UserId::new("bench")?;
     let project = Project::new("Bench", user.clone(), journal.now());
     store.apply(ChangeSet::new().create(project.clone())).await?;
@@ -219,12 +220,13 @@ async fn overhead() -> Result<()> {
         let new = NewSession::new(project.id, user.clone(), RuntimeType::Custom, "docker", spec("session")?);
         let start = async {
             let session = sessions.create(new).await?;
+            command(ContainerTopic::Start(session.id)).await?;
             until(&*store, session.id, |state| state == slate_core::model::SessionState::Running).await?;
             Ok::<_, BoxError>(session.id)
         };
         let id = by_orchestrator.start.time(start).await?;
         let stop = async {
-            sessions.request_stop(id).await?;
+            command(ContainerTopic::Stop(id)).await?;
             let container = until(&*store, id, slate_core::model::SessionState::is_final).await?;
             // Removed after the session's end is recorded.
             while let Some(container) = &container

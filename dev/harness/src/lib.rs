@@ -1,8 +1,9 @@
-//! Throwaway servers for tests: Postgres, Redis (or Valkey) and NATS, real ones, and a proxy that breaks links on purpose.
+//! Throwaway servers for tests: Postgres, Redis (or Valkey), NATS and container engines, real ones, and a proxy that breaks
+//! links on purpose.
 //!
 //! - **Shared** servers ([`shared`]) are started once a run: by nextest's setup script, or else by the first test of a process
 //!   that asks. A test takes a database, key prefix or subject prefix of its own ([`unique`]).
-//! - **Own** servers ([`Postgres`], [`Redis`], [`Nats`] and their groups) belong to one test, which may kill, stop and restart
+//! - **Own** servers ([`Postgres`], [`Redis`], [`Nats`] and their groups, [`Engine`]) belong to one test, which may kill, stop and restart
 //!   them.
 //!
 //! Whatever way a test process ends, its servers and their folders go with it. A server that isn't installed gives an error of
@@ -18,6 +19,7 @@
 //! nats.restart().unwrap();
 //! ```
 
+mod engine;
 mod find;
 mod nats;
 mod net;
@@ -27,6 +29,7 @@ mod proxy;
 mod redis;
 pub mod shared;
 
+pub use engine::Engine;
 pub use nats::{Nats, NatsCluster, NatsOptions, NatsVersion};
 pub use postgres::{Database, Postgres, PostgresAddress, PostgresOptions};
 pub use proxy::{Faults, Proxy};

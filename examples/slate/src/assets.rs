@@ -68,10 +68,11 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Res
 
 /// The options of each kind: what is written now where nothing else is asked.
 pub(crate) fn defaults() -> [AssetOptions; 3] {
-    let mut model = ModelOptions::default();
-    (model.optimize, model.generate_lods) = (false, false);
-    let audio = AudioOptions::default();
-    [AssetOptions::Texture(TextureOptions::default()), AssetOptions::Model(model), AssetOptions::Audio(audio)]
+    [
+        AssetOptions::Texture(TextureOptions::default()),
+        AssetOptions::Model(ModelOptions::default()),
+        AssetOptions::Audio(AudioOptions::default()),
+    ]
 }
 
 fn options(wanted: &Wanted) -> Result<[AssetOptions; 3]> {

@@ -47,6 +47,8 @@ pub(crate) enum Verb {
     Assets(AssetOptions),
     /// Converts a sound, or a folder of them: format, rate, channels, loudness.
     Audio(crate::audio::Wanted),
+    /// Compresses a texture, or a folder of them, and tells how near the result is.
+    Texture(crate::texture::Wanted),
     /// Starts, shows and ends sessions.
     #[command(subcommand)]
     Session(SessionVerb),

@@ -1,11 +1,12 @@
 use crate::{
     cli::{Cli, Verb},
     docker::Docker,
+    pools::Warm,
 };
 use serde::{Deserialize, Serialize};
 use slate_core::{Error, Result, service::Service};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) runtime: String,
     /// How containers are run.
     pub(crate) docker: Docker,
+    /// Warm pools by their names.
+    pub(crate) pools: BTreeMap<String, Warm>,
     /// The services of this process.
     pub(crate) services: BTreeSet<Service>,
     /// The folder in which sessions are kept as files, too; none for nowhere.
@@ -58,6 +61,7 @@ impl Default for Config {
             archive: None,
             runtime: "process".into(),
             docker: Docker::default(),
+            pools: BTreeMap::new(),
             threads: 0,
             projects: Vec::new(),
             deployment: "default".into(),
@@ -93,6 +97,7 @@ struct Layer {
     archive: Option<PathBuf>,
     runtime: Option<String>,
     docker: Docker,
+    pools: BTreeMap<String, Warm>,
     threads: Option<usize>,
     projects: Option<Vec<PathBuf>>,
     deployment: Option<String>,
@@ -122,6 +127,10 @@ pub(crate) fn load(cli: &Cli) -> Result<Config> {
     let (data, runtime, log) = (cli.data.clone(), cli.backend.clone(), cli.log.clone());
     config.take(Layer { data, runtime, docker, log, services, ..Layer::default() });
     config.check()?;
+    // Commands that end soon leave the pools to a service that lasts.
+    if !matches!(cli.verb, Verb::Serve(_)) {
+        config.services.remove(&Service::Pools);
+    }
     Ok(config)
 }
 
@@ -156,7 +165,9 @@ fn from_env(read: impl Fn(&str) -> Option<String>) -> Result<Layer> {
             user: read("SLATE_DOCKER_USER"),
             realm: read("SLATE_DOCKER_REALM"),
             pull: read("SLATE_DOCKER_PULL"),
+            agent: read("SLATE_DOCKER_AGENT").map(PathBuf::from),
         },
+        pools: BTreeMap::new(),
         threads: number("SLATE_THREADS")?.map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         projects: read("SLATE_PROJECTS").map(|list| std::env::split_paths(&list).collect()),
         deployment: read("SLATE_DEPLOYMENT"),
@@ -178,6 +189,7 @@ impl Config {
             archive,
             runtime,
             docker,
+            pools,
             threads,
             projects,
             deployment,
@@ -194,6 +206,7 @@ impl Config {
         self.bus = bus.unwrap_or(std::mem::take(&mut self.bus));
         self.runtime = runtime.unwrap_or(std::mem::take(&mut self.runtime));
         self.docker = docker.over(std::mem::take(&mut self.docker));
+        self.pools.extend(pools);
         self.threads = threads.unwrap_or(self.threads);
         self.projects = projects.unwrap_or(std::mem::take(&mut self.projects));
         self.deployment = deployment.unwrap_or(std::mem::take(&mut self.deployment));
@@ -219,6 +232,7 @@ impl Config {
             }
         }
         self.docker.check()?;
+        self.pools.iter().try_for_each(|(name, pool)| pool.check(name))?;
         if !matches!(self.durable, 0 | 1 | 3 | 5) {
             return Err(Error::invalid("durable is 0, 1, 3 or 5 servers").with("value", self.durable));
         }
@@ -291,6 +305,20 @@ mod tests {
         assert!(Config { replica: Some("postgres://x".into()), ..Config::default() }.check().is_err());
         assert!(from_env(|name| (name == "SLATE_SERVICES").then(|| "logs,lugs".into())).is_err());
         assert!(from_env(|name| (name == "SLATE_DURABLE").then(|| "perhaps".into())).is_err());
+    }
+
+    #[test]
+    fn pools_are_of_a_project_or_of_an_image() {
+        let read = |text: &str| {
+            let mut config = Config::default();
+            config.take(from_text(text)?);
+            config.check().map(|()| config)
+        };
+        let config = read("[service.pools.lantern]\nproject = \"a\"\nready = 3\n").unwrap();
+        assert_eq!((config.pools["lantern"].ready, config.pools["lantern"].most), (3, 32));
+        for wrong in ["", "project = \"a\"\nimage = \"b\"", "image = \"b\"\nready = 33", "image = \"b\"\nmany = 1"] {
+            assert!(read(&format!("[service.pools.p]\n{wrong}\n")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

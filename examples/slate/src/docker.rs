@@ -4,8 +4,11 @@ use slate_core::{
     policy::MountPolicy,
     runtime::{ImageRef, NetworkMode, RuntimeSpec},
 };
-use slate_docker::{DockerBackend, DockerOptions, Endpoint, PullPolicy};
-use std::{os::unix::fs::MetadataExt, path::Path};
+use slate_docker::{Agent, DockerBackend, DockerOptions, Endpoint, PullPolicy};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 /// How containers are run (`[service.docker]`); used with `runtime = "docker"`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,6 +27,8 @@ pub(crate) struct Docker {
     pub(crate) realm: Option<String>,
     /// When images are fetched: `missing`, `always` or `never`.
     pub(crate) pull: Option<String>,
+    /// The agent that waits in warm containers (`dev/agent` builds it); without it they wait in a shell of their image.
+    pub(crate) agent: Option<PathBuf>,
 }
 
 impl Docker {
@@ -36,6 +41,7 @@ impl Docker {
             user: self.user.or(below.user),
             realm: self.realm.or(below.realm),
             pull: self.pull.or(below.pull),
+            agent: self.agent.or(below.agent),
         }
     }
 
@@ -52,6 +58,9 @@ impl Docker {
         let endpoint = self.host.as_deref().map_or_else(Endpoint::from_env, Endpoint::from_host);
         let mut options = DockerOptions::default().with_endpoint(endpoint).with_realm(realm).with_pull(self.pull()?);
         options = options.with_mounts(mounts.with_root(&data.to_string_lossy())?);
+        if let Some(agent) = &self.agent {
+            options = options.with_agent(Agent::open(agent)?);
+        }
         let (user, group) = self.owner(data)?;
         options.hardening.user = format!("{user}:{group}");
         DockerBackend::open(options).await.map_err(|error| {

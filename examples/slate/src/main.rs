@@ -10,9 +10,11 @@ mod docker;
 mod doctor;
 mod output;
 mod pieces;
+mod pools;
 mod serve;
 mod session;
 mod stores;
+mod texture;
 
 use clap::Parser;
 use cli::{Cli, Verb};
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             Verb::Build(options) => build::run(&config, &output, options).await,
             Verb::Assets(options) => assets::run(&config, &output, options).await,
             Verb::Audio(options) => audio::run(&output, options).await,
+            Verb::Texture(options) => texture::run(&output, options).await,
             Verb::Session(verb) => session::run(&config, &output, verb).await,
             Verb::Serve(_) => serve::run(&config, &output).await,
             Verb::Doctor => doctor::run(&config, &output).await,

@@ -88,6 +88,12 @@ impl Opened {
         options.orchestrator.sweep_every = lease * 2;
         options.orchestrator.deployment.clone_from(&config.deployment);
         options.orchestrator.policy = mounts(config)?.into();
+        for (name, pool) in &config.pools {
+            options.orchestrator.pools.push(pool.open(name, self, config).await?);
+        }
+        options.pools.pools.clone_from(&options.orchestrator.pools);
+        options.pools.deployment.clone_from(&config.deployment);
+        (options.pools.lease, options.pools.orphan_grace, options.pools.sweep_every) = (lease, lease * 2, lease * 2);
         start_all(self.pieces.clone(), options).await
     }
 

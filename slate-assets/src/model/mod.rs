@@ -1,50 +1,65 @@
-//! Models: glTF 2.0, as JSON or GLB, checked and packed into one GLB.
+//! Models: glTF 2.0 and OBJ in, checked, made lighter, with levels of detail, and out again.
 //!
-//! The JSON is kept as it is, with every extension and extra that nobody here knows. Nothing is trusted: sizes are held
-//! against the limits before memory is taken, every index and range is checked once, and errors name the JSON path.
+//! Readers make one representation of a model, steps change it, writers write it. What nobody here knows, extensions and
+//! extras, goes through as it is. Nothing is trusted: sizes are held against the limits before memory is taken, every
+//! index and range is checked once, and errors name the JSON path.
 
-mod accessor;
-mod document;
-mod glb;
-mod pack;
-mod path;
-mod prune;
-mod resolve;
-mod scene;
+mod gltf;
+mod ir;
+mod lod;
+mod obj;
+mod optimize;
+mod polygon;
+mod report;
+pub mod simplify;
+mod space;
+mod values;
 
-use document::Document;
-use serde_json::Value;
+use ir::{Model, Node, Transform};
 use slate_core::{
     Error, Result,
-    asset::{AssetInput, AssetKind, AssetLimits, ModelFormat, ModelOptions, Processor, ProcessorInfo, Report, Work},
+    asset::{
+        AssetInput, AssetKind, AssetLimits, LodOutput, MeshCompression, ModelFormat, ModelOptions, Processor,
+        ProcessorInfo, Report, Work,
+    },
 };
 
-/// Reads a glTF model, checks it and writes it as one GLB named after the input.
+/// Reads a model, optimises it, adds levels of detail and writes it, named after the input.
 ///
 /// - Buffers are merged and images embedded. External files are read below the input's own folder only, and only where
 ///   the input is a file; schemes other than `data:` are refused.
 /// - `scale` puts a node with that scale above the roots of each scene: skins and animations stay right. Ranges of
 ///   lights and planes of cameras are not scaled.
-/// - `optimize` drops accessors and buffer views that nothing names, and the bytes that no view covers: without any
-///   loss. It leaves all where an extension that is not known here might name them.
-/// - Meshopt-compressed files are refused; Draco-compressed ones are passed through, with their geometry unchecked.
+/// - `optimize` takes the steps of [`ModelSteps`](slate_core::asset::ModelSteps). Where an extension that is not known here
+///   might name parts by number, parts keep their numbers, and what it might name is kept.
+/// - `generateLODs` adds levels by a [simplifier](simplify) that treats the parts of a mesh as one surface, so that
+///   no cracks open between them. The report holds the measured error of each.
+/// - Without any of it, what is written shows what was read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ModelProcessor;
 
 impl Processor for ModelProcessor {
     type Options = ModelOptions;
 
-    const INFO: ProcessorInfo =
-        ProcessorInfo { name: "model", version: 1, kind: AssetKind::Model, reads: &["glb", "gltf"], writes: &["glb"] };
+    const INFO: ProcessorInfo = ProcessorInfo {
+        name: "model",
+        version: 2,
+        kind: AssetKind::Model,
+        reads: &["glb", "gltf", "obj"],
+        writes: &["glb", "gltf", "obj"],
+    };
 
     fn check(&self, options: &ModelOptions) -> Result<()> {
         options.validate()?;
-        let refused = if options.format != ModelFormat::Glb {
-            format!("writing {} is not available yet; choose glb", options.format)
-        } else if options.generate_lods {
-            "levels of detail are not available yet; set generateLODs to false".to_owned()
+        let in_files = options.lod_output == LodOutput::Files;
+        let refused = if options.format == ModelFormat::Fbx {
+            "writing fbx is not available yet; choose glb, gltf or obj".to_owned()
+        } else if options.format == ModelFormat::Obj && options.generate_lods && !in_files {
+            "an obj holds one level of detail; set lodOutput to files, or generateLODs to false".to_owned()
         } else if options.bake_lighting {
             "baking light is not available yet; set bakeLighting to false".to_owned()
+        } else if options.optimize && (options.steps.join || options.steps.instance) {
+            "joining and instancing are not available yet; set steps.join and steps.instance to false".to_owned()
         } else {
             return Ok(());
         };
@@ -52,56 +67,104 @@ impl Processor for ModelProcessor {
     }
 
     fn references(&self, input: &AssetInput, limits: &AssetLimits) -> Result<Vec<String>> {
-        resolve::references(&Document::read(input, limits)?)
+        if input.extension() == "obj" { obj::references(input, limits) } else { gltf::references(input, limits) }
     }
 
     fn process(&self, work: &mut Work<'_>, options: &ModelOptions) -> Result<Report> {
         self.check(options)?;
         work.cancel.check()?;
-        let mut document = Document::read(work.input, work.limits)?;
-        let buffers = resolve::buffers(&document, work)?;
-        work.progress.report(0.3);
-        path::check_references(&document.json)?;
-        scene::check(&document.json, work.limits)?;
-        let counts = accessor::check(&document.json, &buffers, work.limits, work.cancel)?;
-        work.progress.report(0.6);
-
         let mut report = Report::new();
-        for (name, list) in [
-            ("meshes", "meshes"),
-            ("nodes", "nodes"),
-            ("materials", "materials"),
-            ("animations", "animations"),
-            ("skins", "skins"),
-            ("images", "images"),
-        ] {
-            report.insert(name.into(), document.count(list).into());
+        let mut model = read(work, &mut report)?;
+        work.progress.report(0.2);
+        report::begin(&model, work.input.len(), &mut report);
+        if let Some(kept) = &model.kept {
+            report.insert("notOptimized".into(), format!("{} may name anything", kept.extension).into());
         }
-        report.insert("vertices".into(), counts.vertices.into());
-        report.insert("triangles".into(), counts.triangles.into());
-        report.insert("bytesBefore".into(), work.input.len().into());
         if options.optimize {
-            match prune::prune(&mut document.json)? {
-                Ok(dropped) => report.insert("droppedAccessorsAndViews".into(), dropped.into()),
-                Err(extension) => report.insert("notOptimized".into(), format!("{extension} may name anything").into()),
-            };
+            optimize::run(&mut model, &options.steps, work, &mut report)?;
         }
         if options.scale != 1.0 {
-            scene::scale(&mut document.json, options.scale)?;
+            scale(&mut model, options.scale);
         }
-        let images = resolve::images(&document, work)?;
-        let bytes = pack::pack(&mut document.json, &buffers, images, options.optimize)?;
-        work.cancel.check()?;
-        let bytes = glb::write(&document.json, &bytes)?;
-        report.insert("bytesAfter".into(), bytes.len().into());
-        let name = format!("{}.glb", work.stem());
-        work.write(&name, &bytes)?;
+        work.progress.report(0.4);
+        let mut further = Vec::new();
+        if options.generate_lods {
+            let chains = lod::build(&model, &options.lod_levels, work, &mut report)?;
+            match options.lod_output {
+                LodOutput::Files => further = lod::files(&model, chains, options.lod_levels.len()),
+                LodOutput::Nodes => lod::nodes(&mut model, chains),
+                _ => lod::msft(&mut model, chains, &options.lod_levels),
+            }
+        }
+        work.progress.report(0.8);
+        let stem = work.stem();
+        report::end(&model, &mut report);
+        let mut bytes = write(model, &stem, work, options, &mut report)?;
+        for (at, model) in further.into_iter().enumerate() {
+            bytes += write(model, &format!("{stem}_LOD{}", at + 1), work, options, &mut report)?;
+        }
+        report.insert("bytesAfter".into(), bytes.into());
         work.progress.report(1.0);
         Ok(report)
     }
 }
 
-/// The entries of a top-level list; none where it isn't there.
-fn list<'a>(json: &'a Value, name: &str) -> &'a [Value] {
-    json.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
+    let (bytes, extension) = (work.input.bytes(work.limits)?, work.input.extension());
+    match extension.as_str() {
+        "obj" => obj::read(work, report),
+        _ if gltf::is_gltf(&bytes, &extension) => gltf::read(work),
+        "fbx" => Err(Error::unsupported("fbx is not read yet; export the model as glb, gltf or obj")),
+        _ => Err(Error::unsupported("this model format is not read; export it as glb, gltf or obj")),
+    }
+}
+
+/// Writes one model; gives the number of bytes.
+fn write(
+    mut model: Model,
+    stem: &str,
+    work: &mut Work<'_>,
+    options: &ModelOptions,
+    report: &mut Report,
+) -> Result<u64> {
+    if options.compress != MeshCompression::None {
+        optimize::quantize(&mut model, work.cancel, report)?;
+    }
+    work.cancel.check()?;
+    if options.format == ModelFormat::Obj {
+        return obj::write(&model, stem, work, report);
+    }
+    let packing = gltf::Packing { compress: gltf::Flavor::of(options.compress) };
+    let written = gltf::write(&model, packing)?;
+    drop(model);
+    if options.format == ModelFormat::Glb {
+        let bytes = written.into_glb()?;
+        work.write(&format!("{stem}.glb"), &bytes)?;
+        return Ok(bytes.len() as u64);
+    }
+    let (json, binary) = written.into_files(&format!("{stem}.bin"))?;
+    work.write(&format!("{stem}.gltf"), &json)?;
+    if !binary.is_empty() {
+        work.write(&format!("{stem}.bin"), &binary)?;
+    }
+    Ok((json.len() + binary.len()) as u64)
+}
+
+/// Puts a node of this scale above each root. A root in several scenes gets one, so that it keeps one parent.
+fn scale(model: &mut Model, factor: f32) {
+    let mut is_root = vec![true; model.nodes.len()];
+    // Levels of detail are placed like the nodes that they stand for.
+    model
+        .nodes
+        .iter()
+        .flat_map(|node| node.children.iter().chain(&node.lods))
+        .for_each(|&child| is_root[child] = false);
+    let mut above = vec![None; is_root.len()];
+    for root in (0..is_root.len()).filter(|&at| is_root[at]) {
+        above[root] = Some(model.nodes.len());
+        model.nodes.push(Node { transform: Transform::scaled(factor), children: vec![root], ..Node::named("scale") });
+    }
+    for node in model.scenes.iter_mut().flat_map(|scene| &mut scene.nodes) {
+        *node = above[*node].unwrap_or(*node);
+    }
 }

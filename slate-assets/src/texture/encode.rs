@@ -1,5 +1,8 @@
 use super::{
-    ktx2,
+    block::Effort,
+    dds,
+    format::{Shape, Stored},
+    ktx2, packed,
     pixels::{Pixels, Samples},
 };
 use image::{
@@ -12,43 +15,113 @@ use image::{
 };
 use slate_core::{
     Error, Result,
-    asset::{Report, TextureFormat, TextureKind, TextureOptions, Work},
+    asset::{AlphaMode, AssetLimits, Report, Supercompression, TextureFormat, TextureKind, TextureOptions, Work},
 };
-use std::io::Write;
+use std::{
+    io::Write,
+    sync::{Mutex, PoisonError},
+};
 
-/// Writes the levels in the container asked for; only KTX2 gets more than one.
+/// Writes images with their levels in the container asked for; only KTX2 and DDS get more than one of either.
 pub(super) fn write(
     work: &mut Work<'_>,
     name: &str,
-    levels: &[Pixels],
+    (images, shape): (&[Vec<Pixels>], Shape),
     options: &TextureOptions,
     report: &mut Report,
 ) -> Result<()> {
-    let base = levels.first().ok_or_else(|| Error::internal("a texture without a level"))?;
+    let base =
+        images.first().and_then(|image| image.first()).ok_or_else(|| Error::internal("a texture without a level"))?;
+    let stored = match options.format {
+        TextureFormat::Ktx2 | TextureFormat::Dds => Some(stored(work, (images, shape), options, report)?),
+        format if images.len() > 1 => {
+            return Err(Error::unsupported(format!(
+                "{format} holds one image; choose ktx2 or dds for cubes and arrays"
+            )));
+        }
+        _ => None,
+    };
+    work.progress.report(0.95);
     let mut out = Stopping { inner: work.output.create(name)?, cancel: work.cancel.clone() };
-    match options.format {
-        TextureFormat::Png => png(&mut out, base, options.quality),
-        TextureFormat::Jpeg => {
+    match (options.format, &stored) {
+        (TextureFormat::Png, _) => png(&mut out, base, options.quality),
+        (TextureFormat::Jpeg, _) => {
             report.insert("alphaDropped".into(), base.has_alpha().into());
             jpeg(&mut out, base, options.quality)
         }
-        TextureFormat::Webp => {
+        (TextureFormat::Webp, _) => {
             report.insert("lossless".into(), (base.bits() == 8).into());
             webp(&mut out, base)
         }
-        TextureFormat::Ktx2 => {
-            let layout = ktx2::Layout::of(base, options.kind);
-            report.insert("vkFormat".into(), layout.vk_format.into());
-            if options.kind == TextureKind::Hdr {
-                report.insert("clampedValues".into(), levels.iter().map(ktx2::clamped).sum::<u64>().into());
-            }
-            ktx2::write(&mut out, &layout, levels)
+        (TextureFormat::Ktx2, Some(stored)) => {
+            let zstd = options.supercompression == Supercompression::Zstd;
+            ktx2::write(&mut out, stored, zstd.then(|| zstd_level(options.quality)))
         }
-        other => return Err(Error::unsupported(format!("{other} is not available yet; choose ktx2"))),
+        (TextureFormat::Dds, Some(stored)) => dds::write(&mut out, stored),
+        (other, _) => return Err(Error::unsupported(format!("{other} is not written; choose ktx2"))),
     }
     .and_then(|()| out.flush().map_err(|error| Error::io("write the output", error)))
     // A canceled writer fails as a disk does; who asked wants to know the reason.
     .map_err(|error| work.cancel.check().err().unwrap_or(error))
+}
+
+/// Zstandard's own levels.
+fn zstd_level(quality: u8) -> i32 {
+    match quality {
+        0..50 => 1,
+        50..80 => 3,
+        80..95 => 9,
+        _ => 19,
+    }
+}
+
+/// Encodes all levels of all images, rows of blocks side by side.
+fn stored(
+    work: &Work<'_>,
+    (images, shape): (&[Vec<Pixels>], Shape),
+    options: &TextureOptions,
+    report: &mut Report,
+) -> Result<Stored> {
+    let base = &images[0][0];
+    let has_alpha = images.iter().any(|image| image[0].is_translucent());
+    let format = packed::format(base, options, has_alpha)?;
+    report.insert("vkFormat".into(), format.vk().into());
+    if options.kind == TextureKind::Hdr {
+        report.insert("clampedValues".into(), images.iter().flatten().map(packed::clamped).sum::<u64>().into());
+    }
+    let size = |level: &Pixels| format.bytes(level.width, level.height);
+    AssetLimits::check(
+        "the outputs' size in bytes",
+        images.iter().flatten().map(size).sum(),
+        work.limits.output_bytes,
+    )?;
+    let rows = |level: &Pixels| u64::from(level.height.div_ceil(format.block_size().1));
+    let (all, done) = (images.iter().flatten().map(rows).sum::<u64>(), Mutex::new(0u64));
+    let progress = work.progress.part(0.5, 0.95);
+    let row = || {
+        // Counted and told in one, so that what is told never falls.
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        *done += 1;
+        progress.report(*done as f32 / all as f32);
+        work.cancel.check()
+    };
+    let effort = Effort::of_quality(options.quality);
+    let mut levels = Vec::with_capacity(images[0].len());
+    for level in 0..images[0].len() {
+        let mut bytes = Vec::new();
+        for image in images {
+            bytes.extend(packed::encode(&image[level], format, effort, &row)?);
+        }
+        levels.push(bytes);
+    }
+    Ok(Stored {
+        format,
+        width: base.width,
+        height: base.height,
+        shape,
+        premultiplied: options.alpha == AlphaMode::Premultiplied && has_alpha,
+        levels,
+    })
 }
 
 fn png(out: &mut dyn Write, pixels: &Pixels, quality: u8) -> Result<()> {

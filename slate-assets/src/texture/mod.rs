@@ -1,33 +1,42 @@
-//! Textures: from PNG, JPEG, WebP, TGA, BMP and Radiance HDR to PNG, JPEG, WebP and KTX2.
+//! Textures: from PNG, JPEG, WebP, TGA, BMP, GIF, QOI, PSD, Radiance HDR, EXR, KTX2 and DDS to PNG, JPEG, WebP, KTX2 and DDS, the last two
+//! with or without block compression ([`block`]).
 //!
 //! What a texture means ([`TextureKind`]) decides how it is filtered: colours in linear light and weighted by alpha,
 //! normals as vectors, masks as plain numbers, HDR as linear floats. An image that is neither resized nor converted
 //! keeps its exact values. All filters are scalar code in a fixed order, so that bytes don't depend on the machine.
 
-mod codec;
+mod alpha;
+pub mod block;
+mod compare;
+mod dds;
 mod encode;
-mod ktx2;
+mod format;
+pub mod ktx2;
 mod math;
 mod mip;
+mod packed;
 mod pixels;
+mod psd;
 mod read;
 mod resample;
 mod transfer;
 
+pub use compare::{Comparison, Nearness, Sheet};
 use pixels::{Floats, Pixels};
 use slate_core::{
     Error, Result,
     asset::{
-        AssetKind, AssetLimits, Compression, Processor, ProcessorInfo, Report, TextureFormat, TextureKind,
+        AlphaMode, AssetKind, AssetLimits, Processor, ProcessorInfo, Report, Sizing, TextureFormat, TextureKind,
         TextureOptions, Work,
     },
 };
 
 /// Reads an image, filters it by its kind and writes it; its output is named after the input.
 ///
-/// - Alpha is straight. EXIF orientation is applied. Embedded colour profiles are ignored: colours count as sRGB.
+/// - Alpha is straight unless it is asked for otherwise. EXIF orientation is applied. Embedded colour profiles are ignored: colours count as sRGB.
 /// - `quality` is the loss of JPEG and the effort of PNG; WebP is always lossless here, whatever the quality.
-/// - JPEG drops alpha, PNG and WebP hold no HDR, WebP and KTX2 colours have 8 bits a channel.
+/// - JPEG drops alpha, PNG, JPEG and WebP hold no HDR, WebP and the colours of KTX2 and DDS have 8 bits a channel.
+/// - Of a KTX2 or DDS file the largest level is read, of all layers and faces; the others are made anew.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TextureProcessor;
 
@@ -36,22 +45,16 @@ impl Processor for TextureProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "texture",
-        version: 1,
+        version: 2,
         kind: AssetKind::Texture,
-        reads: &["bmp", "hdr", "jpeg", "jpg", "png", "tga", "webp"],
-        writes: &["jpg", "ktx2", "png", "webp"],
+        reads: &["bmp", "dds", "exr", "gif", "hdr", "jpeg", "jpg", "ktx2", "png", "psd", "qoi", "tga", "webp"],
+        writes: &["dds", "jpg", "ktx2", "png", "webp"],
     };
 
     fn check(&self, options: &TextureOptions) -> Result<()> {
         options.validate()?;
-        if options.compression != Compression::None {
-            return Err(codec::unavailable(options.compression));
-        }
-        if options.format == TextureFormat::Dds {
-            return Err(Error::unsupported("dds is not available yet; choose ktx2, png, jpg or webp"));
-        }
-        if options.kind == TextureKind::Hdr && options.format != TextureFormat::Ktx2 {
-            return Err(Error::unsupported(format!("{} holds no hdr values; choose ktx2", options.format)));
+        if options.kind == TextureKind::Hdr && !matches!(options.format, TextureFormat::Ktx2 | TextureFormat::Dds) {
+            return Err(Error::unsupported(format!("{} holds no hdr values; choose ktx2 or dds", options.format)));
         }
         Ok(())
     }
@@ -61,21 +64,28 @@ impl Processor for TextureProcessor {
         work.cancel.check()?;
         let options = &self.resolved(work, options)?;
         let source = read::read(work, options)?;
+        let base = &source.images[0];
         let mut report = Report::new();
         report.insert("sourceFormat".into(), source.format.into());
-        report.insert("sourceWidth".into(), source.pixels.width.into());
-        report.insert("sourceHeight".into(), source.pixels.height.into());
-        report.insert("sourceBits".into(), source.pixels.bits().into());
-        report.insert("channels".into(), source.pixels.channels.into());
+        report.insert("sourceWidth".into(), base.width.into());
+        report.insert("sourceHeight".into(), base.height.into());
+        report.insert("sourceBits".into(), base.bits().into());
+        report.insert("channels".into(), base.channels.into());
         report.insert("kind".into(), options.kind.as_str().into());
-        work.progress.report(0.4);
-        let levels = levels(work, source.pixels, options)?;
-        work.progress.report(0.8);
-        report.insert("width".into(), levels[0].width.into());
-        report.insert("height".into(), levels[0].height.into());
-        report.insert("levels".into(), levels.len().into());
+        if source.images.len() > 1 {
+            report.insert("layers".into(), source.shape.layers.into());
+            report.insert("faces".into(), source.shape.faces.into());
+        }
+        work.progress.report(0.3);
+        let shape = source.shape;
+        let images = source.images.into_iter().map(|image| levels(work, image, options));
+        let images = images.collect::<Result<Vec<_>>>()?;
+        work.progress.report(0.5);
+        report.insert("width".into(), images[0][0].width.into());
+        report.insert("height".into(), images[0][0].height.into());
+        report.insert("levels".into(), images[0].len().into());
         let name = format!("{}.{}", work.stem(), options.format);
-        encode::write(work, &name, &levels, options, &mut report)?;
+        encode::write(work, &name, (&images, shape), options, &mut report)?;
         work.progress.report(1.0);
         Ok(report)
     }
@@ -86,38 +96,68 @@ impl TextureProcessor {
     fn resolved(self, work: &Work<'_>, options: &TextureOptions) -> Result<TextureOptions> {
         let mut options = options.clone();
         if options.kind == TextureKind::Auto {
-            options.kind = if read::is_hdr(work.input)? { TextureKind::Hdr } else { TextureKind::Color };
+            options.kind = read::kind_of(work.input)?;
             self.check(&options)?;
         }
         Ok(options)
     }
 }
 
+/// The size to resample to.
+fn wanted_size(source: &Pixels, options: &TextureOptions) -> (u32, u32) {
+    let (width, height) = options.resize.map_or((source.width, source.height), |size| (size.width, size.height));
+    let side = |side: u32| match options.sizing {
+        Sizing::PowerOfTwo => {
+            let above = side.checked_next_power_of_two().unwrap_or(1 << 31);
+            // Of the powers below and above the nearer one.
+            if above - side > side - above / 2 { above / 2 } else { above }
+        }
+        Sizing::MultipleOfFour => side.next_multiple_of(4),
+        _ => side,
+    };
+    (side(width), side(height))
+}
+
+/// What is left to do with levels once they are rounded: alpha multiplied in, or the coverage of a cut-out kept.
+fn finish(mut levels: Vec<Pixels>, options: &TextureOptions) -> Vec<Pixels> {
+    match options.alpha {
+        AlphaMode::Premultiplied => levels.iter_mut().for_each(|level| alpha::multiply(level, options.kind)),
+        AlphaMode::Cutout => {
+            if let Some(wanted) = alpha::coverage(&levels[0], options.alpha_cutoff) {
+                let smaller = levels.iter_mut().skip(1);
+                smaller.for_each(|level| alpha::keep_coverage(level, wanted, options.alpha_cutoff));
+            }
+        }
+        _ => {}
+    }
+    levels
+}
+
 /// The levels to write, largest first; level 0 has the source's exact values unless it is resized.
 fn levels(work: &Work<'_>, source: Pixels, options: &TextureOptions) -> Result<Vec<Pixels>> {
     let bits = source.bits();
-    let (base, mut filtered) = match options.resize {
-        Some(size) if (size.width, size.height) != (source.width, source.height) => {
+    let (base, mut filtered) = match wanted_size(&source, options) {
+        (width, height) if (width, height) != (source.width, source.height) => {
             let room = source.bytes()
                 + 32 * source.area()
-                + 32 * u64::from(size.width) * u64::from(size.height).max(source.height.into());
+                + 32 * u64::from(width) * u64::from(height).max(source.height.into());
             AssetLimits::check("the memory to resize", room, work.limits.decoded_bytes)?;
             let floats = Floats::of(&source, options.kind);
             drop(source);
-            let resized = resample::lanczos3(&floats, size.width, size.height, work.cancel)?;
+            let resized = resample::lanczos3(&floats, width, height, work.cancel)?;
             (resized.to_pixels(options.kind, bits), Some(resized))
         }
         _ => (source, None),
     };
-    if options.format != TextureFormat::Ktx2 || !options.generate_mipmaps {
-        return Ok(vec![base]);
+    if !matches!(options.format, TextureFormat::Ktx2 | TextureFormat::Dds) || !options.generate_mipmaps {
+        return Ok(finish(vec![base], options));
     }
     let mut levels = vec![base];
     loop {
         work.cancel.check()?;
         let last = &levels[levels.len() - 1];
         if last.width == 1 && last.height == 1 {
-            return Ok(levels);
+            return Ok(finish(levels, options));
         }
         // Each level comes from the unrounded values of the one before.
         let next = match &filtered {

@@ -42,6 +42,17 @@ impl Pixels {
         matches!(self.channels, 2 | 4)
     }
 
+    /// Whether a pixel is less than opaque.
+    pub(super) fn is_translucent(&self) -> bool {
+        let channels = usize::from(self.channels);
+        self.has_alpha()
+            && match &self.data {
+                Samples::U8(samples) => samples.iter().skip(channels - 1).step_by(channels).any(|&a| a < u8::MAX),
+                Samples::U16(samples) => samples.iter().skip(channels - 1).step_by(channels).any(|&a| a < u16::MAX),
+                Samples::F32(samples) => samples.iter().skip(channels - 1).step_by(channels).any(|&a| a < 1.0),
+            }
+    }
+
     /// One pixel ready to be filtered: see [`Floats`].
     pub(super) fn working(&self, at: usize, kind: TextureKind) -> [f32; 4] {
         let start = at * usize::from(self.channels);

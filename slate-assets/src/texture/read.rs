@@ -1,4 +1,10 @@
-use super::pixels::{Floats, Pixels, Samples};
+use super::{
+    alpha, dds,
+    format::{Format, Shape},
+    ktx2, packed,
+    pixels::{Floats, Pixels, Samples},
+    psd,
+};
 use crate::guard;
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits,
@@ -10,59 +16,180 @@ use slate_core::{
 };
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
-/// A decoded image, upright.
+/// Decoded images, upright.
 pub(super) struct Source {
     pub(super) format: &'static str,
-    pub(super) pixels: Pixels,
+    /// As many as the shape says, all of one size.
+    pub(super) images: Vec<Pixels>,
+    pub(super) shape: Shape,
+}
+
+/// What a file is, by its signature.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Image(ImageFormat),
+    Psd,
+    Ktx2,
+    Dds,
 }
 
 /// Reads and decodes the input; sizes are held against the limits before memory is taken for the pixels.
 pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> {
     let limits = work.limits;
     AssetLimits::check("the input's size in bytes", work.input.len(), limits.input_bytes)?;
-    let (format, name) = detect(work.input)?;
+    let (kind, name) = detect(work.input)?;
+    let format = match kind {
+        Kind::Image(format) => format,
+        Kind::Psd => {
+            let pixels = psd::read(&mut *work.input.open()?, work.input.len(), limits)?;
+            return Ok(Source { format: name, images: vec![as_kind(pixels, name, options)?], shape: Shape::FLAT });
+        }
+        Kind::Ktx2 | Kind::Dds => return container(work, kind, name, options),
+    };
     let open = Watched { inner: work.input.open()?, cancel: work.cancel.clone(), chunk: Vec::new(), at: 0 };
     let image =
         guard::decoder(name, || decode(open, format, options, limits).map_err(|error| error.with("format", name)));
     work.cancel.check()?;
-    let pixels = of_image(image?)?;
-    if matches!(pixels.data, Samples::F32(_)) != (options.kind == TextureKind::Hdr) {
-        if options.kind != TextureKind::Hdr {
-            return Err(Error::invalid("this image is linear light beyond 1.0: choose kind hdr").with("format", name));
-        }
-        return Ok(Source { format: name, pixels: Floats::of(&pixels, options.kind).to_pixels(options.kind, 32) });
-    }
-    Ok(Source { format: name, pixels })
+    let images = vec![as_kind(of_image(image?)?, name, options)?];
+    Ok(Source { format: name, images, shape: Shape::FLAT })
 }
 
-/// Whether the input holds linear light beyond 1.0, by its signature.
-pub(super) fn is_hdr(input: &AssetInput) -> Result<bool> {
-    Ok(detect(input)?.0 == ImageFormat::Hdr)
+/// Floats for HDR, and for nothing else.
+fn as_kind(pixels: Pixels, name: &'static str, options: &TextureOptions) -> Result<Pixels> {
+    if matches!(pixels.data, Samples::F32(_)) == (options.kind == TextureKind::Hdr) {
+        return Ok(pixels);
+    }
+    if options.kind != TextureKind::Hdr {
+        return Err(Error::invalid("this image is linear light beyond 1.0: choose kind hdr").with("format", name));
+    }
+    Ok(Floats::of(&pixels, options.kind).to_pixels(options.kind, 32))
+}
+
+/// What a container's header says.
+struct Header {
+    format: Format,
+    size: (u32, u32),
+    shape: Shape,
+    premultiplied: bool,
+    opaque: bool,
+    /// Bytes of the largest level.
+    bytes: u64,
+}
+
+impl From<&ktx2::Header> for Header {
+    fn from(header: &ktx2::Header) -> Self {
+        let (size, shape) = ((header.width, header.height), header.shape);
+        let (format, premultiplied) = (header.format, header.premultiplied);
+        Self { format, size, shape, premultiplied, opaque: false, bytes: header.bytes() }
+    }
+}
+
+impl From<&dds::Header> for Header {
+    fn from(header: &dds::Header) -> Self {
+        let (size, shape) = ((header.width, header.height), header.shape);
+        let (format, premultiplied, opaque) = (header.format, header.premultiplied, header.opaque);
+        Self { format, size, shape, premultiplied, opaque, bytes: header.bytes() }
+    }
+}
+
+/// Reads the largest level of a texture file.
+fn container(work: &Work<'_>, kind: Kind, name: &'static str, options: &TextureOptions) -> Result<Source> {
+    let mut file = work.input.open()?;
+    let (file, length) = (&mut *file, work.input.len());
+    let named = |error: Error| error.with("format", name);
+    let (header, bytes) = if kind == Kind::Ktx2 {
+        let header = ktx2::Header::read(file, length).map_err(named)?;
+        let checked = Header::from(&header).checked(work, options).map_err(named)?;
+        (checked, ktx2::read(file, &header, work.limits).map_err(named)?)
+    } else {
+        let header = dds::Header::read(file, length).map_err(named)?;
+        let checked = Header::from(&header).checked(work, options).map_err(named)?;
+        (checked, dds::read(file, &header, work.limits).map_err(named)?)
+    };
+    let size = header.format.bytes(header.size.0, header.size.1) as usize;
+    let row = || work.cancel.check();
+    let of = |image: &[u8]| {
+        let mut pixels = packed::decode(image, header.format, header.size, options.kind, header.opaque, &row)?;
+        if header.premultiplied {
+            alpha::divide(&mut pixels, options.kind);
+        }
+        as_kind(pixels, name, options)
+    };
+    let images = bytes.chunks_exact(size).map(of).collect::<Result<Vec<_>>>().map_err(named)?;
+    Ok(Source { format: name, images, shape: header.shape })
+}
+
+impl Header {
+    /// Holds the sizes against the limits.
+    fn checked(self, work: &Work<'_>, options: &TextureOptions) -> Result<Self> {
+        let images = u64::from(self.shape.images());
+        let area = u64::from(self.size.0) * u64::from(self.size.1);
+        AssetLimits::check("the image's number of pixels", area.saturating_mul(images), work.limits.pixels)?;
+        // The texels; the pixels; and a float level of a quarter of the size with its output.
+        let pixels = packed::decoded_bytes(self.format, self.size.0, self.size.1);
+        let more = if options.kind == TextureKind::Hdr { 32 * area } else { 8 * area };
+        let room = self.bytes.saturating_mul(2).saturating_add(pixels.saturating_add(more).saturating_mul(images));
+        AssetLimits::check("the decoded image's size in bytes", room, work.limits.decoded_bytes)?;
+        Ok(self)
+    }
+}
+
+/// What the values mean, as far as the file says so: light beyond 1.0; of KTX2 what isn't in sRGB is a mask, of KTX2 and DDS
+/// two channels are a normal map and one is a mask; all else are colours.
+pub(super) fn kind_of(input: &AssetInput) -> Result<TextureKind> {
+    let kind = detect(input)?.0;
+    let format = match kind {
+        Kind::Image(ImageFormat::Hdr | ImageFormat::OpenExr) => return Ok(TextureKind::Hdr),
+        Kind::Image(_) | Kind::Psd => return Ok(TextureKind::Color),
+        Kind::Ktx2 => ktx2::Header::read(&mut *input.open()?, input.len())?.format,
+        Kind::Dds => dds::Header::read(&mut *input.open()?, input.len())?.format,
+    };
+    let channels = match format {
+        Format::Plain(plain) => plain.channels,
+        Format::Block { format, .. } => format.channels(),
+    };
+    Ok(match (channels, format) {
+        _ if format.is_float() => TextureKind::Hdr,
+        (2, Format::Block { .. }) => TextureKind::Normal,
+        _ if format.is_srgb() => TextureKind::Color,
+        (1 | 2, _) => TextureKind::Mask,
+        _ if kind == Kind::Ktx2 => TextureKind::Mask,
+        _ => TextureKind::Color,
+    })
 }
 
 /// The format by its signature; a TGA has none and goes by its extension.
-fn detect(input: &AssetInput) -> Result<(ImageFormat, &'static str)> {
+fn detect(input: &AssetInput) -> Result<(Kind, &'static str)> {
     let mut head = Vec::new();
     let read = input.open()?.take(16).read_to_end(&mut head);
     read.map_err(|error| Error::io("read the image", error).with("asset", input.name()))?;
     let extension = input.extension();
+    let image = |format, name| Some((Kind::Image(format), name));
     let found = match &head[..] {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Some((ImageFormat::Png, "png")),
-        [0xFF, 0xD8, 0xFF, ..] => Some((ImageFormat::Jpeg, "jpg")),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some((ImageFormat::WebP, "webp")),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => image(ImageFormat::Png, "png"),
+        [0xFF, 0xD8, 0xFF, ..] => image(ImageFormat::Jpeg, "jpg"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => image(ImageFormat::WebP, "webp"),
         [b'#', b'?', b'R', b'A', b'D' | b'G', ..] | [b'#', b'?', b'R', b'G', b'B', b'E', ..] => {
-            Some((ImageFormat::Hdr, "hdr"))
+            image(ImageFormat::Hdr, "hdr")
         }
-        _ if extension == "tga" => Some((ImageFormat::Tga, "tga")),
-        [b'B', b'M', ..] => Some((ImageFormat::Bmp, "bmp")),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => image(ImageFormat::Gif, "gif"),
+        [0x76, 0x2F, 0x31, 0x01, ..] => image(ImageFormat::OpenExr, "exr"),
+        [b'q', b'o', b'i', b'f', ..] => image(ImageFormat::Qoi, "qoi"),
+        [b'8', b'B', b'P', b'S', ..] => Some((Kind::Psd, "psd")),
+        [0xAB, b'K', b'T', b'X', b' ', b'2', b'0', 0xBB, ..] => Some((Kind::Ktx2, "ktx2")),
+        [b'D', b'D', b'S', b' ', ..] => Some((Kind::Dds, "dds")),
+        _ if extension == "tga" => image(ImageFormat::Tga, "tga"),
+        [b'B', b'M', ..] => image(ImageFormat::Bmp, "bmp"),
         _ => None,
     };
     found.ok_or_else(|| match extension.as_str() {
-        "png" | "jpg" | "jpeg" | "webp" | "hdr" | "bmp" => {
+        "png" | "jpg" | "jpeg" | "webp" | "hdr" | "bmp" | "gif" | "exr" | "qoi" | "psd" | "ktx2" | "dds" => {
             Error::corrupt(format!("this is no {extension} image: its first bytes are others"))
         }
-        _ => Error::unsupported("this image format is not read; save it as png, jpg, webp, tga, bmp or hdr")
-            .with("asset", input.name()),
+        _ => Error::unsupported(
+            "this image format is not read; save it as png, jpg, webp, tga, psd, hdr, exr, ktx2 or dds",
+        )
+        .with("asset", input.name()),
     })
 }
 

@@ -2,6 +2,10 @@
 #![allow(dead_code, reason = "each test uses some")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod node;
+pub(crate) mod rich;
+pub(crate) mod shapes;
+
 use image::{ExtendedColorType, ImageEncoder};
 use slate_core::{
     Cancel, Result,
@@ -60,6 +64,8 @@ pub(crate) fn pictures() -> Vec<(&'static str, Vec<u8>)> {
         ("a.webp", image::ImageFormat::WebP),
         ("a.tga", image::ImageFormat::Tga),
         ("a.bmp", image::ImageFormat::Bmp),
+        ("a.gif", image::ImageFormat::Gif),
+        ("a.qoi", image::ImageFormat::Qoi),
     ] {
         let mut out = Cursor::new(Vec::new());
         image.write_to(&mut out, format).unwrap();
@@ -69,7 +75,49 @@ pub(crate) fn pictures() -> Vec<(&'static str, Vec<u8>)> {
     let mut hdr = Vec::new();
     image::codecs::hdr::HdrEncoder::new(&mut hdr).encode(&floats, 13, 7).unwrap();
     all.push(("a.hdr", hdr));
+    let values = floats.iter().flat_map(|pixel| pixel.0).collect();
+    let mut exr = Cursor::new(Vec::new());
+    image::Rgb32FImage::from_raw(width, height, values)
+        .unwrap()
+        .write_to(&mut exr, image::ImageFormat::OpenExr)
+        .unwrap();
+    all.push(("a.exr", exr.into_inner()));
     all
+}
+
+pub(crate) fn is_hdr(name: &str) -> bool {
+    matches!(name, "a.hdr" | "a.exr")
+}
+
+/// A Photoshop document without layers: RGB and alpha, in plain rows or as PackBits.
+pub(crate) fn psd(width: u16, height: u16, rgba: &[u8], packed: bool) -> Vec<u8> {
+    let mut out = b"8BPS\0\x01\0\0\0\0\0\0\0\x04\0\0".to_vec();
+    out.extend(height.to_be_bytes());
+    out.extend([0, 0]);
+    out.extend(width.to_be_bytes());
+    out.extend([0, 8, 0, 3]);
+    out.extend([0; 12]);
+    out.extend([0, u8::from(packed)]);
+    let line = usize::from(width);
+    let plane = |channel: usize| rgba.iter().skip(channel).step_by(4).copied().collect::<Vec<u8>>();
+    let rows: Vec<Vec<u8>> =
+        (0..4).flat_map(|c| plane(c).chunks(line).map(<[u8]>::to_vec).collect::<Vec<_>>()).collect();
+    if !packed {
+        out.extend(rows.concat());
+        return out;
+    }
+    // Each row as one byte twice and the rest as they are.
+    let rows: Vec<Vec<u8>> = rows
+        .iter()
+        .map(|row| {
+            let twice = row[0] == row[1];
+            let head = if twice { vec![255, row[0]] } else { vec![1, row[0], row[1]] };
+            [&head[..], &[(row.len() - 3) as u8], &row[2..]].concat()
+        })
+        .collect();
+    rows.iter().for_each(|row| out.extend((row.len() as u16).to_be_bytes()));
+    out.extend(rows.concat());
+    out
 }
 
 pub(crate) fn wav(channels: u16, rate: u32, samples: &[i16]) -> Vec<u8> {
@@ -151,6 +199,24 @@ pub(crate) fn glb(bytes: &[u8]) -> (serde_json::Value, Vec<u8>) {
     let rest = &bytes[20 + json..];
     assert_eq!((rest.len() % 4, &rest[4..8]), (0, &b"BIN\0"[..]));
     (value, rest[8..].to_vec())
+}
+
+/// A GLB of both.
+pub(crate) fn to_glb(json: &serde_json::Value, binary: &[u8]) -> Vec<u8> {
+    let mut text = json.to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(4), b' ');
+    let padded = binary.len().next_multiple_of(4);
+    let mut glb = b"glTF".to_vec();
+    for word in [2, (12 + 8 + text.len() + 8 + padded) as u32, text.len() as u32] {
+        glb.extend(word.to_le_bytes());
+    }
+    glb.extend(b"JSON");
+    glb.extend(&text);
+    glb.extend((padded as u32).to_le_bytes());
+    glb.extend(b"BIN\0");
+    glb.extend(binary);
+    glb.resize(12 + 8 + text.len() + 8 + padded, 0);
+    glb
 }
 
 /// One verbatim frame of 16-bit mono FLAC: RFC 9639.

@@ -19,8 +19,9 @@ pub use key::CacheKey;
 pub use limits::AssetLimits;
 pub use none::NoAssets;
 pub use options::{
-    AssetKind, AssetOptions, AudioFormat, AudioOptions, AudioPreset, Compression, Dither, ModelFormat, ModelOptions,
-    Normalize, Resize, TextureFormat, TextureKind, TextureOptions,
+    AlphaMode, AssetKind, AssetOptions, AudioFormat, AudioOptions, AudioPreset, Compression, Dither, LodOutput,
+    MeshCompression, ModelFormat, ModelOptions, ModelSteps, Normalize, Resize, Sizing, Supercompression, TextureFormat,
+    TextureKind, TextureOptions, TexturePreset,
 };
 pub use pipeline::AssetPipeline;
 pub use processor::{MemoryOutput, Output, Processor, ProcessorInfo, Report, Work, WriteSeek};

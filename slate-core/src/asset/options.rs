@@ -1,6 +1,10 @@
 mod audio;
+mod texture;
 
 pub use audio::{AudioFormat, AudioOptions, AudioPreset, Dither, Normalize};
+pub use texture::{
+    AlphaMode, Compression, Resize, Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset,
+};
 
 use crate::{Error, Result, wire::wire_enum};
 use serde::{Deserialize, Serialize};
@@ -101,62 +105,6 @@ impl AssetOptions {
 }
 
 wire_enum! {
-    /// The container that a texture is written in.
-    TextureFormat {
-        /// PNG: lossless, one level.
-        Png = "png",
-        /// JPEG: lossy, opaque, one level.
-        Jpeg = "jpg",
-        /// WebP: one level.
-        Webp = "webp",
-        /// DirectDraw Surface: block formats and mipmaps.
-        Dds = "dds",
-        /// Khronos Texture 2: block formats, mipmaps, supercompression.
-        Ktx2 = "ktx2",
-    }
-}
-
-wire_enum! {
-    /// A block compression that graphics processors read directly.
-    Compression {
-        /// Plain pixels.
-        None = "none",
-        /// BC1: RGB, 4 bits a pixel.
-        Bc1 = "bc1",
-        /// BC3: RGBA, 8 bits a pixel.
-        Bc3 = "bc3",
-        /// BC4: one channel, 4 bits a pixel.
-        Bc4 = "bc4",
-        /// BC5: two channels, 8 bits a pixel.
-        Bc5 = "bc5",
-        /// BC6H: RGB half floats, 8 bits a pixel.
-        Bc6h = "bc6h",
-        /// BC7: RGBA, 8 bits a pixel.
-        Bc7 = "bc7",
-        /// ETC2: RGB or RGBA.
-        Etc2 = "etc2",
-        /// ASTC 4×4, 8 bits a pixel.
-        Astc = "astc",
-    }
-}
-
-wire_enum! {
-    /// What a texture's values mean; it decides how it is filtered and encoded.
-    TextureKind {
-        /// As the source says: HDR for an image of linear light beyond 1.0, colour for every other.
-        Auto = "auto",
-        /// Colours in sRGB.
-        Color = "color",
-        /// Tangent-space normals.
-        Normal = "normal",
-        /// Linear data: roughness, masks, heights.
-        Mask = "mask",
-        /// Linear light beyond 1.0.
-        Hdr = "hdr",
-    }
-}
-
-wire_enum! {
     /// The container that a model is written in.
     ModelFormat {
         /// glTF 2.0 in one binary file.
@@ -170,83 +118,29 @@ wire_enum! {
     }
 }
 
-/// A size to fit a texture to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Resize {
-    /// Width in pixels, 1 to 16384.
-    pub width: u32,
-    /// Height in pixels, 1 to 16384.
-    pub height: u32,
-}
-
-/// How a texture is processed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct TextureOptions {
-    /// Container to write; default KTX2.
-    pub format: TextureFormat,
-    /// Block compression; default none. Only KTX2 and DDS can hold one.
-    pub compression: Compression,
-    /// Whether to write the whole mip chain; default `true`. Only KTX2 and DDS can hold one.
-    pub generate_mipmaps: bool,
-    /// Effort or loss, 0 (small, quick) to 100 (best); default 90.
-    pub quality: u8,
-    /// Exact size to resample to; default: the source's own.
-    pub resize: Option<Resize>,
-    /// What the values mean; default: as the source says.
-    pub kind: TextureKind,
-}
-
-impl Default for TextureOptions {
-    fn default() -> Self {
-        Self {
-            format: TextureFormat::Ktx2,
-            compression: Compression::None,
-            generate_mipmaps: true,
-            quality: 90,
-            resize: None,
-            kind: TextureKind::Auto,
-        }
+wire_enum! {
+    /// How a model's numbers are stored. Engines differ in what they read.
+    MeshCompression {
+        /// As floats: every engine reads them.
+        None = "none",
+        /// As small integers (`KHR_mesh_quantization`): half the size, read by most engines.
+        Quantize = "quantize",
+        /// Quantized and compressed by `EXT_meshopt_compression`: a fifth of the size; Blender refuses it.
+        Meshopt = "meshopt",
+        /// Quantized and compressed by `KHR_meshopt_compression`, its newer and smaller form.
+        KhrMeshopt = "khr-meshopt",
     }
 }
 
-impl TextureOptions {
-    /// The largest width and height that may be asked for, in pixels.
-    pub const MAX_SIDE: u32 = 16_384;
-
-    /// Checks every range and that format, compression and mipmaps go together.
-    ///
-    /// # Errors
-    /// `Invalid`, naming the option and what it may be.
-    pub fn validate(&self) -> Result<()> {
-        if self.quality > 100 {
-            return Err(Error::invalid("quality goes from 0 to 100").with("quality", self.quality));
-        }
-        if let Some(Resize { width, height }) = self.resize {
-            let fits = |side| (1..=Self::MAX_SIDE).contains(&side);
-            if !fits(width) || !fits(height) {
-                return Err(Error::invalid("resize takes a width and a height from 1 to 16384")
-                    .with("width", width)
-                    .with("height", height));
-            }
-        }
-        let holds_blocks = matches!(self.format, TextureFormat::Ktx2 | TextureFormat::Dds);
-        if !holds_blocks && self.compression != Compression::None {
-            return Err(Error::invalid(
-                "this format can't hold block compression: choose ktx2 or dds, or compression none",
-            )
-            .with("format", self.format)
-            .with("compression", self.compression));
-        }
-        if !holds_blocks && self.generate_mipmaps {
-            return Err(Error::invalid(
-                "this format holds one level: choose ktx2 or dds, or set generateMipmaps to false",
-            )
-            .with("format", self.format));
-        }
-        Ok(())
+wire_enum! {
+    /// Where a model's levels of detail are written.
+    LodOutput {
+        /// In the same file, by `MSFT_lod` with screen coverages; readers that don't know it show the finest level.
+        Msft = "msft",
+        /// In the same file, as nodes `NAME_LOD0`, `NAME_LOD1` … below the node `NAME`, as game engines import them.
+        Nodes = "nodes",
+        /// In files of their own, `NAME_LOD1.glb` and so on beside the whole model.
+        Files = "files",
     }
 }
 
@@ -268,6 +162,44 @@ pub struct ModelOptions {
     pub lod_levels: Vec<f32>,
     /// Whether to bake ambient occlusion and direct light; default `false`.
     pub bake_lighting: bool,
+    /// Where the levels of detail go; default MSFT_lod.
+    pub lod_output: LodOutput,
+    /// How numbers are stored; default as floats. Only GLB and glTF can hold others.
+    pub compress: MeshCompression,
+    /// The steps of `optimize`.
+    pub steps: ModelSteps,
+}
+
+/// What is done to a model that is optimised. None of it changes what a viewer shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ModelSteps {
+    /// Equal meshes, materials, textures and images become one; default `true`.
+    pub dedupe: bool,
+    /// Equal vertices become one; default `true`.
+    pub weld: bool,
+    /// What no scene shows is dropped: meshes, materials, textures, vertices; default `true`. Nodes stay.
+    pub prune: bool,
+    /// Triangles and vertices are put in the order that graphics processors like; default `true`.
+    pub reorder: bool,
+    /// Keys of animations that the ones beside them imply are dropped; default `true`.
+    pub resample: bool,
+    /// Meshes that nothing moves on their own become one for each material; default `false`, because the names of nodes
+    /// are lost.
+    pub join: bool,
+    /// Nodes that show the same mesh side by side become one by `EXT_mesh_gpu_instancing`; default `false`, because
+    /// readers that don't know it show one of them.
+    pub instance: bool,
+    /// Tangents by MikkTSpace for normal-mapped meshes that have none; default `false`, because viewers make the same ones.
+    pub tangents: bool,
+}
+
+impl Default for ModelSteps {
+    fn default() -> Self {
+        let (on, off) = (true, false);
+        Self { dedupe: on, weld: on, prune: on, reorder: on, resample: on, join: off, instance: off, tangents: off }
+    }
 }
 
 impl Default for ModelOptions {
@@ -279,6 +211,9 @@ impl Default for ModelOptions {
             generate_lods: true,
             lod_levels: vec![0.75, 0.5, 0.25],
             bake_lighting: false,
+            lod_output: LodOutput::Msft,
+            compress: MeshCompression::None,
+            steps: ModelSteps::default(),
         }
     }
 }
@@ -294,6 +229,12 @@ impl ModelOptions {
     pub fn validate(&self) -> Result<()> {
         if !self.scale.is_finite() || self.scale <= 0.0 {
             return Err(Error::invalid("scale is a positive number").with("scale", self.scale));
+        }
+        let holds_small = matches!(self.format, ModelFormat::Glb | ModelFormat::Gltf);
+        if !holds_small && self.compress != MeshCompression::None {
+            return Err(Error::invalid("this format holds plain numbers: choose glb or gltf, or compress none")
+                .with("format", self.format)
+                .with("compress", self.compress));
         }
         if self.generate_lods {
             let falling = self.lod_levels.windows(2).all(|pair| pair[0] > pair[1]);

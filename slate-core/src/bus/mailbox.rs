@@ -37,6 +37,16 @@ pub struct Pushed {
     pub lost: bool,
 }
 
+/// What became of messages that were put in a [`Mailbox`] at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PushedAll {
+    /// How many wait for the subscriber now, or did until others took their place.
+    pub taken: u64,
+    /// How many were lost over it: of these or older ones.
+    pub lost: u64,
+}
+
 impl Mailbox {
     /// An empty mailbox by the subscriber's wishes.
     pub fn new(options: &SubscribeOptions) -> Arc<Self> {
@@ -57,21 +67,34 @@ impl Mailbox {
 
     /// Puts a message in, or drops one by the policy.
     pub fn push(&self, message: Message) -> Pushed {
+        let pushed = self.push_all([message]);
+        Pushed { taken: pushed.taken > 0, lost: pushed.lost > 0 }
+    }
+
+    /// Puts messages in as [`push`](Self::push) does, in their order, and wakes the subscriber once. The subscriber waits
+    /// while the iterator works.
+    pub fn push_all(&self, messages: impl IntoIterator<Item = Message>) -> PushedAll {
+        let mut pushed = PushedAll::default();
         let mut state = self.lock();
-        let full = state.waiting.len() >= self.capacity;
-        if full {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            if self.overflow == Overflow::DropNewest {
-                return Pushed { taken: false, lost: true };
+        for message in messages {
+            if state.waiting.len() >= self.capacity {
+                pushed.lost += 1;
+                if self.overflow == Overflow::DropNewest {
+                    continue;
+                }
+                state.waiting.pop_front();
             }
-            state.waiting.pop_front();
+            pushed.taken += 1;
+            state.waiting.push_back(message);
         }
-        state.waiting.push_back(message);
-        let waker = state.waker.take();
+        let waker = if pushed.taken > 0 { state.waker.take() } else { None };
+        if pushed.lost > 0 {
+            self.dropped.fetch_add(pushed.lost, Ordering::Relaxed);
+        }
         // Woken outside of the lock, or the subscriber would wake only to wait for it.
         drop(state);
         waker.into_iter().for_each(Waker::wake);
-        Pushed { taken: true, lost: full }
+        pushed
     }
 
     /// Ends the subscription after what waits in it.

@@ -15,7 +15,7 @@ pub mod event;
 pub use durable::{ConsumeOptions, Deliveries, Delivery, DurableBus, Settle};
 pub use ext::EventBusExt;
 pub use live::{Announcing, BatchOptions, Batcher, Present};
-pub use mailbox::{Mailbox, Pushed};
+pub use mailbox::{Mailbox, Pushed, PushedAll};
 pub use message::{Message, headers};
 pub use subject::{Subject, SubjectFilter};
 pub use subscription::{Overflow, SubscribeOptions, Subscription};

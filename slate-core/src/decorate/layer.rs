@@ -23,7 +23,7 @@ pub trait Layer: Send + Sync + 'static {
         run: F,
     ) -> impl Future<Output = Result<R>> + Send + 'a
     where
-        R: Serialize + DeserializeOwned + Send + 'a,
+        R: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
         F: Fn() -> BoxFuture<'a, Result<R>> + Send + Sync + 'a,
     {
         let _: RecordId = id;

@@ -64,10 +64,11 @@ impl Work for Apply<'_> {
 }
 
 async fn apply(db: &mut PgConnection, set: &ChangeSet) -> Result<Applied> {
-    if let Some(applied) = at_once(db, set).await? {
-        return Ok(applied);
-    }
-    match in_transaction(db, set, true).await {
+    let result = match at_once(db, set).await {
+        Ok(None) => in_transaction(db, set, true).await,
+        result => result.map(Option::unwrap_or_default),
+    };
+    match result {
         // Where a statement about many changes is refused, it doesn't say which one failed first, nor which would have gone
         // well in turn. One that was carried out and left something out does.
         Err(error) if set.changes.len() > 1 && error::is_refusal(&error) => in_transaction(db, set, false).await,
@@ -75,62 +76,101 @@ async fn apply(db: &mut PgConnection, set: &ChangeSet) -> Result<Applied> {
     }
 }
 
-/// Applies a set of one change by one statement. `None` where it isn't such a set, or where the record isn't as it should
-/// be: then nothing was done, and the longer way tells why.
+/// Applies a set whose changes are of one kind by one statement. `None` where it isn't such a set, or where a record isn't
+/// as it should be: then nothing was done, and the longer way tells why.
 async fn at_once(db: &mut PgConnection, set: &ChangeSet) -> Result<Option<Applied>> {
-    let ([change], None) = (set.changes.as_slice(), &set.idempotency) else { return Ok(None) };
-    let holder = match (change, set.fences.as_slice()) {
-        (_, []) => None,
-        (Change::Update(record), [fence]) if is_about(fence.job, record.id()) => {
-            Some(Holder { worker: &fence.worker, attempt: fence.attempt })
-        }
-        _ => return Ok(None),
-    };
+    let (Some(first), None) = (set.changes.first(), &set.idempotency) else { return Ok(None) };
+    if run_length(first, &set.changes) < set.changes.len() {
+        return Ok(None);
+    }
+    let Some(holders) = holders(set) else { return Ok(None) };
     let mut statement = Statement::new("WITH changed AS (");
-    let version = match change {
-        Change::Create(record) => {
-            with_record!(record, record => table::insert(&mut statement, &[record]))?;
-            Some((record.id(), Version::FIRST))
+    match first {
+        Change::Create(kind) => {
+            with_record!(kind, kind => table::insert(&mut statement, &of_kind(kind, &set.changes)))?;
         }
-        Change::Update(record) => {
-            with_record!(record, record => table::update(&mut statement, &[record], holder))?;
-            Some((record.id(), record.version().next()))
+        Change::Update(kind) => {
+            with_record!(kind, kind => table::update(&mut statement, &of_kind(kind, &set.changes), &holders))?;
         }
-        Change::Delete(id, version) => {
-            with_kind!(*id, (bits, Of) => {
-                table::delete::<Of>(&mut statement, &[(bits, *version)]);
+        Change::Delete(id, _) => {
+            with_kind!(*id, (_bits, Of) => {
+                table::delete::<Of>(&mut statement, &deleted(&set.changes)?);
                 Ok(())
             })?;
-            None
         }
         _ => return Ok(None),
-    };
-    statement.sql(")");
-    if !set.events.is_empty() {
-        // Only after the record is locked and changed is a `seq` given: events of one record are in order.
-        statement.sql(", told AS (");
-        events::insert(&mut statement, &set.events, " WHERE EXISTS (SELECT FROM changed)")?;
-        statement.sql(")");
     }
-    statement.sql(" SELECT id FROM changed");
-    let done = statement.row(db).await;
-    let done = done.map_err(|error| match change {
-        Change::Create(record) | Change::Update(record) => error.with("record", record.id()),
-        _ => error,
-    })?;
-    Ok(done.map(|_| {
-        let mut applied = Applied::default();
-        applied.versions.extend(version);
-        applied
-    }))
+    // Only after all records are locked and changed is a `seq` given: events of one record are in order.
+    if let [_] = set.changes.as_slice() {
+        statement.sql(")");
+        if !set.events.is_empty() {
+            statement.sql(", told AS (");
+            events::insert(&mut statement, &set.events, |told| told.sql(" WHERE EXISTS (SELECT FROM changed)"))?;
+            statement.sql(")");
+        }
+        statement.sql(" SELECT 1::bigint AS count FROM changed");
+    } else {
+        let all = Value::number(set.changes.len() as u64);
+        statement.sql("), done AS (SELECT count(*) AS count FROM changed)");
+        if !set.events.is_empty() {
+            let all = all.clone();
+            statement.sql(", told AS (");
+            events::insert(&mut statement, &set.events, |told| {
+                told.sql(" WHERE (SELECT count FROM done) = ").bind(all)
+            })?;
+            statement.sql(")");
+        }
+        // What was done to some is taken back by an error, the only way to do so within a statement.
+        statement.sql(" SELECT CASE WHEN count = ").bind(all);
+        statement.sql(" THEN count ELSE count / (count - count) END AS count FROM done");
+    }
+    let done = match statement.row(db).await {
+        Err(error) if error::is_division_by_zero(&error) => return Ok(None),
+        done => done.map_err(|error| name_single(error, &set.changes))?,
+    };
+    if done.map_or(Ok(0), |row| row.int("count"))? == 0 {
+        return Ok(None);
+    }
+    let mut applied = Applied::default();
+    applied.versions.extend(set.changes.iter().filter_map(new_version));
+    Ok(Some(applied))
 }
 
-fn is_about(job: JobRef, record: RecordId) -> bool {
-    match (job, record) {
-        (JobRef::Build(job), RecordId::Build(id)) => job == id,
-        (JobRef::AssetJob(job), RecordId::AssetJob(id)) => job == id,
-        (JobRef::Session(job), RecordId::Session(id)) => job == id,
-        _ => false,
+/// The holder of the lease for each change of a set, in their order; none without fences. `None` where a fence is about
+/// something else than a record that is updated.
+fn holders(set: &ChangeSet) -> Option<Vec<Holder<'_>>> {
+    if set.fences.is_empty() {
+        return Some(Vec::new());
+    }
+    if set.fences.len() != set.changes.len() {
+        return None;
+    }
+    let by_record = set.fences.iter().map(|fence| Some((record_of(fence.job)?, fence)));
+    let fences = by_record.collect::<Option<BTreeMap<RecordId, &Fence>>>()?;
+    let holder = |change: &Change| match change {
+        Change::Update(record) => {
+            let fence = fences.get(&record.id())?;
+            Some(Holder { worker: &fence.worker, attempt: fence.attempt })
+        }
+        _ => None,
+    };
+    set.changes.iter().map(holder).collect()
+}
+
+fn record_of(job: JobRef) -> Option<RecordId> {
+    match job {
+        JobRef::Build(id) => Some(RecordId::Build(id)),
+        JobRef::AssetJob(id) => Some(RecordId::AssetJob(id)),
+        JobRef::Session(id) => Some(RecordId::Session(id)),
+        _ => None,
+    }
+}
+
+fn new_version(change: &Change) -> Option<(RecordId, Version)> {
+    match change {
+        Change::Create(record) => Some((record.id(), Version::FIRST)),
+        Change::Update(record) => Some((record.id(), record.version().next())),
+        _ => None,
     }
 }
 
@@ -252,19 +292,11 @@ async fn changes(db: &mut PgConnection, first: &Change, run: &[Change], applied:
     match first {
         Change::Create(record) => {
             with_record!(record, kind => create(db, kind, run).await)?;
-            applied.versions.extend(records(run).map(|record| (record.id(), Version::FIRST)));
         }
         Change::Update(record) => {
             with_record!(record, kind => update(db, kind, run).await)?;
-            applied.versions.extend(records(run).map(|record| (record.id(), record.version().next())));
         }
-        Change::Delete(id, _) => {
-            let wanted = run.iter().filter_map(|change| match change {
-                Change::Delete(id, version) => Some((*id, *version)),
-                _ => None,
-            });
-            delete(db, *id, &wanted.collect::<Vec<_>>()).await?;
-        }
+        Change::Delete(id, _) => delete(db, *id, run).await?,
         Change::SetQuota(user, limits) => quotas::set(db, user, limits).await?,
         Change::Reserve { user, usage, default } => quotas::reserve(db, user, usage, default.as_ref()).await?,
         Change::Release { user, usage } => quotas::release(db, user, usage).await?,
@@ -280,6 +312,7 @@ async fn changes(db: &mut PgConnection, first: &Change, run: &[Change], applied:
         }
         other => return Err(unknown(other)),
     }
+    applied.versions.extend(run.iter().filter_map(new_version));
     Ok(())
 }
 
@@ -309,7 +342,7 @@ async fn create<T: Kindred>(db: &mut PgConnection, kind: &T, run: &[Change]) -> 
 async fn update<T: Kindred>(db: &mut PgConnection, kind: &T, run: &[Change]) -> Result<()> {
     let changed = of_kind(kind, run);
     let mut statement = Statement::new("");
-    table::update(&mut statement, &changed, None)?;
+    table::update(&mut statement, &changed, &[])?;
     let left_out = table::first_left_out(db, &statement, changed.iter().map(|record| record.bits())).await;
     let Some(id) = left_out.map_err(|error| name_single(error, run))? else { return Ok(()) };
     let expected =
@@ -333,9 +366,8 @@ fn name<T: Table>(error: Error, run: &[Change], records_of: &[&T], id: u128) -> 
     }
 }
 
-async fn delete(db: &mut PgConnection, kind: RecordId, wanted: &[(RecordId, Version)]) -> Result<()> {
-    let ids = wanted.iter().map(|(id, version)| with_kind!(*id, (bits, Of) => Ok((bits, *version))));
-    let ids = ids.collect::<Result<Vec<_>>>()?;
+async fn delete(db: &mut PgConnection, kind: RecordId, run: &[Change]) -> Result<()> {
+    let ids = deleted(run)?;
     let mut statement = Statement::new("");
     with_kind!(kind, (_bits, Of) => {
         table::delete::<Of>(&mut statement, &ids);
@@ -345,6 +377,15 @@ async fn delete(db: &mut PgConnection, kind: RecordId, wanted: &[(RecordId, Vers
     let Some(index) = left_out.and_then(|left_out| ids.iter().position(|(id, _)| *id == left_out)) else {
         return Ok(());
     };
-    let (id, expected) = wanted[index];
-    with_kind!(id, (bits, Of) => Err(table::why_not::<Of>(db, bits, expected).await.with("record", id)))
+    let Some(Change::Delete(id, expected)) = run.get(index) else { return Ok(()) };
+    with_kind!(*id, (bits, Of) => Err(table::why_not::<Of>(db, bits, *expected).await.with("record", *id)))
+}
+
+/// What a run of deletions deletes, and the versions expected.
+fn deleted(run: &[Change]) -> Result<Vec<(u128, Version)>> {
+    let wanted = run.iter().map(|change| match change {
+        Change::Delete(id, version) => with_kind!(*id, (bits, Of) => Ok((bits, *version))),
+        other => Err(unknown(other)),
+    });
+    wanted.collect()
 }

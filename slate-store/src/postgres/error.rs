@@ -46,6 +46,11 @@ pub(super) fn is_refusal(error: &Error) -> bool {
     !lost && !clashed(error) && error.context().iter().any(|(key, _)| *key == "sqlstate")
 }
 
+/// Whether a statement ended itself by a division by zero.
+pub(super) fn is_division_by_zero(error: &Error) -> bool {
+    error.context().iter().any(|(key, value)| *key == "sqlstate" && value == "22012")
+}
+
 /// What an SQLSTATE (<https://www.postgresql.org/docs/15/errcodes-appendix.html>) means.
 fn meaning(code: &str) -> (ErrorKind, &'static str) {
     match code {

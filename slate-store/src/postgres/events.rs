@@ -136,12 +136,16 @@ async fn settle(db: &mut PgConnection, after: Option<u64>, deadline: Instant) ->
     Ok(last)
 }
 
-/// Adds a statement that stores events in their order.
-pub(super) fn insert(statement: &mut Statement, events: &[NewEvent], condition: &str) -> Result<()> {
+/// Adds a statement that stores events in their order, on a condition that `when` adds.
+pub(super) fn insert(
+    statement: &mut Statement,
+    events: &[NewEvent],
+    when: impl FnOnce(&mut Statement) -> &mut Statement,
+) -> Result<()> {
     let rows = events.iter().map(Entry::values).collect::<Result<Vec<_>>>()?;
     let names = streams::names::<NewEvent>();
     statement.sql(format_args!("INSERT INTO slate_outbox ({names}) SELECT {names} FROM "));
-    statement.rows_as("w", NewEvent::COLUMNS, rows).sql(condition).sql(" ORDER BY n");
+    when(statement.rows_as("w", NewEvent::COLUMNS, rows)).sql(" ORDER BY n");
     Ok(())
 }
 
@@ -151,6 +155,6 @@ pub(super) async fn store(db: &mut PgConnection, events: &[NewEvent]) -> Result<
         return Ok(());
     }
     let mut statement = Statement::new("");
-    insert(&mut statement, events, "")?;
+    insert(&mut statement, events, |told| told)?;
     statement.execute(db).await.map(drop)
 }

@@ -37,6 +37,20 @@ impl Statement {
     ///
     /// One row is a row of constants, which the planner looks up by index; several are arrays.
     pub(super) fn rows_as(&mut self, name: &str, columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> &mut Self {
+        self.table_as(name, columns, rows, true)
+    }
+
+    /// The same without the numbers, for whom any order will do.
+    pub(super) fn unnumbered_rows_as(
+        &mut self,
+        name: &str,
+        columns: &[(&str, Kind)],
+        rows: Vec<Vec<Value>>,
+    ) -> &mut Self {
+        self.table_as(name, columns, rows, false)
+    }
+
+    fn table_as(&mut self, name: &str, columns: &[(&str, Kind)], rows: Vec<Vec<Value>>, numbered: bool) -> &mut Self {
         if rows.len() == 1 {
             self.sql("(SELECT ");
             for ((column, kind), value) in columns.iter().zip(rows.into_iter().flatten()) {
@@ -54,7 +68,11 @@ impl Statement {
             self.bind_param(Param::Array(*kind, values)).sql(format_args!("::{}[]", kind_name(*kind)));
         }
         let names: Vec<&str> = columns.iter().map(|(column, _)| *column).collect();
-        self.sql(format_args!(") WITH ORDINALITY AS {name} ({}, n)", names.join(", ")))
+        let names = names.join(", ");
+        match numbered {
+            true => self.sql(format_args!(") WITH ORDINALITY AS {name} ({names}, n)")),
+            false => self.sql(format_args!(") AS {name} ({names})")),
+        }
     }
 
     /// Adds the time so much after the transaction's start, by the database's clock.

@@ -73,16 +73,24 @@ fn is_live(column: &str, table: &str) -> String {
 }
 
 /// Adds a statement that replaces records which still have their versions, and yields the ids of those replaced.
-pub(super) fn update<T: Table>(statement: &mut Statement, records: &[&T], holder: Option<Holder<'_>>) -> Result<()> {
+///
+/// `holders` are those of the records' leases, in their order; or none, and then nobody is asked for.
+pub(super) fn update<T: Table>(statement: &mut Statement, records: &[&T], holders: &[Holder<'_>]) -> Result<()> {
     let mut columns = vec![("id", Kind::Id), ("version", Kind::Int), ("ends", Kind::Flag)];
     columns.extend(T::COLUMNS);
-    let row = |record: &&T| {
+    if !holders.is_empty() {
+        columns.extend([("held_by", Kind::Text), ("held_as", Kind::Int)]);
+    }
+    let row = |(index, record): (usize, &&T)| {
         let version = Value::number(record.revision().version.0);
         let mut row = vec![Value::Id(record.bits()), version, record.ends_lease().into()];
         row.extend(record.values()?);
+        if let Some(holder) = holders.get(index) {
+            row.extend([Value::text(holder.worker), Value::Int(holder.attempt.into())]);
+        }
         Ok(row)
     };
-    let rows = records.iter().map(row).collect::<Result<Vec<_>>>()?;
+    let rows = records.iter().enumerate().map(row).collect::<Result<Vec<_>>>()?;
     let is_owner = |name: &str| T::OWNERS.iter().any(|(owner, _)| *owner == name);
     statement.sql(format_args!("UPDATE {} AS t SET version = t.version + 1, updated_at = now()", T::NAME));
     for name in T::names().filter(|name| !is_owner(name)) {
@@ -97,9 +105,8 @@ pub(super) fn update<T: Table>(statement: &mut Statement, records: &[&T], holder
     for (owner, _) in T::OWNERS {
         statement.sql(format_args!(" AND t.{owner} = w.{owner}"));
     }
-    if let Some(holder) = holder {
-        statement.and_equal("t.lease_owner", Some(holder.worker.as_str()));
-        statement.and_equal("t.attempt", Some(Value::Int(holder.attempt.into())));
+    if !holders.is_empty() {
+        statement.sql(" AND t.lease_owner = w.held_by AND t.attempt = w.held_as");
     }
     statement.sql(" RETURNING t.id");
     Ok(())

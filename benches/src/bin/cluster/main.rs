@@ -1,5 +1,6 @@
 //! The store in Postgres, the bus over NATS and the cache in Redis, each beside its raw driver on the same server.
 
+mod graphile;
 mod latency;
 mod net;
 mod store;

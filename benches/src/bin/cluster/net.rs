@@ -40,6 +40,8 @@ pub(crate) fn run(runtime: &Runtime) -> Result<()> {
     let (_database, store) = runtime.block_on(super::store::open(&server))?;
     let store: Arc<dyn Store> = Arc::new(store);
     let id = runtime.block_on(session(&*store))?;
+    // Its connection is kept up by a task of the runtime's.
+    let _entered = runtime.enter();
     let far = || -> Result<Arc<dyn Cache>> { Ok(Arc::new(RedisCache::open(RedisOptions::new(redis.url()))?)) };
     Contest::new("A session's record, read again and again", "read")
         .contender("PgStore (peer)", || runtime.block_on(read(&*store, id, READS)))
@@ -56,7 +58,25 @@ pub(crate) fn run(runtime: &Runtime) -> Result<()> {
             let cached = Cached::new(Arc::new(MemoryCache::default()), CachedOptions::default());
             runtime.block_on(read(&Layered::new(Arc::clone(&store), cached), id, READS * 20))
         })
+        .contender("TieredCache::get alone, in this process", || {
+            let tiered = TieredCache::new(MemoryCache::default(), far()?);
+            runtime.block_on(hit(&tiered))
+        })
         .run()
+}
+
+/// The bytes of a record that is there.
+async fn hit(cache: &dyn Cache) -> Result<Sample> {
+    cache.put("slate:record", Bytes::from(vec![b'x'; 1500]), Duration::from_secs(60)).await?;
+    let mut watch = Watch::new();
+    let work = async {
+        for _ in 0..READS * 20 {
+            std::hint::black_box(cache.get("slate:record").await?.ok_or("it is gone")?);
+        }
+        Ok::<_, BoxError>(())
+    };
+    watch.time_async(READS * 20, work).await?;
+    Ok(watch.sample())
 }
 
 async fn raw(url: &str, payload: &Bytes) -> Result<Sample> {
@@ -100,12 +120,14 @@ async fn carry(bus: Arc<dyn EventBus>, payload: &Bytes) -> Result<Sample> {
         };
         let hearing = async {
             for _ in 0..MESSAGES {
-                tokio::time::timeout(Duration::from_secs(10), heard.next()).await?.ok_or("the subscription ended")?;
+                heard.next().await.ok_or("the subscription ended")?;
             }
             Ok::<_, BoxError>(())
         };
         tokio::try_join!(publishing, hearing)
     };
+    // A lost message would be waited for.
+    let work = async { tokio::time::timeout(Duration::from_secs(60), work).await? };
     watch.time_async(MESSAGES, work).await?;
     bus.close().await?;
     Ok(watch.sample())

@@ -1,3 +1,4 @@
+use crate::graphile::Graphile;
 use slate_benches::{
     BoxError, Contest, Result, Sample, Watch, inputs,
     jobs::{self, LEASE, Work, claim_and_complete, event, output},
@@ -17,7 +18,7 @@ use tokio::runtime::Runtime;
 
 const LINES: usize = 40_000;
 const BATCH: usize = 1_000;
-const CHANGES: usize = 300;
+const CHANGES: usize = 1000;
 
 pub(crate) fn run(runtime: &Runtime) -> Result<()> {
     // Commits reach the disk, as they do where it matters.
@@ -35,16 +36,21 @@ pub(crate) fn run(runtime: &Runtime) -> Result<()> {
         .contender("raw sqlx: BEGIN, UPDATE, INSERT of the event, COMMIT", || runtime.block_on(begun(&server)))
         .contender("PgStore::apply: the change and its event", || runtime.block_on(applied(&server)))
         .run()?;
+    let graphile = Graphile::install()?;
     for (batch, jobs) in [(20, 2_000), (100, 6_000)] {
         let work = Work { jobs, batch };
-        Contest::new(format!("Postgres: claim and complete asset jobs, batch {batch}"), "job")
+        let mut contest = Contest::new(format!("Postgres: claim and complete asset jobs, batch {batch}"), "job")
             .contender("raw sqlx: SKIP LOCKED; one UPDATE, one INSERT of events (peer)", || {
                 runtime.block_on(raw_jobs(&server, work))
             })
             .contender("PgStore: claim; one apply with fences and events", || {
                 runtime.block_on(store_jobs(&server, work))
-            })
-            .run()?;
+            });
+        if let Some(graphile) = &graphile {
+            contest = contest
+                .contender("graphile-worker 0.17 on node, jobs that do nothing", || graphile.work(&server, work));
+        }
+        contest.run()?;
     }
     Ok(())
 }

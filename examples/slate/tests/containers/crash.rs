@@ -1,17 +1,19 @@
 //! `kill -9` of one of two `slate serve` that share a store and an engine, again and again, while sessions run in containers.
 //!
-//! `SLATE_CRASH_ROUNDS` says how often (default 6), `SLATE_CRASH_SEED` at which moments.
+//! `SLATE_CRASH_ROUNDS` says how often (default 30), `SLATE_CRASH_SEED` at which moments.
 
-use crate::support::{PATIENCE, World, backend, realm, script};
+use crate::support::{World, backend, realm, script};
 use slate_core::{
-    model::{LogSource, SessionState},
-    runtime::{RemoveOptions, RuntimeBackend},
-    store::{PageRequest, SessionQuery},
+    InstanceId,
+    model::{LogSource, PoolMember, PoolMemberState, SessionState},
+    runtime::{NetworkMode, RemoveOptions, RuntimeBackend, RuntimeBackendExt, labels},
+    store::{PageRequest, PoolMemberQuery, SessionQuery},
 };
 use std::{
+    collections::BTreeSet,
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const LINES: usize = 100;
@@ -35,27 +37,49 @@ fn end(mut service: Child) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_lose_nothing_start_nothing_twice_and_leave_nothing_behind() {
+    kills("").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_holds_with_warm_pools() {
+    kills("[service.pools.warm]\nimage = \"slate-test/containers:1\"\npids = 64\nready = 2\nmost = 12\n").await;
+}
+
+async fn kills(pools: &str) {
     let number = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |text| text.parse().unwrap());
-    let (rounds, mut seed) = (number("SLATE_CRASH_ROUNDS", 6), number("SLATE_CRASH_SEED", 20_261_121));
+    let (rounds, mut seed) = (number("SLATE_CRASH_ROUNDS", 30), number("SLATE_CRASH_SEED", 20_261_121));
     let realm = realm();
     let Some(backend) = backend(&realm).await else { return };
     let world = World::new(backend).await;
+    let spec = |text: &str| {
+        let mut spec = script(text);
+        if !pools.is_empty() {
+            spec.network = NetworkMode::None;
+        }
+        spec
+    };
+    std::fs::write(world.data.join("slate.toml"), format!("[service.docker]\npull = \"never\"\n{pools}")).unwrap();
     let beside = serve(&world.data, &realm);
     let mut started = Vec::new();
     for _ in 0..rounds {
         let mut killed = serve(&world.data, &realm);
         for _ in 0..2 {
             let text = format!("i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; sleep 0.03; done");
-            started.push(world.start(script(&text)).await.id);
+            started.push(world.start(spec(&text)).await.id);
         }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         tokio::time::sleep(Duration::from_millis((seed >> 33) % 3000)).await;
         killed.kill().unwrap();
         killed.wait().unwrap();
     }
+    if !pools.is_empty() {
+        world.eventually("a ready member", async |world| !ready(&members(world).await).is_empty()).await;
+    }
     // One that is taken away by hand ends as that.
-    let removed = world.start(script("echo up; sleep 600")).await.id;
+    let removed = world.start(spec("echo up; sleep 600")).await.id;
     let running = world.until(removed, |session| session.status == SessionState::Running).await;
+    let instance = world.backend.inspect(running.container_id.as_ref().unwrap()).await.unwrap();
+    assert_eq!(instance.labels.contains_key(labels::POOL), !pools.is_empty(), "{instance:#?}");
     let force = RemoveOptions::default().with_force(true);
     world.backend.remove(running.container_id.as_ref().unwrap(), force).await.unwrap();
     let gone = world.ended(removed).await;
@@ -69,12 +93,26 @@ async fn kills_lose_nothing_start_nothing_twice_and_leave_nothing_behind() {
         let expected: Vec<_> = (1..=LINES).map(|number| format!("line {number}")).collect();
         assert_eq!(world.lines(LogSource::Session(id)).await, expected, "session {id}");
     }
-    let start = Instant::now();
-    while !world.instances().await.is_empty() {
-        assert!(start.elapsed() < PATIENCE, "containers are left: {:?}", world.instances().await);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    let nothing_left = async |world: &World| {
+        let there: BTreeSet<_> = world.instances().await.into_iter().collect();
+        let ready = ready(&members(world).await);
+        there == ready && ready.is_empty() == pools.is_empty()
+    };
+    world.eventually("nothing left but what is ready", nothing_left).await;
     let all = world.pieces.journal.store().sessions(SessionQuery::all(), PageRequest::first(1000)).await.unwrap();
     assert!(all.items.iter().all(|session| session.status.is_final()));
     end(beside);
+    // What was ready stays so for the next service.
+    for instance in world.instances().await {
+        world.backend.remove_if_there(&instance).await.unwrap();
+    }
+}
+
+async fn members(world: &World) -> Vec<PoolMember> {
+    world.pieces.journal.store().pool_members(PoolMemberQuery::all(), PageRequest::first(1000)).await.unwrap().items
+}
+
+fn ready(members: &[PoolMember]) -> BTreeSet<InstanceId> {
+    let ready = members.iter().filter(|member| member.state == PoolMemberState::Ready);
+    ready.filter_map(|member| member.instance_id.clone()).collect()
 }

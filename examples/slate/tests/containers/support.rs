@@ -150,6 +150,14 @@ impl World {
         }
     }
 
+    pub(crate) async fn eventually(&self, what: &str, is_so: impl AsyncFn(&Self) -> bool) {
+        let start = Instant::now();
+        while !is_so(self).await {
+            assert!(start.elapsed() < PATIENCE, "{what}: it doesn't come; there are {:?}", self.instances().await);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     pub(crate) async fn ended(&self, id: SessionId) -> RuntimeSession {
         self.until(id, |session| session.status.is_final()).await
     }

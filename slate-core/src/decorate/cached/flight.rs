@@ -1,7 +1,7 @@
 //! Reads under way, one of each record, and who waits for them.
 
+use super::parsed::Landed;
 use crate::{Error, ErrorKind, Result, Retry, store::RecordId};
-use bytes::Bytes;
 use std::{
     collections::{HashMap, hash_map::Entry},
     hash::{DefaultHasher, Hash, Hasher},
@@ -9,8 +9,8 @@ use std::{
 };
 use tokio::sync::OnceCell;
 
-/// What a read brings: the record's JSON, or why there is none. If who reads is dropped, the cell lets another one read.
-type Cell = OnceCell<Result<Bytes, Failure>>;
+/// What a read brings: the record, that there is none, or why it can't be had. If who reads is dropped, the cell lets another one read.
+type Cell = OnceCell<Result<Landed, Failure>>;
 
 #[derive(Default)]
 pub(super) struct Flights(Mutex<HashMap<RecordId, Arc<Cell>>>);

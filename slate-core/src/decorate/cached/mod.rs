@@ -1,10 +1,11 @@
 //! A layer that reads a store's records through a cache. The policy is here, the single flight in `flight`, what is in
-//! doubt in `doubt`, and the events in `invalidation`.
+//! doubt in `doubt`, what was parsed in `parsed`, and the events in `invalidation`.
 
 mod doubt;
 mod entry;
 mod flight;
 mod invalidation;
+mod parsed;
 mod warm;
 
 pub use invalidation::Invalidation;
@@ -23,6 +24,7 @@ use entry::Decision;
 use flight::{Failure, Flight, Flights};
 use futures_core::future::BoxFuture;
 use futures_util::{StreamExt, stream};
+use parsed::{Landed, Parsed};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
@@ -93,6 +95,7 @@ struct Shared {
     cache: Arc<dyn Cache>,
     options: CachedOptions,
     flights: Flights,
+    parsed: Parsed,
     doubts: Doubts,
     /// A fill and a removal of one record take turns, by the record's hash.
     turns: [Mutex<()>; 64],
@@ -109,6 +112,7 @@ impl Cached {
             cache,
             options,
             flights: Flights::default(),
+            parsed: Parsed::default(),
             doubts,
             turns,
             draws: AtomicU64::new(seed),
@@ -140,7 +144,7 @@ impl Layer for Cached {
 
     async fn record<'a, R, F>(&'a self, operation: Operation, id: RecordId, run: F) -> Result<R>
     where
-        R: Serialize + DeserializeOwned + Send + 'a,
+        R: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
         F: Fn() -> BoxFuture<'a, Result<R>> + Send + Sync + 'a,
     {
         let ttl = self.0.ttl(id);
@@ -150,13 +154,10 @@ impl Layer for Cached {
         let flight = self.0.flights.join(id);
         let landed = flight.cell().get_or_init(|| self.0.fetch::<R>(id, &flight, ttl, &run)).await;
         match landed {
-            Ok(value) => match serde_json::from_slice(value) {
-                Ok(Some(record)) => Ok(record),
-                Ok(None) => {
-                    Err(Error::not_found("no such record").with("record", id).at("store.cached", operation.name))
-                }
-                // The record doesn't survive being written as JSON: it can't be cached.
-                Err(_) => run().await,
+            Ok(None) => Err(Error::not_found("no such record").with("record", id).at("store.cached", operation.name)),
+            Ok(Some(record)) => match record.downcast_ref::<R>() {
+                Some(record) => Ok(record.clone()),
+                None => run().await,
             },
             Err(failure) => Err(failure.to_error()),
         }
@@ -225,18 +226,21 @@ impl Shared {
         flight: &Flight<'_>,
         ttl: Duration,
         run: impl FnOnce() -> BoxFuture<'a, Result<R>>,
-    ) -> Result<Bytes, Failure>
+    ) -> Result<Landed, Failure>
     where
-        R: Serialize + DeserializeOwned + 'a,
+        R: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         let cached = self.cache.get(&self.key(id)).await;
-        // A value that isn't of this type was put by another version of SLATE, and is replaced.
         match &cached {
-            Ok(Some(value)) if serde_json::from_slice::<Option<R>>(value).is_ok() => {
-                count("hit");
-                return Ok(value.clone());
-            }
-            Ok(_) => count("miss"),
+            Ok(Some(value)) => match self.parsed.read::<R>(id, value) {
+                Some(landed) => {
+                    count("hit");
+                    return Ok(landed);
+                }
+                // A value that isn't of this type was put by another version of SLATE, and is replaced.
+                None => count("miss"),
+            },
+            Ok(None) => count("miss"),
             Err(_) => count("failed"),
         }
         let read = run().await;
@@ -251,7 +255,7 @@ impl Shared {
         if cached.is_ok() {
             self.fill(id, flight, &value, self.drawn(ttl)).await;
         }
-        read.map(|_| value).map_err(|error| Failure::of(&error))
+        read.map(|record| Some(Arc::new(record) as _)).map_err(|error| Failure::of(&error))
     }
 
     /// Puts what a flight brought, unless something newer is known.

@@ -1,0 +1,51 @@
+//! `slate texture`, as a person runs it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{path::Path, process::Command};
+
+fn slate(folder: &Path, arguments: &[&str]) -> (bool, serde_json::Value) {
+    let out =
+        Command::new(env!("CARGO_BIN_EXE_slate")).current_dir(folder).arg("--json").args(arguments).output().unwrap();
+    let value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| {
+        let text = String::from_utf8_lossy(&out.stderr).into_owned();
+        serde_json::json!({ "stderr": text })
+    });
+    (out.status.success(), value)
+}
+
+fn textures() -> String {
+    format!("{}/../projects/lantern/assets/textures", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_texture_is_compressed_and_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = format!("{}/cobbles.png", textures());
+    let (sound, told) = slate(
+        folder.path(),
+        &["texture", &source, "out/cobbles.dds", "--compression", "bc7", "--quality", "60", "--sheet", "s.png"],
+    );
+    assert!(sound, "{told}");
+    let made = &told[&source];
+    assert!(made["psnr"].as_f64().unwrap() > 35.0 && made["ssim"].as_f64().unwrap() > 0.95, "{made}");
+    assert_eq!(made["bytes"].as_u64().unwrap(), folder.path().join("out/cobbles.dds").metadata().unwrap().len());
+    assert!(std::fs::read(folder.path().join("s.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn a_folder_is_compressed_with_a_preset() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sound, told) = slate(folder.path(), &["texture", &textures(), "out", "--preset", "mobile", "--quality", "10"]);
+    // Each by itself: light beyond 1.0 has no room in ASTC of the LDR profile.
+    let failed: Vec<_> = told.as_object().unwrap().iter().filter(|(_, made)| made.get("error").is_some()).collect();
+    assert!(!sound && failed.len() == 1 && failed[0].0.ends_with("sky.hdr"), "{told}");
+    assert!(folder.path().join("out/planks.ktx2").is_file());
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_what_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = format!("{}/cobbles.png", textures());
+    let (sound, told) = slate(folder.path(), &["texture", &source, "a.webp", "--compression", "bc7"]);
+    assert!(!sound && told.to_string().contains("choose ktx2 or dds"), "{told}");
+}

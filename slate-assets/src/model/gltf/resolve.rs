@@ -1,0 +1,144 @@
+use super::{
+    accessor,
+    document::Document,
+    list,
+    path::{corrupt, number},
+};
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use bytes::Bytes;
+use serde_json::Value;
+use slate_core::{
+    Error, Result,
+    asset::{AssetLimits, Work},
+};
+
+/// Padding may be left out, as some exporters do.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// An image's bytes and media type.
+pub(super) struct Image {
+    pub(super) bytes: Bytes,
+    pub(super) media_type: String,
+}
+
+/// The files that buffers and images name, without repeats.
+pub(super) fn references(document: &Document) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for kind in ["buffers", "images"] {
+        for uri in list(&document.json, kind).iter().filter_map(|entry| entry.get("uri").and_then(Value::as_str)) {
+            if !uri.starts_with("data:") {
+                names.push(file_name(uri)?);
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// The bytes of each buffer, as long as its `byteLength`; none for buffers that only stand in for compressed ones.
+pub(super) fn buffers(document: &Document, work: &Work<'_>) -> Result<Vec<Bytes>> {
+    let mut room = work.limits.decoded_bytes;
+    let mut all = Vec::new();
+    for (at, buffer) in list(&document.json, "buffers").iter().enumerate() {
+        work.cancel.check()?;
+        let place = format!("buffers[{at}]");
+        let len = number(buffer, "byteLength", 0, &place)?;
+        let bytes = match buffer.get("uri") {
+            Some(uri) => load(uri, work, &mut room, &format!("{place}.uri"))?.0,
+            None if is_fallback(buffer) => {
+                all.push(Bytes::new());
+                continue;
+            }
+            None if at == 0 => document.binary.clone().unwrap_or_default(),
+            None => Bytes::new(),
+        };
+        if (bytes.len() as u64) < len {
+            let error = corrupt("the buffer has fewer bytes than its byteLength", &place);
+            return Err(error.with("bytes", bytes.len()).with("byteLength", len));
+        }
+        all.push(bytes.slice(..len as usize));
+    }
+    Ok(all)
+}
+
+/// `EXT_meshopt_compression` and `KHR_meshopt_compression` mark buffers that need not be there.
+fn is_fallback(buffer: &Value) -> bool {
+    let extensions = ["EXT_meshopt_compression", "KHR_meshopt_compression"];
+    extensions.iter().any(|name| buffer["extensions"][name]["fallback"] == true)
+}
+
+/// The images, in the document's order. Views were checked to be there.
+pub(super) fn images(document: &Document, buffers: &[Bytes], work: &Work<'_>) -> Result<Vec<Image>> {
+    let mut room = work.limits.decoded_bytes;
+    let mut all = Vec::new();
+    for (at, image) in list(&document.json, "images").iter().enumerate() {
+        work.cancel.check()?;
+        let place = format!("images[{at}]");
+        let (bytes, told) = match (image.get("uri"), image.get("bufferView")) {
+            (Some(uri), _) => load(uri, work, &mut room, &format!("{place}.uri"))?,
+            (None, Some(view)) => (accessor::view(&document.json, buffers, view, &place)?, None),
+            (None, None) => return Err(corrupt("an image has a uri or a bufferView", &place)),
+        };
+        let named = image.get("mimeType").and_then(Value::as_str).map(str::to_owned);
+        let found = media_type(&bytes).map(str::to_owned).or(named).or(told);
+        let media_type =
+            found.ok_or_else(|| corrupt("the image's format is not known: png or jpg is expected", &place))?;
+        all.push(Image { bytes, media_type });
+    }
+    Ok(all)
+}
+
+fn load(uri: &Value, work: &Work<'_>, room: &mut u64, at: &str) -> Result<(Bytes, Option<String>)> {
+    const NAME: &str = "the size of all buffers or images";
+    let uri = uri.as_str().ok_or_else(|| corrupt("a text is expected here", at))?;
+    let mut take = |size: u64| {
+        AssetLimits::check(NAME, size, *room).map(|()| *room -= size).map_err(|error| error.with("path", at))
+    };
+    if let Some(data) = uri.strip_prefix("data:") {
+        let (head, text) = data.split_once(',').ok_or_else(|| corrupt("a data URI has a comma", at))?;
+        let media_type = head
+            .strip_suffix(";base64")
+            .ok_or_else(|| Error::unsupported("data URIs are read in base64 only").with("path", at))?;
+        take(text.len() as u64 / 4 * 3)?;
+        let bytes = BASE64.decode(text).map_err(|error| corrupt("the data URI is no base64", at).because(error))?;
+        let media_type = media_type.split(';').next().filter(|media_type| media_type.starts_with("image/"));
+        return Ok((bytes.into(), media_type.map(str::to_owned)));
+    }
+    let file = work.input.sibling(&file_name(uri)?).map_err(|error| error.with("path", at))?;
+    take(file.len())?;
+    Ok((file.bytes(work.limits)?, None))
+}
+
+/// A relative URI as a file's name, percent escapes resolved. Schemes and the like are left to be refused.
+fn file_name(uri: &str) -> Result<String> {
+    let mut bytes = Vec::with_capacity(uri.len());
+    let mut rest = uri.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let escaped = (byte == b'%')
+            .then(|| tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok()))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8(bytes).map_err(|error| Error::corrupt("a URI of the model is no text").because(error))
+}
+
+/// An image's media type, by its first bytes.
+pub(in crate::model) fn media_type(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
+        [0xFF, 0xD8, 0xFF, ..] => Some("image/jpeg"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        [0xAB, b'K', b'T', b'X', b' ', b'2', b'0', ..] => Some("image/ktx2"),
+        _ => None,
+    }
+}

@@ -1,0 +1,103 @@
+use super::super::{
+    ir::{Primitive, attribute},
+    values::{Shape, Values},
+};
+use meshoptimizer_rs::{Positions, Workspace, analyze_vertex_cache, optimize_overdraw, optimize_vertex_cache};
+
+/// How much worse for the cache an order may be that is better against overdraw.
+const OVERDRAW: f32 = 1.05;
+const NONE: u32 = u32::MAX;
+
+/// Makes equal vertices one, and drops those that no triangle uses and triangles that show nothing.
+pub(super) fn weld(primitive: &mut Primitive) {
+    let count = primitive.vertices();
+    if primitive.mode != Primitive::TRIANGLES || count == 0 {
+        return;
+    }
+    let first_of_equal = equal_vertices(primitive, count);
+    let indices = primitive.indices.clone().unwrap_or_else(|| (0..count as u32).collect());
+    let mut welded = Vec::with_capacity(indices.len());
+    for corners in indices.as_chunks::<3>().0 {
+        let [a, b, c] = corners.map(|corner| first_of_equal[corner as usize]);
+        if a != b && b != c && c != a {
+            welded.extend([a, b, c]);
+        }
+    }
+    if !welded.is_empty() {
+        primitive.indices = Some(welded);
+        compact(primitive);
+    }
+}
+
+/// For each vertex the first one that is equal in every attribute and morph target.
+fn equal_vertices(primitive: &mut Primitive, count: usize) -> Vec<u32> {
+    let columns: Vec<Values> = primitive.all_values_mut().map(|values| values.clone()).collect();
+    let hash = |vertex: usize| {
+        columns
+            .iter()
+            .flat_map(|values| values.element(vertex))
+            .fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+    };
+    let equal = |one: usize, other: usize| columns.iter().all(|values| values.element(one) == values.element(other));
+    let size = (count * 2).next_power_of_two();
+    let mut table = vec![NONE; size];
+    let mut firsts = Vec::with_capacity(count);
+    for vertex in 0..count {
+        let hash = hash(vertex);
+        let mut slot = (hash ^ hash >> 32) as usize & (size - 1);
+        let first = loop {
+            match table[slot] {
+                NONE => {
+                    table[slot] = vertex as u32;
+                    break vertex as u32;
+                }
+                other if equal(other as usize, vertex) => break other,
+                _ => slot = (slot + 1) & (size - 1),
+            }
+        };
+        firsts.push(first);
+    }
+    firsts
+}
+
+/// Puts the vertices in the order of their first use, and drops the others.
+fn compact(primitive: &mut Primitive) {
+    let mut places = vec![NONE; primitive.vertices()];
+    let mut order = Vec::new();
+    for index in primitive.indices.iter_mut().flatten() {
+        let place = &mut places[*index as usize];
+        if *place == NONE {
+            *place = order.len() as u32;
+            order.push(*index);
+        }
+        *index = *place;
+    }
+    let same = order.len() == places.len() && order.iter().enumerate().all(|(at, &vertex)| at == vertex as usize);
+    if !same {
+        primitive.gather(&order);
+    }
+}
+
+/// Puts triangles in an order that is good for the cache of worked-out vertices and against overdraw, and vertices in
+/// the order of their use.
+pub(in crate::model) fn reorder(primitive: &mut Primitive) {
+    let (Primitive::TRIANGLES, Some(indices)) = (primitive.mode, &primitive.indices) else { return };
+    let positions = attribute(&primitive.attributes, "POSITION").filter(|values| values.shape == Shape::Vec3);
+    let Some(positions) = positions.map(Values::to_vectors::<3>) else { return };
+    if indices.len() % 3 != 0 {
+        return;
+    }
+    let mut workspace = Workspace::default();
+    // Over the workspace's limits the order stays as it is.
+    let Ok(order) = optimize_vertex_cache(indices, positions.len(), &mut workspace) else { return };
+    let better = optimize_overdraw(&order, Positions::from_packed(&positions), OVERDRAW, &mut workspace);
+    primitive.indices = Some(better.unwrap_or(order));
+    compact(primitive);
+}
+
+/// The vertices that a cache of 16 works out.
+pub(in crate::model) fn transformed(indices: &[u32], vertices: usize) -> f64 {
+    let whole = &indices[..indices.len() / 3 * 3];
+    let found = analyze_vertex_cache(whole, vertices, 16, 0, 0, &mut Workspace::default());
+    found.map_or(0.0, |found| f64::from(found.vertices_transformed))
+}

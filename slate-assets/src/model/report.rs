@@ -1,0 +1,54 @@
+//! What is told about a model.
+
+use super::{
+    ir::{Model, Primitive},
+    optimize,
+};
+use serde_json::json;
+use slate_core::asset::Report;
+
+/// Counts what was read.
+pub(super) fn begin(model: &Model, bytes: u64, report: &mut Report) {
+    for (name, count) in [
+        ("meshes", model.meshes.len()),
+        ("nodes", model.nodes.len()),
+        ("materials", model.materials.len()),
+        ("animations", model.animations.len()),
+        ("skins", model.skins.len()),
+        ("images", model.images.len()),
+    ] {
+        report.insert(name.into(), count.into());
+    }
+    let (vertices, triangles) = counts(model);
+    report.insert("vertices".into(), vertices.into());
+    report.insert("triangles".into(), triangles.into());
+    report.insert("bytesBefore".into(), bytes.into());
+    report.insert("acmrBefore".into(), acmr(model));
+}
+
+/// Counts what is written, levels of detail included.
+pub(super) fn end(model: &Model, report: &mut Report) {
+    let (vertices, triangles) = counts(model);
+    report.insert("verticesAfter".into(), vertices.into());
+    report.insert("trianglesAfter".into(), triangles.into());
+    report.insert("meshesAfter".into(), model.meshes.len().into());
+    report.insert("nodesAfter".into(), model.nodes.len().into());
+    report.insert("acmrAfter".into(), acmr(model));
+}
+
+fn counts(model: &Model) -> (usize, usize) {
+    let primitives = || model.meshes.iter().flat_map(|mesh| &mesh.primitives);
+    (primitives().map(Primitive::vertices).sum(), primitives().map(Primitive::triangles).sum())
+}
+
+/// Vertices that a cache of 16 works out for each triangle, of all triangles: 0.5 is the best that there is, 3 the worst.
+fn acmr(model: &Model) -> serde_json::Value {
+    let (mut worked, mut triangles) = (0.0, 0usize);
+    for primitive in model.meshes.iter().flat_map(|mesh| &mesh.primitives) {
+        if let (Primitive::TRIANGLES, Some(indices)) = (primitive.mode, &primitive.indices) {
+            worked += optimize::transformed(indices, primitive.vertices());
+            triangles += indices.len() / 3;
+        }
+    }
+    if triangles == 0 { json!(null) } else { json!((worked / triangles as f64 * 1e3).round() / 1e3) }
+}

@@ -1,0 +1,47 @@
+//! Fewer triangles for the same surface.
+//!
+//! ```
+//! use slate_assets::model::simplify::{Simplifier, Surface};
+//!
+//! // A flat square of 2 × 8 × 8 triangles.
+//! let positions: Vec<[f32; 3]> = (0..81).map(|at| [(at % 9) as f32, (at / 9) as f32, 0.0]).collect();
+//! let cells = (0..64u32).map(|at| at / 8 * 9 + at % 8);
+//! let indices: Vec<u32> = cells.flat_map(|at| [at, at + 1, at + 9, at + 1, at + 10, at + 9]).collect();
+//!
+//! let mut simplifier = Simplifier::new(&Surface { positions: &positions, indices: &indices, ..Surface::default() })?;
+//! let level = simplifier.reduce(32, &slate_core::Cancel::new())?;
+//! assert!(level.indices.len() / 3 <= 32);
+//! # Ok::<(), slate_core::Error>(())
+//! ```
+//!
+//! Edges collapse one after the other, the one of the least cost first, into the point that fits the triangles around
+//! them best. Costs are sums of squared distances to all the triangles that went into a vertex, and of what attributes
+//! miss. They only rise, so that the queue holds lower bounds and an edge is looked at again only when it comes out:
+//! the order is that of a queue that is always up to date, at a third of the work.
+
+mod collapse;
+mod measure;
+mod quadric;
+mod queue;
+mod topology;
+
+pub use collapse::{Level, Simplifier};
+pub use measure::{Deviation, deviation};
+
+/// A surface of triangles, with what is to be kept beside its shape.
+///
+/// Vertices at one place are taken as one: no crack opens between parts that meet there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surface<'a> {
+    /// A place for each vertex.
+    pub positions: &'a [[f32; 3]],
+    /// Three vertices for each triangle.
+    pub indices: &'a [u32],
+    /// Values for each vertex, `weights.len()` each: normals, texture coordinates, colours. They are kept as well as
+    /// the shape, and change smoothly with it.
+    pub attributes: &'a [f32],
+    /// How much an error of 1 in an attribute counts, against an error in position as large as the surface itself.
+    pub weights: &'a [f32],
+    /// Vertices whose place may not change; none where it is empty.
+    pub locked: &'a [bool],
+}

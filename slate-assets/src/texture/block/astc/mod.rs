@@ -1,0 +1,18 @@
+//! ASTC, the LDR profile, blocks in two dimensions. Khronos Data Format 1.3, section 23.
+
+mod colors;
+mod decode;
+mod encode;
+mod grid;
+mod ise;
+mod mode;
+mod partition;
+
+pub(super) use decode::decode;
+pub(super) use encode::encode;
+
+/// The most texels of a block: 12×12.
+pub(super) const MOST_TEXELS: usize = 144;
+
+/// The most weights of a block, both planes together.
+const MOST_WEIGHTS: usize = 64;

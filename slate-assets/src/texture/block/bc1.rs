@@ -1,0 +1,255 @@
+//! BC1: two colours of 5, 6 and 5 bits, and two bits a texel between them. Khronos Data Format 1.3, section 19.1.
+
+use super::{Effort, Texels, line};
+
+/// What a block may hold beside its colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alpha {
+    /// Every texel is opaque.
+    None,
+    /// Beside the block, as BC3's is: every block has four colours.
+    Elsewhere,
+    /// Texels below one half are transparent black, in blocks of three colours.
+    Punched,
+}
+
+/// Decodes the 8 bytes; `four` makes every block one of four colours, as in BC3.
+pub(super) fn decode(block: [u8; 8], four: bool) -> [[u8; 4]; 16] {
+    let (first, second) = (u16::from_le_bytes([block[0], block[1]]), u16::from_le_bytes([block[2], block[3]]));
+    let palette = palette(first, second, four || first > second);
+    let bits = u32::from_le_bytes([block[4], block[5], block[6], block[7]]);
+    std::array::from_fn(|at| palette[(bits >> (2 * at) & 3) as usize])
+}
+
+fn palette(first: u16, second: u16, four: bool) -> [[u8; 4]; 4] {
+    let (a, b) = (split(first), split(second));
+    // Of the exact fractions the nearest in 8 bits.
+    let mix = |wa: u32, wb: u32| {
+        let of = |at: usize, most: u32| {
+            let whole = most * (wa + wb);
+            (((wa * a[at] + wb * b[at]) * 510 + whole) / (2 * whole)) as u8
+        };
+        [of(0, 31), of(1, 63), of(2, 31), 255]
+    };
+    let (third, fourth) = if four { (mix(2, 1), mix(1, 2)) } else { (mix(1, 1), [0; 4]) };
+    [mix(1, 0), mix(0, 1), third, fourth]
+}
+
+fn split(color: u16) -> [u32; 3] {
+    [color >> 11, color >> 5 & 63, color & 31].map(u32::from)
+}
+
+fn quantize(color: [f32; 3]) -> u16 {
+    let of = |value: f32, most: f32| (value.clamp(0.0, 255.0) * (most / 255.0) + 0.5) as u16;
+    of(color[0], 31.0) << 11 | of(color[1], 63.0) << 5 | of(color[2], 31.0)
+}
+
+/// A block while it is searched: its two colours, whether it has four, its selectors and its squared error.
+#[derive(Clone, Copy)]
+struct Found {
+    ends: [u16; 2],
+    four: bool,
+    selectors: [u8; 16],
+    error: u32,
+}
+
+/// Encodes the colours of a block in 8 bytes.
+pub(super) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
+    let holes = if alpha == Alpha::Punched { holes(texels) } else { 0 };
+    if holes == u16::MAX {
+        return [0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF];
+    }
+    let search = Search::new(texels, holes);
+    let mut best = search.ramp(search.ends_by_axis(), holes == 0);
+    for _ in 0..1 + 2 * effort.at_most(4) {
+        let next = search.ramp(search.refit(&best), best.four);
+        if next.error >= best.error {
+            break;
+        }
+        best = next;
+    }
+    if holes == 0 && effort >= Effort::NORMAL && best.error > 0 {
+        search.clusters(&mut best);
+    }
+    if effort >= Effort::HIGH && best.error > 0 {
+        search.neighbors(&mut best, if effort >= Effort::BEST { 4 } else { 1 });
+    }
+    if holes == 0 && alpha == Alpha::Punched && effort >= Effort::NORMAL && best.error > 0 {
+        let three = search.ramp(search.ends_by_axis(), false);
+        let three = search.ramp(search.refit(&three), false);
+        best = if three.error < best.error { three } else { best };
+    }
+    pack(best, alpha)
+}
+
+fn holes(texels: &Texels) -> u16 {
+    texels.iter().enumerate().fold(0, |holes, (at, texel)| holes | u16::from(texel[3] < 128) << at)
+}
+
+/// The order of the two colours says how many there are; equal ones are three colours, of which the first serves.
+fn pack(mut found: Found, alpha: Alpha) -> [u8; 8] {
+    let swap = if found.four { found.ends[0] < found.ends[1] } else { found.ends[0] > found.ends[1] };
+    if swap {
+        found.ends.swap(0, 1);
+        let other: [u8; 4] = if found.four { [1, 0, 3, 2] } else { [1, 0, 2, 3] };
+        found.selectors.iter_mut().for_each(|selector| *selector = other[usize::from(*selector)]);
+    }
+    if found.four && found.ends[0] == found.ends[1] && alpha == Alpha::Punched {
+        found.selectors = [0; 16];
+    }
+    let bits = found.selectors.iter().enumerate().fold(0u32, |bits, (at, &one)| bits | u32::from(one) << (2 * at));
+    let ([a, b], [c, d]) = (found.ends[0].to_le_bytes(), found.ends[1].to_le_bytes());
+    let [e, f, g, h] = bits.to_le_bytes();
+    [a, b, c, d, e, f, g, h]
+}
+
+struct Search {
+    /// Red, green and blue of all texels.
+    planes: [[i32; 16]; 3],
+    points: [[f32; 4]; 16],
+    holes: u16,
+    count: usize,
+}
+
+impl Search {
+    fn new(texels: &Texels, holes: u16) -> Self {
+        let planes = std::array::from_fn(|channel| std::array::from_fn(|at| i32::from(texels[at][channel])));
+        let mut points = [[0.0; 4]; 16];
+        let mut count = 0;
+        for (at, texel) in texels.iter().enumerate().take(16) {
+            if holes >> at & 1 == 0 {
+                points[count] = [f32::from(texel[0]), f32::from(texel[1]), f32::from(texel[2]), 0.0];
+                count += 1;
+            }
+        }
+        Self { planes, points, holes, count }
+    }
+
+    fn ends_by_axis(&self) -> [u16; 2] {
+        let line = line::through(&self.points[..self.count]);
+        let (low, high) = line.span(&self.points[..self.count]);
+        // Drawn in by a sixteenth: the outermost texels are few.
+        let inset = (high - low) / 16.0;
+        [line.at(high - inset), line.at(low + inset)].map(|[r, g, b, _]| quantize([r, g, b]))
+    }
+
+    /// Picks the nearest colour for every texel.
+    fn ramp(&self, ends: [u16; 2], four: bool) -> Found {
+        let palette = palette(ends[0], ends[1], four);
+        let colors = if four { 4 } else { 3 };
+        let mut best = [i32::MAX; 16];
+        let mut selectors = [0i32; 16];
+        for (code, color) in palette.iter().enumerate().take(colors) {
+            let [r, g, b, _] = color.map(i32::from);
+            for at in 0..16 {
+                let (dr, dg, db) = (self.planes[0][at] - r, self.planes[1][at] - g, self.planes[2][at] - b);
+                let error = dr * dr + dg * dg + db * db;
+                let nearer = error < best[at];
+                best[at] = if nearer { error } else { best[at] };
+                selectors[at] = if nearer { code as i32 } else { selectors[at] };
+            }
+        }
+        let mut error = 0;
+        for at in 0..16 {
+            if self.holes >> at & 1 == 1 {
+                selectors[at] = 3;
+            } else {
+                error += best[at] as u32;
+            }
+        }
+        Found { ends, four, selectors: selectors.map(|selector| selector as u8), error }
+    }
+
+    /// The colours that fit the selectors best, by least squares.
+    fn refit(&self, found: &Found) -> [u16; 2] {
+        let shares: [f32; 4] = if found.four { [0.0, 1.0, 1.0 / 3.0, 2.0 / 3.0] } else { [0.0, 1.0, 0.5, 0.0] };
+        let mut squares = line::Squares::default();
+        for at in (0..16).filter(|at| self.holes >> at & 1 == 0) {
+            let [r, g, b] = [0, 1, 2].map(|channel: usize| self.planes[channel][at] as f32);
+            squares.add([r, g, b, 0.0], shares[usize::from(found.selectors[at])]);
+        }
+        squares.solve().map_or(found.ends, |ends| ends.map(|[r, g, b, _]| quantize([r, g, b])))
+    }
+
+    /// Tries all ways to cut the texels, in their order along the axis, in four runs.
+    fn clusters(&self, best: &mut Found) {
+        let points = &self.points[..self.count];
+        let line = line::through(points);
+        let mut order: Vec<(f32, usize)> = (0..points.len()).map(|at| (line.share(&points[at]), at)).collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        // Sums of the first so many texels; a cut is then known by differences.
+        let mut sums = [[0.0f32; 3]; 17];
+        for (at, &(_, point)) in order.iter().enumerate() {
+            for channel in 0..3 {
+                sums[at + 1][channel] = sums[at][channel] + points[point][channel];
+            }
+        }
+        let all = sums[16];
+        let (mut least, mut found) = (f32::MAX, None);
+        for a in 0..=16usize {
+            for b in a..=16 {
+                for c in b..=16 {
+                    let (n1, n2, n3) = ((b - a) as f32, (c - b) as f32, (16 - c) as f32);
+                    // Shares 0, 1/3, 2/3 and 1, times three.
+                    let (s1, s2) = (n1 + 2.0 * n2 + 3.0 * n3, n1 + 4.0 * n2 + 9.0 * n3);
+                    let (aa, ab, bb) = (144.0 - 6.0 * s1 + s2, 3.0 * s1 - s2, s2);
+                    let determinant = aa * bb - ab * ab;
+                    if determinant < 1e-3 {
+                        continue;
+                    }
+                    let mut gain = 0.0;
+                    let mut ends = [[0.0f32; 3]; 2];
+                    for channel in 0..3 {
+                        let (x0, x1, x2, x3) = (all[channel], sums[a][channel], sums[b][channel], sums[c][channel]);
+                        let far = (x2 - x1) + 2.0 * (x3 - x2) + 3.0 * (x0 - x3);
+                        let near = 3.0 * x0 - far;
+                        let low = (near * bb - far * ab) / determinant;
+                        let high = (far * aa - near * ab) / determinant;
+                        gain += low * near + high * far;
+                        ends[0][channel] = low * 3.0;
+                        ends[1][channel] = high * 3.0;
+                    }
+                    if -gain < least {
+                        (least, found) = (-gain, Some(ends));
+                    }
+                }
+            }
+        }
+        if let Some(ends) = found {
+            let mut next = self.ramp(ends.map(quantize), true);
+            for _ in 0..2 {
+                if next.error < best.error {
+                    *best = next;
+                }
+                next = self.ramp(self.refit(&next), true);
+            }
+        }
+    }
+
+    /// Steps every channel of both colours up and down for as long as that helps, a few times at most.
+    fn neighbors(&self, best: &mut Found, rounds: usize) {
+        const STEPS: [(u16, u16); 3] = [(11, 31), (5, 63), (0, 31)];
+        for _ in 0..rounds {
+            let before = best.error;
+            for end in 0..2 {
+                for (shift, most) in STEPS {
+                    for up in [true, false] {
+                        let value = best.ends[end] >> shift & most;
+                        if value == if up { most } else { 0 } {
+                            continue;
+                        }
+                        let mut ends = best.ends;
+                        ends[end] = if up { ends[end] + (1 << shift) } else { ends[end] - (1 << shift) };
+                        let next = self.ramp(ends, best.four);
+                        if next.error < best.error {
+                            *best = next;
+                        }
+                    }
+                }
+            }
+            if best.error == before {
+                return;
+            }
+        }
+    }
+}

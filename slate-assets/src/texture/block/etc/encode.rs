@@ -1,0 +1,257 @@
+//! Chooses the mode of a block: two halves of one colour each, in either direction, a plane, or two painted colours.
+
+use super::{Alpha, TABLES, paint, steps, widen_5};
+use crate::texture::block::{Effort, Texels};
+
+/// One half of a block: its colour's code, and what fits it best.
+#[derive(Clone, Copy)]
+struct Half {
+    code: [i32; 3],
+    table: usize,
+    /// In the order of the half's texels.
+    selectors: [u8; 8],
+    error: i32,
+}
+
+const NONE: Half = Half { code: [0; 3], table: 0, selectors: [0; 8], error: i32::MAX };
+
+/// Encodes the colours of a block in 8 bytes.
+pub(crate) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
+    let colors = texels.map(|[r, g, b, _]| [r, g, b].map(i32::from));
+    let alive = match alpha {
+        Alpha::None => u16::MAX,
+        Alpha::Punched => (0..16).filter(|&at| texels[at][3] >= 128).fold(0, |alive, at| alive | 1 << at),
+    };
+    let search = Search { colors: &colors, alive, punched: alpha == Alpha::Punched, effort };
+    let (mut bits, mut error) = search.halves();
+    if alive == u16::MAX && error > 0 {
+        let plane = paint::encode_plane(&colors, effort);
+        if plane.error < error {
+            (bits, error) = (plane.bits, plane.error);
+        }
+    }
+    if effort >= Effort::NORMAL && error > 16 {
+        let pairs = paint::encode_pairs(&colors, alive, search.punched, effort);
+        if pairs.error < error {
+            bits = pairs.bits;
+        }
+    }
+    bits.to_be_bytes()
+}
+
+struct Search<'a> {
+    colors: &'a [[i32; 3]; 16],
+    alive: u16,
+    punched: bool,
+    effort: Effort,
+}
+
+/// The texels of each half: by column of the block where it isn't flipped, else by row.
+const HALVES: [[[usize; 8]; 2]; 2] = [
+    [[0, 4, 8, 12, 1, 5, 9, 13], [2, 6, 10, 14, 3, 7, 11, 15]],
+    [[0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14, 15]],
+];
+
+impl Search<'_> {
+    fn holes(&self) -> bool {
+        self.alive != u16::MAX
+    }
+
+    /// The best block of two halves, and its error.
+    fn halves(&self) -> (u64, i32) {
+        let (mut bits, mut least) = (0, i32::MAX);
+        let mut flips = [0, 1];
+        if self.effort < Effort::FAST {
+            // The direction in which the halves differ less from their means.
+            let cost = [0, 1].map(|flip: usize| HALVES[flip].iter().map(|half| self.spread(half)).sum::<i64>());
+            flips = if cost[1] < cost[0] { [1, 1] } else { [0, 0] };
+        }
+        for flip in flips[0]..=flips[1] {
+            let both = HALVES[flip];
+            let fine = both.map(|half| self.half(&half, 31, None));
+            let first = fine[0].code;
+            let near = |code: [i32; 3]| (0..3).all(|c| (-4..=3).contains(&(code[c] - first[c])));
+            let mut second = fine[1];
+            if !near(second.code) {
+                second = self.half(&both[1], 31, Some(first));
+                let other = self.half(&both[0], 31, Some(fine[1].code.map(|value| value + 1)));
+                let turned: [i32; 3] = std::array::from_fn(|c| fine[1].code[c] - other.code[c]);
+                let fits = turned.iter().all(|value| (-4..=3).contains(value));
+                if fits && sum(other.error, fine[1].error) < sum(fine[0].error, second.error) {
+                    self.take(&mut bits, &mut least, flip, true, [other, fine[1]]);
+                }
+            }
+            self.take(&mut bits, &mut least, flip, true, [fine[0], second]);
+            if !self.punched && (self.effort >= Effort::NORMAL || !near(fine[1].code)) {
+                let coarse = both.map(|half| self.half(&half, 15, None));
+                self.take(&mut bits, &mut least, flip, false, coarse);
+            }
+        }
+        (bits, least)
+    }
+
+    fn take(&self, bits: &mut u64, least: &mut i32, flip: usize, differential: bool, halves: [Half; 2]) {
+        let error = sum(halves[0].error, halves[1].error);
+        if error < *least {
+            *least = error;
+            *bits = self.pack(flip, differential, halves);
+        }
+    }
+
+    /// The sum of squared distances of a half's texels to their mean, by eight.
+    fn spread(&self, half: &[usize; 8]) -> i64 {
+        (0..3)
+            .map(|channel| {
+                let (sum, squares) = half.iter().fold((0i64, 0i64), |(sum, squares), &at| {
+                    let value = i64::from(self.colors[at][channel]);
+                    (sum + value, squares + value * value)
+                });
+                8 * squares - sum * sum
+            })
+            .sum()
+    }
+
+    /// The best colour of a half in `most`+1 steps; `near` keeps it in reach of a difference to another.
+    fn half(&self, half: &[usize; 8], most: i32, near: Option<[i32; 3]>) -> Half {
+        let texels: [[i32; 3]; 8] = std::array::from_fn(|at| self.colors[half[at]]);
+        let there: [bool; 8] = std::array::from_fn(|at| self.alive >> half[at] & 1 == 1);
+        let count = there.iter().filter(|&&there| there).count() as i32;
+        if count == 0 {
+            return Half { code: near.unwrap_or([0; 3]), selectors: [2; 8], error: 0, ..NONE };
+        }
+        let mean: [i32; 3] = std::array::from_fn(|channel| {
+            let sum: i32 = (0..8).filter(|&at| there[at]).map(|at| texels[at][channel]).sum();
+            (sum * 16 + count / 2) / count
+        });
+        // A mean in sixteenths, to the nearest code that may be written.
+        let code = |mean: [i32; 3]| -> [i32; 3] {
+            std::array::from_fn(|channel| {
+                let code = (mean[channel].clamp(0, 4080) * most + 2040) / 4080;
+                match near {
+                    Some(first) => code.clamp((first[channel] - 4).max(0), (first[channel] + 3).min(most)),
+                    None => code,
+                }
+            })
+        };
+        let first = code(mean);
+        let mut best = self.fit(&texels, &there, first, most);
+        for _ in 0..match self.effort.at_most(4) {
+            0 => 0,
+            1 => 1,
+            _ => 2,
+        } {
+            // Where the texels would have their mean once the steps are taken away.
+            let steps = steps(best.table, self.holes());
+            let off: i32 = (0..8).filter(|&at| there[at]).map(|at| steps[usize::from(best.selectors[at])]).sum();
+            let next = code(mean.map(|value| value - off * 16 / count));
+            if next == best.code {
+                break;
+            }
+            let next = self.fit(&texels, &there, next, most);
+            if next.error >= best.error {
+                break;
+            }
+            best = next;
+        }
+        if self.effort >= Effort::HIGH {
+            self.around(&texels, &there, most, near, &mut best);
+        }
+        best
+    }
+
+    /// Steps the colour's channels up and down for as long as that helps.
+    fn around(&self, texels: &[[i32; 3]; 8], there: &[bool; 8], most: i32, near: Option<[i32; 3]>, best: &mut Half) {
+        for _ in 0..if self.effort >= Effort::BEST { 6 } else { 2 } {
+            let before = best.error;
+            for channel in 0..4 {
+                for step in [-1, 1] {
+                    let mut code = best.code;
+                    for (at, value) in code.iter_mut().enumerate() {
+                        // At last all three together: the lightness.
+                        *value += if channel == 3 || at == channel { step } else { 0 };
+                    }
+                    let inside = |at: usize| {
+                        let reach = near.is_none_or(|first| (-4..=3).contains(&(code[at] - first[at])));
+                        (0..=most).contains(&code[at]) && reach
+                    };
+                    if (0..3).all(inside) {
+                        let next = self.fit(texels, there, code, most);
+                        *best = if next.error < best.error { next } else { *best };
+                    }
+                }
+            }
+            if best.error == before {
+                return;
+            }
+        }
+    }
+
+    /// The best table for a colour, with the selectors that are nearest by lightness and the exact error.
+    #[inline]
+    fn fit(&self, texels: &[[i32; 3]; 8], there: &[bool; 8], code: [i32; 3], most: i32) -> Half {
+        let color = code.map(|value| if most == 31 { widen_5(value) } else { value * 17 });
+        let sums: [i32; 8] = std::array::from_fn(|at| (0..3).map(|channel| texels[at][channel] - color[channel]).sum());
+        let mut best = Half { code, ..NONE };
+        for (table, &[small, large]) in TABLES.iter().enumerate() {
+            let [small, large] = if self.holes() { [0, large] } else { [small, large] };
+            // Three times the middle between the steps, doubled.
+            let middle = 3 * (small + large);
+            let mut chosen = [0i32; 8];
+            for at in 0..8 {
+                let size = if 2 * sums[at].abs() >= middle { large } else { small };
+                chosen[at] = if sums[at] < 0 { -size } else { size };
+            }
+            let mut errors = [0i32; 8];
+            for channel in 0..3 {
+                for at in 0..8 {
+                    let value = (color[channel] + chosen[at]).clamp(0, 255);
+                    let off = texels[at][channel] - value;
+                    errors[at] += off * off;
+                }
+            }
+            let error = (0..8).map(|at| if there[at] { errors[at] } else { 0 }).sum();
+            if error < best.error {
+                (best.table, best.error) = (table, error);
+                for at in 0..8 {
+                    let is_large = u8::from(chosen[at].abs() == large);
+                    best.selectors[at] = if !there[at] {
+                        2
+                    } else if chosen[at] < 0 {
+                        2 | is_large
+                    } else {
+                        is_large
+                    };
+                }
+            }
+        }
+        best
+    }
+
+    fn pack(&self, flip: usize, differential: bool, halves: [Half; 2]) -> u64 {
+        let mut bits = (halves[0].table as u64) << 37 | (halves[1].table as u64) << 34 | (flip as u64) << 32;
+        for channel in 0..3 {
+            let (a, b) = (halves[0].code[channel] as u64, halves[1].code[channel]);
+            let low = 56 - 8 * channel as u32;
+            bits |= if differential {
+                a << (low + 3) | ((b - halves[0].code[channel]) as u64 & 7) << low
+            } else {
+                a << (low + 4) | (b as u64) << low
+            };
+        }
+        // "Differential", or where there may be holes "no holes".
+        let flag = if self.punched { !self.holes() } else { differential };
+        bits |= u64::from(flag) << 33;
+        for (half, texels) in halves.iter().zip(&HALVES[flip]) {
+            for (&selector, &at) in half.selectors.iter().zip(texels) {
+                let column_first = at % 4 * 4 + at / 4;
+                let selector = u64::from(selector);
+                bits |= (selector & 1) << column_first | (selector >> 1) << (16 + column_first);
+            }
+        }
+        bits
+    }
+}
+
+fn sum(a: i32, b: i32) -> i32 {
+    a.saturating_add(b)
+}

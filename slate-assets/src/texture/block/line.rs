@@ -1,0 +1,127 @@
+//! Lines through points of up to four values: what every block format's endpoints start from.
+
+/// A point and a direction of length 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    mean: [f32; 4],
+    axis: [f32; 4],
+    /// The sum of squared distances of the points to the mean.
+    pub(super) spread: f32,
+    /// How much of `spread` lies along the axis.
+    pub(super) along: f32,
+}
+
+/// The line that is nearest to all points: through their mean, along their largest spread.
+pub(super) fn through(points: &[[f32; 4]]) -> Line {
+    let mut mean = [0.0f32; 4];
+    for point in points {
+        for channel in 0..4 {
+            mean[channel] += point[channel];
+        }
+    }
+    let share = 1.0 / points.len().max(1) as f32;
+    mean.iter_mut().for_each(|value| *value *= share);
+    let mut matrix = [[0.0f32; 4]; 4];
+    for point in points {
+        let d: [f32; 4] = std::array::from_fn(|channel| point[channel] - mean[channel]);
+        for row in 0..4 {
+            for column in 0..4 {
+                matrix[row][column] += d[row] * d[column];
+            }
+        }
+    }
+    let (axis, along) = principal(&matrix);
+    let spread = matrix[0][0] + matrix[1][1] + matrix[2][2] + matrix[3][3];
+    Line { mean, axis, spread, along }
+}
+
+/// The longest axis of a covariance matrix, of length 1, and the share of the spread along it: by power iteration.
+pub(super) fn principal(matrix: &[[f32; 4]; 4]) -> ([f32; 4], f32) {
+    // The row of the widest channel is never at a right angle to the axis.
+    let widest = (1..4).fold(0, |best, at| if matrix[at][at] > matrix[best][best] { at } else { best });
+    let mut axis = matrix[widest];
+    let mut length = 0.0f32;
+    for _ in 0..6 {
+        let scale = axis.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        if scale < 1e-12 {
+            return ([0.5; 4], 0.0);
+        }
+        axis.iter_mut().for_each(|value| *value /= scale);
+        let next: [f32; 4] = std::array::from_fn(|row| {
+            let row = &matrix[row];
+            row[0] * axis[0] + row[1] * axis[1] + row[2] * axis[2] + row[3] * axis[3]
+        });
+        length = (next.iter().map(|v| v * v).sum::<f32>() / axis.iter().map(|v| v * v).sum::<f32>()).sqrt();
+        axis = next;
+    }
+    let norm = axis.iter().map(|value| value * value).sum::<f32>().sqrt();
+    if norm < 1e-12 { ([0.5; 4], 0.0) } else { (axis.map(|value| value / norm), length) }
+}
+
+impl Line {
+    /// Where along the line a point is, from the mean.
+    pub(super) fn share(&self, point: &[f32; 4]) -> f32 {
+        let d = |channel: usize| (point[channel] - self.mean[channel]) * self.axis[channel];
+        d(0) + d(1) + d(2) + d(3)
+    }
+
+    /// The least and the greatest share.
+    pub(super) fn span(&self, points: &[[f32; 4]]) -> (f32, f32) {
+        points
+            .iter()
+            .map(|point| self.share(point))
+            .fold((f32::MAX, f32::MIN), |(low, high), share| (low.min(share), high.max(share)))
+    }
+
+    /// The point at a share.
+    pub(super) fn at(&self, share: f32) -> [f32; 4] {
+        std::array::from_fn(|channel| self.mean[channel] + self.axis[channel] * share)
+    }
+
+    /// Both ends of what the points span.
+    pub(super) fn ends(&self, points: &[[f32; 4]]) -> [[f32; 4]; 2] {
+        let (low, high) = self.span(points);
+        [self.at(low), self.at(high)]
+    }
+}
+
+/// Least squares for two ends: each point is a known share of the way from the first to the second.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Squares {
+    near_near: f32,
+    near_far: f32,
+    far_far: f32,
+    near: [f32; 4],
+    far: [f32; 4],
+}
+
+impl Squares {
+    /// From sums over all points: of the products of the shares, and of the points by each share.
+    pub(super) fn of([near_near, near_far, far_far]: [f32; 3], near: [f32; 4], far: [f32; 4]) -> Self {
+        Self { near_near, near_far, far_far, near, far }
+    }
+
+    pub(super) fn add(&mut self, point: [f32; 4], share: f32) {
+        let rest = 1.0 - share;
+        self.near_near += rest * rest;
+        self.near_far += rest * share;
+        self.far_far += share * share;
+        for channel in 0..4 {
+            self.near[channel] += rest * point[channel];
+            self.far[channel] += share * point[channel];
+        }
+    }
+
+    /// The ends, where the shares tell them apart.
+    pub(super) fn solve(&self) -> Option<[[f32; 4]; 2]> {
+        let determinant = self.near_near * self.far_far - self.near_far * self.near_far;
+        if determinant < 1e-4 {
+            return None;
+        }
+        let scale = 1.0 / determinant;
+        Some([
+            std::array::from_fn(|at| (self.near[at] * self.far_far - self.far[at] * self.near_far) * scale),
+            std::array::from_fn(|at| (self.far[at] * self.near_near - self.near[at] * self.near_far) * scale),
+        ])
+    }
+}

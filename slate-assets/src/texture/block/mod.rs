@@ -1,0 +1,62 @@
+//! Block compression: 4×4 texels (ASTC: up to 12×12) in 8 or 16 bytes, as graphics processors read them.
+//!
+//! Each format is a file or folder of its own, written from its specification, with a decoder and an encoder on plain
+//! arrays. [`encode`] and [`decode`] do whole surfaces, rows of blocks side by side on all threads of the pool; the bytes
+//! don't depend on how many there are.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "channels, texels and planes are walked by number, several arrays at a time"
+)]
+
+mod astc;
+mod bc1;
+mod bc4;
+mod bc6h;
+mod bc7;
+mod bits;
+mod eac;
+mod etc;
+mod format;
+mod line;
+mod partitions;
+mod surface;
+mod wide;
+
+pub use format::{BlockFormat, Footprint};
+pub use surface::{Surface, Values, decode, encode};
+
+/// The texels of a 4×4 block, in rows.
+type Texels = [[u8; 4]; 16];
+
+/// How long an encoder looks for better blocks, 0 to 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Effort(u8);
+
+impl Effort {
+    /// One guess for each block: for previews.
+    pub const FASTEST: Self = Self(0);
+    /// A guess and what corrects it most.
+    pub const FAST: Self = Self(1);
+    /// The modes that matter, with the likeliest partitions.
+    pub const NORMAL: Self = Self(2);
+    /// All modes, with more partitions, and steps around the best.
+    pub const HIGH: Self = Self(3);
+    /// Ten times as long for the last tenths of a decibel.
+    pub const BEST: Self = Self(4);
+
+    /// The effort of a quality from 0 to 100: below 20 the fastest, below 50 fast, below 80 normal, below 95 high.
+    pub fn of_quality(quality: u8) -> Self {
+        match quality {
+            0..20 => Self::FASTEST,
+            20..50 => Self::FAST,
+            50..80 => Self::NORMAL,
+            80..95 => Self::HIGH,
+            _ => Self::BEST,
+        }
+    }
+
+    fn at_most(self, most: usize) -> usize {
+        usize::from(self.0).min(most)
+    }
+}

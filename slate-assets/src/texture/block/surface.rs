@@ -1,0 +1,268 @@
+use super::{BlockFormat, Effort, Texels, astc, bc1, bc4, bc6h, bc7, eac, etc};
+use rayon::prelude::*;
+use slate_core::{Error, Result};
+
+/// Texels in rows from the top, without gaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Surface {
+    /// Texels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// The texels.
+    pub values: Values,
+}
+
+/// The values of a surface, by what its format holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Values {
+    /// Red, green, blue and alpha of 8 bits; single channels are in red, or red and green.
+    Rgba8(Vec<u8>),
+    /// Two channels of 16 bits: for EAC.
+    Rg16(Vec<u16>),
+    /// Red, green and blue as the bits of half floats, none negative: for BC6H.
+    Rgb16F(Vec<u16>),
+}
+
+impl Values {
+    fn per_texel(&self) -> usize {
+        match self {
+            Self::Rgba8(_) => 4,
+            Self::Rg16(_) => 2,
+            Self::Rgb16F(_) => 3,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Rgba8(values) => values.len(),
+            Self::Rg16(values) | Self::Rgb16F(values) => values.len(),
+        }
+    }
+}
+
+impl Surface {
+    /// A surface of these values.
+    ///
+    /// # Errors
+    /// `Invalid` where there are not as many values as texels.
+    pub fn new(width: u32, height: u32, values: Values) -> Result<Self> {
+        let texels = (width as usize).checked_mul(height as usize);
+        if texels.and_then(|texels| texels.checked_mul(values.per_texel())) != Some(values.len()) || values.len() == 0 {
+            return Err(Error::invalid("a surface has a value for each channel of each texel"));
+        }
+        Ok(Self { width, height, values })
+    }
+}
+
+/// Encodes a surface; blocks that stick out repeat its last column and row.
+///
+/// `row` is asked before each row of blocks, on the thread that does it: it may cancel by an error, and count.
+///
+/// # Errors
+/// `Invalid` where the format doesn't take the surface's values; whatever `row` gives.
+pub fn encode(
+    surface: &Surface,
+    format: BlockFormat,
+    effort: Effort,
+    row: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<Vec<u8>> {
+    let fits = match surface.values {
+        Values::Rgba8(_) => format != BlockFormat::Bc6h,
+        Values::Rg16(_) => matches!(format, BlockFormat::EacR11 | BlockFormat::EacRg11),
+        Values::Rgb16F(_) => format == BlockFormat::Bc6h,
+    };
+    if !fits {
+        return Err(Error::invalid("this block format doesn't take these values").with("format", format));
+    }
+    let (across, down) = format.blocks(surface.width, surface.height);
+    let line = across as usize * format.block_bytes();
+    let mut out = vec![0; line * down as usize];
+    out.par_chunks_mut(line).enumerate().try_for_each(|(y, line)| {
+        row()?;
+        for (x, block) in line.chunks_exact_mut(format.block_bytes()).enumerate() {
+            encode_block(surface, format, effort, (x, y), block);
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok(out)
+}
+
+fn encode_block(surface: &Surface, format: BlockFormat, effort: Effort, (x, y): (usize, usize), out: &mut [u8]) {
+    let (width, height) = (surface.width as usize, surface.height as usize);
+    // The place of a texel of this block, held inside the surface.
+    let place = |column: usize, row: usize, size: (usize, usize)| {
+        (y * size.1 + row).min(height - 1) * width + (x * size.0 + column).min(width - 1)
+    };
+    let small = |at: usize| place(at % 4, at / 4, (4, 4));
+    match &surface.values {
+        Values::Rgba8(values) => {
+            let texel = |at: usize| [values[at * 4], values[at * 4 + 1], values[at * 4 + 2], values[at * 4 + 3]];
+            if let BlockFormat::Astc(footprint) = format {
+                let size = (footprint.width(), footprint.height());
+                let mut texels = [[0; 4]; astc::MOST_TEXELS];
+                for (at, out) in texels.iter_mut().enumerate().take(size.0 * size.1) {
+                    *out = texel(place(at % size.0, at / size.0, size));
+                }
+                out.copy_from_slice(&astc::encode(&texels[..size.0 * size.1], footprint, effort));
+                return;
+            }
+            let texels: Texels = std::array::from_fn(|at| texel(small(at)));
+            encode_small(&texels, format, effort, out);
+        }
+        Values::Rg16(values) => {
+            for (channel, out) in out.chunks_exact_mut(8).enumerate() {
+                let values: [u16; 16] = std::array::from_fn(|at| {
+                    let value = u32::from(values[small(at) * 2 + channel]);
+                    ((value * 2047 + 32_767) / 65_535) as u16
+                });
+                out.copy_from_slice(&eac::encode(&values, eac::Depth::Eleven, effort));
+            }
+        }
+        Values::Rgb16F(values) => {
+            let texels: [[u16; 3]; 16] = std::array::from_fn(|at| {
+                let at = small(at) * 3;
+                [values[at], values[at + 1], values[at + 2]]
+            });
+            out.copy_from_slice(&bc6h::encode(&texels, effort));
+        }
+    }
+}
+
+fn encode_small(texels: &Texels, format: BlockFormat, effort: Effort, out: &mut [u8]) {
+    let channel = |channel: usize| -> [u8; 16] { std::array::from_fn(|at| texels[at][channel]) };
+    let eleven = |at: usize| channel(at).map(|value| ((u32::from(value) * 2047 + 127) / 255) as u16);
+    match format {
+        BlockFormat::Bc1 => out.copy_from_slice(&bc1::encode(texels, bc1::Alpha::None, effort)),
+        BlockFormat::Bc1Alpha => out.copy_from_slice(&bc1::encode(texels, bc1::Alpha::Punched, effort)),
+        BlockFormat::Bc3 => {
+            out[..8].copy_from_slice(&bc4::encode(&channel(3), effort));
+            out[8..].copy_from_slice(&bc1::encode(texels, bc1::Alpha::Elsewhere, effort));
+        }
+        BlockFormat::Bc4 => out.copy_from_slice(&bc4::encode(&channel(0), effort)),
+        BlockFormat::Bc5 => {
+            out[..8].copy_from_slice(&bc4::encode(&channel(0), effort));
+            out[8..].copy_from_slice(&bc4::encode(&channel(1), effort));
+        }
+        BlockFormat::Bc7 => out.copy_from_slice(&bc7::encode(texels, effort)),
+        BlockFormat::Etc2Rgb => out.copy_from_slice(&etc::encode(texels, etc::Alpha::None, effort)),
+        BlockFormat::Etc2Rgba1 => out.copy_from_slice(&etc::encode(texels, etc::Alpha::Punched, effort)),
+        BlockFormat::Etc2Rgba => {
+            out[..8].copy_from_slice(&eac::encode(&channel(3).map(u16::from), eac::Depth::Eight, effort));
+            out[8..].copy_from_slice(&etc::encode(texels, etc::Alpha::None, effort));
+        }
+        BlockFormat::EacR11 => out.copy_from_slice(&eac::encode(&eleven(0), eac::Depth::Eleven, effort)),
+        BlockFormat::EacRg11 => {
+            out[..8].copy_from_slice(&eac::encode(&eleven(0), eac::Depth::Eleven, effort));
+            out[8..].copy_from_slice(&eac::encode(&eleven(1), eac::Depth::Eleven, effort));
+        }
+        BlockFormat::Bc6h | BlockFormat::Astc(_) => {}
+    }
+}
+
+/// Decodes a surface of this size; what blocks hold beyond it is dropped.
+///
+/// # Errors
+/// `Corrupt` where there are not as many bytes as blocks; whatever `row` gives, which is asked as by [`encode`].
+pub fn decode(
+    blocks: &[u8],
+    width: u32,
+    height: u32,
+    format: BlockFormat,
+    row: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<Surface> {
+    if blocks.len() as u64 != format.bytes(width, height) || blocks.is_empty() {
+        return Err(Error::corrupt("there are not as many bytes as blocks").with("format", format));
+    }
+    let texels = width as usize * height as usize;
+    let values = match format {
+        BlockFormat::Bc6h => Values::Rgb16F(by_block(blocks, width, format, vec![0; texels * 3], row, |block| {
+            bc6h::decode(whole(block))
+        })?),
+        BlockFormat::EacR11 | BlockFormat::EacRg11 => {
+            // Eleven bits to sixteen, by repeating the highest.
+            let widen = |value: u16| value << 5 | value >> 6;
+            let of = |block: &[u8]| eac::decode(half(block), eac::Depth::Eleven).map(widen);
+            Values::Rg16(by_block(blocks, width, format, vec![0; texels * 2], row, |block| {
+                let red = of(&block[..8]);
+                let green = if block.len() == 16 { of(&block[8..]) } else { [0; 16] };
+                std::array::from_fn::<_, 16, _>(|at| [red[at], green[at]])
+            })?)
+        }
+        BlockFormat::Astc(footprint) => {
+            Values::Rgba8(by_block(blocks, width, format, vec![0; texels * 4], row, |block| {
+                astc::decode(whole(block), footprint)
+            })?)
+        }
+        _ => Values::Rgba8(by_block(blocks, width, format, vec![0; texels * 4], row, |block| {
+            decode_small(block, format)
+        })?),
+    };
+    Ok(Surface { width, height, values })
+}
+
+fn decode_small(block: &[u8], format: BlockFormat) -> Texels {
+    let with_alpha = |mut texels: Texels, alpha: [u8; 16]| {
+        texels.iter_mut().zip(alpha).for_each(|(texel, alpha)| texel[3] = alpha);
+        texels
+    };
+    let opaque = |texels: Texels| with_alpha(texels, [255; 16]);
+    match format {
+        BlockFormat::Bc1 => opaque(bc1::decode(half(block), false)),
+        BlockFormat::Bc1Alpha => bc1::decode(half(block), false),
+        BlockFormat::Bc3 => with_alpha(bc1::decode(half(&block[8..]), true), bc4::decode(half(block))),
+        BlockFormat::Bc4 => bc4::decode(half(block)).map(|red| [red, 0, 0, 255]),
+        BlockFormat::Bc5 => {
+            let (red, green) = (bc4::decode(half(block)), bc4::decode(half(&block[8..])));
+            std::array::from_fn(|at| [red[at], green[at], 0, 255])
+        }
+        BlockFormat::Bc7 => bc7::decode(whole(block)),
+        BlockFormat::Etc2Rgb => etc::decode(half(block), etc::Alpha::None),
+        BlockFormat::Etc2Rgba1 => etc::decode(half(block), etc::Alpha::Punched),
+        BlockFormat::Etc2Rgba => {
+            let alpha = eac::decode(half(block), eac::Depth::Eight).map(|value| value as u8);
+            with_alpha(etc::decode(half(&block[8..]), etc::Alpha::None), alpha)
+        }
+        BlockFormat::Bc6h | BlockFormat::EacR11 | BlockFormat::EacRg11 | BlockFormat::Astc(_) => [[0; 4]; 16],
+    }
+}
+
+fn half(block: &[u8]) -> [u8; 8] {
+    std::array::from_fn(|at| block[at])
+}
+
+fn whole(block: &[u8]) -> [u8; 16] {
+    std::array::from_fn(|at| block[at])
+}
+
+/// Puts the texels of each block, which has as many as its format says, in their places in the rows of `out`.
+fn by_block<T: Copy + Send, const C: usize, B: AsRef<[[T; C]]>>(
+    blocks: &[u8],
+    width: u32,
+    format: BlockFormat,
+    mut out: Vec<T>,
+    row: &(dyn Fn() -> Result<()> + Sync),
+    decode: impl Fn(&[u8]) -> B + Sync,
+) -> Result<Vec<T>> {
+    let (block_width, block_height) = format.block_size();
+    let (block_width, block_height, width) = (block_width as usize, block_height as usize, width as usize);
+    let line = width.div_ceil(block_width) * format.block_bytes();
+    out.par_chunks_mut(width * C * block_height).zip(blocks.par_chunks(line)).try_for_each(|(rows, line)| {
+        row()?;
+        for (x, block) in line.chunks_exact(format.block_bytes()).enumerate() {
+            let texels = decode(block);
+            let left = x * block_width;
+            let count = block_width.min(width - left);
+            for (y, row) in rows.chunks_exact_mut(width * C).enumerate() {
+                let texels = &texels.as_ref()[y * block_width..][..count];
+                for (out, texel) in row[left * C..].chunks_exact_mut(C).zip(texels) {
+                    out.copy_from_slice(texel);
+                }
+            }
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok(out)
+}

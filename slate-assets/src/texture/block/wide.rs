@@ -1,0 +1,76 @@
+//! Four numbers side by side: plain arrays, in the shape that compilers put in a vector register on every machine.
+
+use std::ops::{Add, Mul, Sub};
+
+/// Four floats; each operation is done on each of them alone, so that results don't depend on the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Wide(pub(super) [f32; 4]);
+
+/// Added and taken away again, it leaves a small number rounded to the nearest whole.
+const ROUNDING: f32 = 12_582_912.0;
+
+impl Wide {
+    #[inline(always)]
+    pub(super) fn splat(value: f32) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    pub(super) fn min(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| if self.0[at] < other.0[at] { self.0[at] } else { other.0[at] }))
+    }
+
+    #[inline(always)]
+    pub(super) fn max(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| if self.0[at] > other.0[at] { self.0[at] } else { other.0[at] }))
+    }
+
+    /// The nearest whole numbers, for values below four million.
+    #[inline(always)]
+    pub(super) fn round(self) -> Self {
+        self + Self::splat(ROUNDING) - Self::splat(ROUNDING)
+    }
+
+    #[inline(always)]
+    pub(super) fn sqrt(self) -> Self {
+        Self(self.0.map(f32::sqrt))
+    }
+
+    /// `self / other`, and 0 where `other` is 0.
+    #[inline(always)]
+    pub(super) fn over(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| if other.0[at] > 0.0 { self.0[at] / other.0[at] } else { 0.0 }))
+    }
+
+    #[inline(always)]
+    pub(super) fn sum(self) -> f32 {
+        (self.0[0] + self.0[1]) + (self.0[2] + self.0[3])
+    }
+}
+
+impl Add for Wide {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at] + other.0[at]))
+    }
+}
+
+impl Sub for Wide {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at] - other.0[at]))
+    }
+}
+
+impl Mul for Wide {
+    type Output = Self;
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at] * other.0[at]))
+    }
+}

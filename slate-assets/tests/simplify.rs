@@ -1,0 +1,149 @@
+//! The simplifier: what it reaches, how near it stays, and what it leaves alone. `meshoptimizer-rs`, whose output is that
+//! of meshoptimizer 1.3, is what it is measured against.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use meshoptimizer_rs::{Positions, SimplifyOptions, SimplifySettings, Workspace, simplify};
+use slate_assets::model::simplify::{Level, Simplifier, Surface, deviation};
+use slate_core::Cancel;
+use std::{collections::BTreeSet, time::Instant};
+use support::shapes::{self, Shape};
+
+fn reduce(shape: &Shape, ratio: f64) -> Level {
+    let surface = Surface {
+        positions: &shape.positions,
+        indices: &shape.indices,
+        attributes: &shape.attributes,
+        weights: &shape.weights,
+        locked: &[],
+    };
+    let target = (shape.indices.len() as f64 / 3.0 * ratio) as usize;
+    Simplifier::new(&surface).unwrap().reduce(target, &Cancel::new()).unwrap()
+}
+
+#[test]
+fn every_ratio_is_reached() {
+    for (name, shape) in shapes::all() {
+        let before = shape.indices.len() / 3;
+        for ratio in [0.75, 0.5, 0.25, 0.1, 0.02] {
+            let after = reduce(&shape, ratio).indices.len() / 3;
+            let missed = (after as f64 / before as f64 / ratio - 1.0).abs();
+            assert!(missed < 0.01, "{name} at {ratio}: {after} of {before}");
+        }
+    }
+}
+
+#[test]
+fn the_surface_stays_nearer_than_by_meshoptimizer() {
+    for (name, shape) in shapes::all() {
+        let bare = Shape { attributes: Vec::new(), weights: Vec::new(), ..shape };
+        for (ratio, most) in [(0.5, 0.75), (0.25, 0.75)] {
+            let begun = Instant::now();
+            let ours = reduce(&bare, ratio);
+            let our_time = begun.elapsed();
+            let begun = Instant::now();
+            let theirs = meshoptimizer(&bare, ratio);
+            let their_time = begun.elapsed();
+            if theirs.len() > ours.indices.len() * 101 / 100 {
+                println!(
+                    "{name} {ratio}: meshoptimizer stops at {} of {} triangles",
+                    theirs.len() / 3,
+                    bare.indices.len() / 3
+                );
+                continue;
+            }
+            let whole = (&bare.positions[..], &bare.indices[..]);
+            let own = deviation(whole, (&ours.positions, &ours.indices), 50_000);
+            let other = deviation(whole, (&bare.positions, &theirs), 50_000);
+            println!(
+                "{name} {ratio}: rms {:.3} max {:.3} of meshoptimizer's, {:.2} of its speed",
+                own.rms / other.rms,
+                own.max / other.max,
+                their_time.as_secs_f64() / our_time.as_secs_f64()
+            );
+            assert!(own.rms <= other.rms * most + 1e-9, "{name} at {ratio}: {own:?} against {other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_chain_is_as_good_as_its_last_level() {
+    let (_, shape) = shapes::all().swap_remove(0);
+    let surface = Surface { positions: &shape.positions, indices: &shape.indices, ..Surface::default() };
+    let triangles = shape.indices.len() / 3;
+    let mut chain = Simplifier::new(&surface).unwrap();
+    chain.reduce(triangles / 2, &Cancel::new()).unwrap();
+    let last = chain.reduce(triangles / 4, &Cancel::new()).unwrap();
+    let alone = Simplifier::new(&surface).unwrap().reduce(triangles / 4, &Cancel::new()).unwrap();
+    assert_eq!(last, alone);
+}
+
+#[test]
+fn locked_vertices_stay() {
+    let (_, shape) = shapes::all().swap_remove(1);
+    let locked: Vec<bool> = (0..shape.positions.len()).map(|at| at % 7 == 0).collect();
+    let surface =
+        Surface { positions: &shape.positions, indices: &shape.indices, locked: &locked, ..Surface::default() };
+    let level = Simplifier::new(&surface).unwrap().reduce(shape.indices.len() / 12, &Cancel::new()).unwrap();
+    let bits = |position: &[f32; 3]| position.map(f32::to_bits);
+    let there: BTreeSet<_> = level.positions.iter().map(bits).collect();
+    for (position, _) in shape.positions.iter().zip(&locked).filter(|(_, locked)| **locked) {
+        assert!(there.contains(&bits(position)), "{position:?}");
+    }
+}
+
+/// Two halves of a terrain, each with vertices of its own along the middle, as two materials have them.
+#[test]
+fn no_crack_opens_between_parts() {
+    let (_, shape) = shapes::all().swap_remove(1);
+    let half = shape.indices.len() / 6 * 3;
+    let count = shape.positions.len() as u32;
+    let positions = [&shape.positions[..], &shape.positions[..]].concat();
+    let indices: Vec<u32> =
+        shape.indices.iter().enumerate().map(|(at, index)| if at < half { *index } else { index + count }).collect();
+    let surface = Surface { positions: &positions, indices: &indices, ..Surface::default() };
+    let level = Simplifier::new(&surface).unwrap().reduce(indices.len() / 30, &Cancel::new()).unwrap();
+    let bits = |index: u32| level.positions[index as usize].map(f32::to_bits);
+    let mut open = BTreeSet::new();
+    for corners in level.indices.chunks_exact(3) {
+        for (from, to) in [(0, 1), (1, 2), (2, 0)] {
+            let (from, to) = (bits(corners[from]), bits(corners[to]));
+            if !open.remove(&(to, from)) {
+                open.insert((from, to));
+            }
+        }
+    }
+    // The terrain's own border is open, and nothing else.
+    assert!(open.len() > 4);
+    for (from, to) in open {
+        let [from, to] = [from, to].map(|place| place.map(f32::from_bits));
+        assert!(shapes::on_rim(&from) && shapes::on_rim(&to), "open from {from:?} to {to:?}");
+    }
+}
+
+#[test]
+fn coordinates_stay_on_their_texture() {
+    let (name, shape) = shapes::all().swap_remove(2);
+    let level = reduce(&shape, 0.25);
+    // The grid's coordinates are its place, cut into squares; normals and coordinates are the attributes.
+    let width = shape.weights.len();
+    let (mut sum, mut worst) = (0.0f32, 0.0f32);
+    for (position, values) in level.positions.iter().zip(level.attributes.chunks_exact(width)) {
+        let off = shapes::off_texture(position, [values[3], values[4]]);
+        sum += off;
+        worst = worst.max(off);
+    }
+    let mean = sum / level.positions.len() as f32;
+    assert!(mean < 0.002 && worst < 0.05, "{name}: coordinates are off by {mean} on average, {worst} at most");
+}
+
+/// The indices that meshoptimizer leaves.
+fn meshoptimizer(shape: &Shape, ratio: f64) -> Vec<u32> {
+    let target = (shape.indices.len() as f64 / 3.0 * ratio) as usize * 3;
+    let positions = Positions::from_packed(&shape.positions);
+    let mut workspace = Workspace::default();
+    let settings =
+        SimplifySettings { target_index_count: target, target_error: f32::MAX, options: SimplifyOptions::EMPTY };
+    simplify(&shape.indices, positions, settings, &mut workspace).unwrap().indices
+}
