@@ -70,7 +70,11 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Res
 pub(crate) fn defaults() -> [AssetOptions; 3] {
     let mut audio = AudioOptions::default();
     audio.format = AudioFormat::Wav;
-    [AssetOptions::Texture(TextureOptions::default()), AssetOptions::Model(ModelOptions::default()), AssetOptions::Audio(audio)]
+    [
+        AssetOptions::Texture(TextureOptions::default()),
+        AssetOptions::Model(ModelOptions::default()),
+        AssetOptions::Audio(audio),
+    ]
 }
 
 fn options(wanted: &Wanted) -> Result<[AssetOptions; 3]> {
@@ -129,6 +133,17 @@ fn collect(root: &Path, options: &[AssetOptions], files: &mut Vec<File>) -> Resu
         }
     }
     Ok(())
+}
+
+/// The files of one kind at or below a path, each with its folder below it.
+pub(crate) fn files_below(root: &Path, kind: AssetKind) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let options = AssetOptions::default_for(kind).ok_or_else(|| Error::unsupported("this kind isn't processed"))?;
+    let mut files = Vec::new();
+    collect(root, &[options], &mut files)?;
+    if files.is_empty() {
+        return Err(Error::not_found("there is nothing of this kind below the path").with("path", root.display()));
+    }
+    Ok(files.into_iter().map(|file| (file.path, file.folder)).collect())
 }
 
 async fn process(

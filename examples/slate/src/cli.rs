@@ -45,6 +45,8 @@ pub(crate) enum Verb {
     Build(BuildOptions),
     /// Processes textures, models and sounds.
     Assets(AssetOptions),
+    /// Makes models lighter, with levels of detail, and reports.
+    Model(crate::model::ModelArgs),
     /// Starts, shows and ends sessions.
     #[command(subcommand)]
     Session(SessionVerb),

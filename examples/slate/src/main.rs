@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod docker;
 mod doctor;
+mod model;
 mod output;
 mod pieces;
 mod serve;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
             Verb::Demo(options) => demo::run(&config, &output, options).await,
             Verb::Build(options) => build::run(&config, &output, options).await,
             Verb::Assets(options) => assets::run(&config, &output, options).await,
+            Verb::Model(wanted) => model::run(&config, &output, wanted).await,
             Verb::Session(verb) => session::run(&config, &output, verb).await,
             Verb::Serve(_) => serve::run(&config, &output).await,
             Verb::Doctor => doctor::run(&config, &output).await,

@@ -41,6 +41,11 @@ pub(super) fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
     material::read(&scene, &mut model, work, report)?;
     let shapes = mesh::read(&scene, &mut model, work)?;
     animation::read(&scene, &mut model, &shapes, work)?;
+    if !model.skins.is_empty() {
+        // glTF asks for one root above all joints of a skin.
+        let children = std::mem::replace(&mut model.scenes[0].nodes, vec![model.nodes.len()]);
+        model.nodes.push(Node { children, ..Node::named("root") });
+    }
     let mut dropped: Vec<String> = scene.unsupported().iter().map(|entry| format!("{:?}", entry.kind)).collect();
     dropped.extend((!scene.cameras().is_empty()).then(|| "cameras".to_owned()));
     dropped.extend((!scene.lights().is_empty()).then(|| "lights".to_owned()));
