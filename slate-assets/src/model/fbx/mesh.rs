@@ -66,6 +66,9 @@ fn channels(scene: &Scene, mesh: &fbx_rs::Mesh) -> Vec<usize> {
     channels.filter(has_shape).collect()
 }
 
+/// Joints of a vertex with their weights.
+type Influences = [(u16, f32); 4];
+
 struct Builder<'a> {
     scene: &'a Scene,
     mesh: &'a fbx_rs::Mesh,
@@ -124,7 +127,7 @@ impl Builder<'_> {
             if let Some((_, influences)) = &skin {
                 let points = part.corners.iter().map(|&corner| self.point(corner));
                 let of = |point: u32| influences.get(point as usize).copied().unwrap_or_default();
-                let four: Vec<[(u16, f32); 4]> = points.map(of).collect();
+                let four: Vec<Influences> = points.map(of).collect();
                 let joints: Vec<u8> = four.iter().flatten().flat_map(|(joint, _)| joint.to_le_bytes()).collect();
                 let weights: Vec<f32> = four.iter().flatten().map(|(_, weight)| *weight).collect();
                 let joints =
@@ -197,7 +200,7 @@ impl Builder<'_> {
     }
 
     /// The skin, and the four strongest joints of each control point. What has none moves with the mesh's own node.
-    fn skin(&self, node: usize) -> Result<Option<(Skin, Vec<[(u16, f32); 4]>)>> {
+    fn skin(&self, node: usize) -> Result<Option<(Skin, Vec<Influences>)>> {
         let deformer = self.mesh.skin_deformers().first().and_then(|&at| self.scene.skin_deformers().get(at));
         let Some(deformer) = deformer else { return Ok(None) };
         let (mut joints, mut matrices) = (Vec::new(), Vec::new());
