@@ -1,8 +1,8 @@
 //! Models: glTF 2.0, OBJ and FBX in, checked, made lighter, with levels of detail, and out as glTF or OBJ.
 //!
-//! Readers make one representation of a model, steps change it, writers write it. What nobody here knows, extensions and
-//! extras, goes through as it is. Nothing is trusted: sizes are held against the limits before memory is taken, every
-//! index and range is checked once, and errors name the JSON path.
+//! Readers make one representation of a model, steps change it, writers write it. What nobody here knows, extensions
+//! and extras, goes through as it is. Nothing is trusted: sizes are held against the limits before memory is taken,
+//! every index and range is checked once, and errors name the JSON path.
 
 mod fbx;
 mod gltf;
@@ -31,7 +31,8 @@ use slate_core::{
 ///   the input is a file; schemes other than `data:` are refused.
 /// - `scale` puts a node with that scale above the roots of each scene: skins and animations stay right. Ranges of
 ///   lights and planes of cameras are not scaled.
-/// - `optimize` takes the steps of [`ModelSteps`](slate_core::asset::ModelSteps). Where an extension that is not known here
+/// - `optimize` takes the steps of [`ModelSteps`](slate_core::asset::ModelSteps). Where an extension that is not known
+///   here
 ///   might name parts by number, parts keep their numbers, and what it might name is kept.
 /// - `generateLODs` adds levels by a [simplifier](simplify) that treats the parts of a mesh as one surface, so that
 ///   no cracks open between them. The report holds the measured error of each.

@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, HashMap};
 /// The blend-shape channels of each node that has some: the numbers by which animations name them, and their weights.
 pub(super) type Shapes = BTreeMap<usize, Vec<(Option<i64>, f32)>>;
 
-/// Reads the mesh of each node, with its skin; a mesh that several nodes show is read once for all that have its materials.
+/// Reads the mesh of each node, with its skin; a mesh that several nodes show is read once for all that have its
+/// materials.
 pub(super) fn read(scene: &Scene, model: &mut Model, work: &Work<'_>) -> Result<Shapes> {
     let (mut known, mut shapes) = (HashMap::new(), Shapes::new());
     let mut room = work.limits.decoded_bytes;

@@ -1,8 +1,9 @@
 /// A queue of edges by cost, in buckets that each hold costs up to two or four times as high as the one before.
 ///
-/// A cost in the queue may be lower than the edge's true one, never higher: whoever takes an edge out asks again. Finer buckets
-/// bring large surfaces a little nearer (an RMS of 0.42 in the place of 0.45 of meshoptimizer's on a noisy ball) and take twice
-/// as long: collapses then jump from end to end of the surface, and wait for memory at each.
+/// A cost in the queue may be lower than the edge's true one, never higher: whoever takes an edge out asks again.
+/// Finer buckets bring large surfaces a little nearer (an RMS of 0.42 in the place of 0.45 of meshoptimizer's on a
+/// noisy ball) and take twice as long: collapses then jump from end to end of the surface, and wait for memory at
+/// each.
 pub(super) struct Queue {
     /// The first edge of each bucket. Edges know the next one in theirs.
     first: Vec<u32>,
