@@ -32,8 +32,7 @@ use slate_core::{
 /// - `scale` puts a node with that scale above the roots of each scene: skins and animations stay right. Ranges of
 ///   lights and planes of cameras are not scaled.
 /// - `optimize` takes the steps of [`ModelSteps`](slate_core::asset::ModelSteps). Where an extension that is not known
-///   here
-///   might name parts by number, parts keep their numbers, and what it might name is kept.
+///   here might name parts by number, parts keep their numbers, and what it might name is kept.
 /// - `generateLODs` adds levels by a [simplifier](simplify) that treats the parts of a mesh as one surface, so that
 ///   no cracks open between them. The report holds the measured error of each.
 /// - Without any of it, what is written shows what was read.

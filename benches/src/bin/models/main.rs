@@ -16,7 +16,11 @@ use slate_core::Cancel;
 const SAMPLES: u32 = 100_000;
 
 fn main() -> Result<()> {
-    let all = [("noisy ball", shapes::sphere(130)), ("hills", shapes::terrain(300)), ("hills with seams", shapes::seams(304))];
+    let all = [
+        ("noisy ball", shapes::sphere(130)),
+        ("hills", shapes::terrain(300)),
+        ("hills with seams", shapes::seams(304)),
+    ];
     for (name, shape) in &all {
         for ratio in [0.5, 0.25] {
             shape_only(name, shape, ratio)?;
@@ -35,27 +39,38 @@ fn shape_only(name: &str, shape: &Shape, ratio: f64) -> Result<()> {
     let triangles = shape.indices.len() / 3;
     let bare = Shape { attributes: Vec::new(), weights: Vec::new(), ..shape.clone() };
     let contest = Contest::new(format!("{name}, {triangles} triangles to {ratio}, shape only"), "triangle");
-    contend(contest, &bare, ratio, &[
-        #[cfg(feature = "peers")]
-        ("meshopt 0.7, C++ 1.3 (peer)", peers::cpp),
-        #[cfg(feature = "peers")]
-        ("meshoptimizer-rs", peers::port),
-        #[cfg(feature = "peers")]
-        ("meshoptimizer-rs, positions updated", peers::port_updated),
-        ("SLATE, 1 thread", ours),
-    ])
+    contend(
+        contest,
+        &bare,
+        ratio,
+        &[
+            #[cfg(feature = "peers")]
+            ("meshopt 0.7, C++ 1.3 (peer)", peers::cpp),
+            #[cfg(feature = "peers")]
+            ("meshoptimizer-rs", peers::port),
+            #[cfg(feature = "peers")]
+            ("meshoptimizer-rs, positions updated", peers::port_updated),
+            ("SLATE, 1 thread", ours),
+        ],
+    )
 }
 
 fn with_attributes(name: &str, shape: &Shape, ratio: f64) -> Result<()> {
     let triangles = shape.indices.len() / 3;
-    let contest = Contest::new(format!("{name}, {triangles} triangles to {ratio}, with normals and coordinates"), "triangle");
-    contend(contest, shape, ratio, &[
-        #[cfg(feature = "peers")]
-        ("meshoptimizer-rs (peer)", peers::port_attributes),
-        #[cfg(feature = "peers")]
-        ("meshoptimizer-rs, permissive", peers::port_permissive),
-        ("SLATE, 1 thread", ours),
-    ])
+    let contest =
+        Contest::new(format!("{name}, {triangles} triangles to {ratio}, with normals and coordinates"), "triangle");
+    contend(
+        contest,
+        shape,
+        ratio,
+        &[
+            #[cfg(feature = "peers")]
+            ("meshoptimizer-rs (peer)", peers::port_attributes),
+            #[cfg(feature = "peers")]
+            ("meshoptimizer-rs, permissive", peers::port_permissive),
+            ("SLATE, 1 thread", ours),
+        ],
+    )
 }
 
 type Simplify = fn(&Shape, f64) -> Result<Left>;

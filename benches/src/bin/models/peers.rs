@@ -24,8 +24,10 @@ pub(super) fn cpp(shape: &Shape, ratio: f64) -> Result<Left> {
 }
 
 pub(super) fn port(shape: &Shape, ratio: f64) -> Result<Left> {
-    let (positions, settings) = (Positions::from_packed(&shape.positions), settings(shape, ratio, SimplifyOptions::EMPTY));
-    let left = simplify(&shape.indices, positions, settings, &mut Workspace::default()).map_err(|error| error.to_string())?;
+    let (positions, settings) =
+        (Positions::from_packed(&shape.positions), settings(shape, ratio, SimplifyOptions::EMPTY));
+    let left =
+        simplify(&shape.indices, positions, settings, &mut Workspace::default()).map_err(|error| error.to_string())?;
     Ok((shape.positions.clone(), left.indices))
 }
 
