@@ -132,6 +132,7 @@ fn damaged_files_do_no_harm() {
     let obj =
         "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvn 0 0 1\nusemtl a\nf 1/1/1 2/1/1 3/1/1 4/1/1\no b\nf -1 -2 -3\n";
     attack(&ModelProcessor, "m.obj", obj.as_bytes(), &options, 2_000);
+    attack(&ModelProcessor, "m.fbx", support::fbx::square().as_bytes(), &options, 1_000);
     let mut options = AudioOptions::default();
     options.format = AudioFormat::Wav;
     // The seeds' own rate: most damages then reach the decoder, and few wait for a filter.

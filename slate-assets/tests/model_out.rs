@@ -198,7 +198,10 @@ fn the_khronos_validator_finds_no_error() {
     fs::write(folder.path().join("broken.gltf"), r#"{"asset": {"version": "2.0"}, "scene": 1}"#).unwrap();
     let lantern = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/projects/lantern/assets/models"));
     for (name, options) in ways() {
-        let mut inputs = vec![AssetInput::from_bytes("m.gltf", rich().to_string())];
+        let mut inputs = vec![
+            AssetInput::from_bytes("m.gltf", rich().to_string()),
+            AssetInput::from_bytes("square.fbx", support::fbx::square()),
+        ];
         inputs.extend(
             ["lantern.glb", "tower.glb", "bell.glb", "crate.gltf"]
                 .map(|model| AssetInput::from_file(lantern.join(model)).unwrap()),

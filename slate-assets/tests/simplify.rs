@@ -28,17 +28,20 @@ fn every_ratio_is_reached() {
         let before = shape.indices.len() / 3;
         for ratio in [0.75, 0.5, 0.25, 0.1, 0.02] {
             let after = reduce(&shape, ratio).indices.len() / 3;
-            let missed = (after as f64 / before as f64 / ratio - 1.0).abs();
-            assert!(missed < 0.01, "{name} at {ratio}: {after} of {before}");
+            let asked = before as f64 * ratio;
+            // A collapse takes two triangles.
+            let missed = (after as f64 - asked).abs();
+            assert!(missed < (asked * 0.01).max(2.0), "{name} at {ratio}: {after} of {before}");
         }
     }
 }
 
 #[test]
 fn the_surface_stays_nearer_than_by_meshoptimizer() {
+    let mut worst = 0.0f64;
     for (name, shape) in shapes::all() {
         let bare = Shape { attributes: Vec::new(), weights: Vec::new(), ..shape };
-        for (ratio, most) in [(0.5, 0.75), (0.25, 0.75)] {
+        for (ratio, most) in [(0.5, 0.7), (0.25, 0.7)] {
             let begun = Instant::now();
             let ours = reduce(&bare, ratio);
             let our_time = begun.elapsed();
@@ -62,9 +65,10 @@ fn the_surface_stays_nearer_than_by_meshoptimizer() {
                 own.max / other.max,
                 their_time.as_secs_f64() / our_time.as_secs_f64()
             );
-            assert!(own.rms <= other.rms * most + 1e-9, "{name} at {ratio}: {own:?} against {other:?}");
+            worst = worst.max(own.rms / other.rms / most);
         }
     }
+    assert!(worst <= 1.0, "{worst} of the deviation that is allowed");
 }
 
 #[test]

@@ -133,6 +133,17 @@ fn collect(root: &Path, options: &[AssetOptions], files: &mut Vec<File>) -> Resu
     Ok(())
 }
 
+/// The files of one kind at or below a path, each with its folder below it.
+pub(crate) fn files_below(root: &Path, kind: AssetKind) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let options = AssetOptions::default_for(kind).ok_or_else(|| Error::unsupported("this kind isn't processed"))?;
+    let mut files = Vec::new();
+    collect(root, &[options], &mut files)?;
+    if files.is_empty() {
+        return Err(Error::not_found("there is nothing of this kind below the path").with("path", root.display()));
+    }
+    Ok(files.into_iter().map(|file| (file.path, file.folder)).collect())
+}
+
 async fn process(
     pipeline: &dyn AssetPipeline,
     file: File,

@@ -49,6 +49,8 @@ pub(crate) enum Verb {
     Audio(crate::audio::Wanted),
     /// Compresses a texture, or a folder of them, and tells how near the result is.
     Texture(crate::texture::Wanted),
+    /// Makes models lighter, with levels of detail, and reports.
+    Model(crate::model::ModelArgs),
     /// Starts, shows and ends sessions.
     #[command(subcommand)]
     Session(SessionVerb),

@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod docker;
 mod doctor;
+mod model;
 mod output;
 mod pieces;
 mod pools;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             Verb::Assets(options) => assets::run(&config, &output, options).await,
             Verb::Audio(options) => audio::run(&output, options).await,
             Verb::Texture(options) => texture::run(&output, options).await,
+            Verb::Model(wanted) => model::run(&config, &output, wanted).await,
             Verb::Session(verb) => session::run(&config, &output, verb).await,
             Verb::Serve(_) => serve::run(&config, &output).await,
             Verb::Doctor => doctor::run(&config, &output).await,

@@ -1,9 +1,10 @@
-//! Models: glTF 2.0 and OBJ in, checked, made lighter, with levels of detail, and out again.
+//! Models: glTF 2.0, OBJ and FBX in, checked, made lighter, with levels of detail, and out as glTF or OBJ.
 //!
-//! Readers make one representation of a model, steps change it, writers write it. What nobody here knows, extensions and
-//! extras, goes through as it is. Nothing is trusted: sizes are held against the limits before memory is taken, every
-//! index and range is checked once, and errors name the JSON path.
+//! Readers make one representation of a model, steps change it, writers write it. What nobody here knows, extensions
+//! and extras, goes through as it is. Nothing is trusted: sizes are held against the limits before memory is taken,
+//! every index and range is checked once, and errors name the JSON path.
 
+mod fbx;
 mod gltf;
 mod ir;
 mod lod;
@@ -30,8 +31,8 @@ use slate_core::{
 ///   the input is a file; schemes other than `data:` are refused.
 /// - `scale` puts a node with that scale above the roots of each scene: skins and animations stay right. Ranges of
 ///   lights and planes of cameras are not scaled.
-/// - `optimize` takes the steps of [`ModelSteps`](slate_core::asset::ModelSteps). Where an extension that is not known here
-///   might name parts by number, parts keep their numbers, and what it might name is kept.
+/// - `optimize` takes the steps of [`ModelSteps`](slate_core::asset::ModelSteps). Where an extension that is not known
+///   here might name parts by number, parts keep their numbers, and what it might name is kept.
 /// - `generateLODs` adds levels by a [simplifier](simplify) that treats the parts of a mesh as one surface, so that
 ///   no cracks open between them. The report holds the measured error of each.
 /// - Without any of it, what is written shows what was read.
@@ -45,7 +46,7 @@ impl Processor for ModelProcessor {
         name: "model",
         version: 2,
         kind: AssetKind::Model,
-        reads: &["glb", "gltf", "obj"],
+        reads: &["glb", "gltf", "obj", "fbx"],
         writes: &["glb", "gltf", "obj"],
     };
 
@@ -67,7 +68,11 @@ impl Processor for ModelProcessor {
     }
 
     fn references(&self, input: &AssetInput, limits: &AssetLimits) -> Result<Vec<String>> {
-        if input.extension() == "obj" { obj::references(input, limits) } else { gltf::references(input, limits) }
+        match input.extension().as_str() {
+            "obj" => obj::references(input, limits),
+            "fbx" => fbx::references(input, limits),
+            _ => gltf::references(input, limits),
+        }
     }
 
     fn process(&self, work: &mut Work<'_>, options: &ModelOptions) -> Result<Report> {
@@ -113,9 +118,9 @@ fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
     let (bytes, extension) = (work.input.bytes(work.limits)?, work.input.extension());
     match extension.as_str() {
         "obj" => obj::read(work, report),
+        "fbx" => fbx::read(work, report),
         _ if gltf::is_gltf(&bytes, &extension) => gltf::read(work),
-        "fbx" => Err(Error::unsupported("fbx is not read yet; export the model as glb, gltf or obj")),
-        _ => Err(Error::unsupported("this model format is not read; export it as glb, gltf or obj")),
+        _ => Err(Error::unsupported("this model format is not read; export it as glb, gltf, fbx or obj")),
     }
 }
 

@@ -2,8 +2,8 @@
 
 /// Calls `act` with the corners of each triangle of a polygon, counted from its first: `corners − 2` of them.
 ///
-/// Corners that point inwards are cut around, as far as the polygon is nearly flat and doesn't cross itself; polygons of
-/// more than 64 corners are taken for round.
+/// Corners that point inwards are cut around, as far as the polygon is nearly flat and doesn't cross itself; polygons
+/// of more than 64 corners are taken for round.
 pub(super) fn triangulate(outline: &[[f32; 3]], act: &mut dyn FnMut([usize; 3])) {
     // The search for a corner to cut takes the cube of their number at worst.
     const SEARCHED: usize = 64;

@@ -41,7 +41,8 @@ fn counts(model: &Model) -> (usize, usize) {
     (primitives().map(Primitive::vertices).sum(), primitives().map(Primitive::triangles).sum())
 }
 
-/// Vertices that a cache of 16 works out for each triangle, of all triangles: 0.5 is the best that there is, 3 the worst.
+/// Vertices that a cache of 16 works out for each triangle, of all triangles: 0.5 is the best that there is, 3 the
+/// worst.
 fn acmr(model: &Model) -> serde_json::Value {
     let (mut worked, mut triangles) = (0.0, 0usize);
     for primitive in model.meshes.iter().flat_map(|mesh| &mesh.primitives) {

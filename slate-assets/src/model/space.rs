@@ -36,8 +36,8 @@ pub(super) fn unit([x, y, z]: [f32; 3]) -> [f32; 3] {
     if length > 0.0 && length.is_finite() { [x / length, y / length, z / length] } else { [0.0, 1.0, 0.0] }
 }
 
-/// The nodes that a scene shows, parents before children, each with its matrix in the world. Readers made sure that nodes
-/// are trees.
+/// The nodes that a scene shows, parents before children, each with its matrix in the world. Readers made sure that
+/// nodes are trees.
 pub(super) fn shown(model: &Model) -> Vec<(usize, Matrix)> {
     let scene = model.scenes.get(model.scene.unwrap_or(0)).or(model.scenes.first());
     let roots = scene.map(|scene| scene.nodes.clone()).unwrap_or_default();

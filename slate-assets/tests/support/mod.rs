@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses some")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod fbx;
 pub(crate) mod node;
 pub(crate) mod rich;
 pub(crate) mod shapes;

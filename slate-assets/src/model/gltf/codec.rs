@@ -9,7 +9,7 @@ use super::{
 };
 use crate::guard;
 use bytes::Bytes;
-use draco_core::{DataType, DecodeLimits, DecoderBuffer, Mesh, MeshDecoder, PointAttribute, PointIndex};
+use draco_core::{DataType, DecodeLimits, DecoderBuffer, DracoError, Mesh, MeshDecoder, PointAttribute, PointIndex};
 use meshoptimizer_rs::{
     Workspace,
     codec::{self, Filter, IndexEncoding, Mode, VertexEncoding},
@@ -107,7 +107,7 @@ fn draco(
             .with_max_decoded_bytes(*room);
         let (mut decoded, mut input) = (Mesh::new(), DecoderBuffer::new(&bytes).with_limits(allowed));
         let done = MeshDecoder::new().decode(&mut input, &mut decoded);
-        done.map_err(|error| corrupt(format!("the Draco geometry is damaged: {error}"), &place))?;
+        done.map_err(|error| draco_failed(&error, &place))?;
         Ok(decoded)
     })?;
     let points = decoded.num_points();
@@ -156,6 +156,19 @@ fn draco(
         extensions.remove(DRACO);
     }
     Ok(())
+}
+
+fn draco_failed(error: &DracoError, place: &str) -> Error {
+    use draco_core::ErrorKind::{LimitExceeded, UnsupportedFeature, UnsupportedVersion};
+    match error.kind() {
+        LimitExceeded => {
+            Error::limit_exceeded(format!("the Draco geometry is over a limit: {error}")).with("path", place)
+        }
+        UnsupportedFeature | UnsupportedVersion => {
+            Error::unsupported(format!("the Draco geometry is of a kind that is not read: {error}")).with("path", place)
+        }
+        _ => corrupt(format!("the Draco geometry is damaged: {error}"), place),
+    }
 }
 
 /// The values of an attribute, point by point.

@@ -10,8 +10,8 @@ use slate_core::{
 };
 use std::fmt::Write;
 
-/// Writes what the scene shows, as it stands: OBJ has no nodes, skins, animations or morph targets. The files are an OBJ, an
-/// MTL and the textures that it names; gives their bytes together.
+/// Writes what the scene shows, as it stands: OBJ has no nodes, skins, animations or morph targets. The files are an
+/// OBJ, an MTL and the textures that it names; gives their bytes together.
 pub(in crate::model) fn write(model: &Model, stem: &str, work: &mut Work<'_>, report: &mut Report) -> Result<u64> {
     let mut out = format!("# made by SLATE\nmtllib {stem}.mtl\n");
     let mut dropped: Vec<&str> = Vec::new();

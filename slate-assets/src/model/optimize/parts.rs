@@ -7,8 +7,8 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-/// Makes equal images, samplers, textures, materials and meshes one; gives how many are gone. Nodes keep theirs, so that
-/// a mesh that is there twice becomes one that is shown twice.
+/// Makes equal images, samplers, textures, materials and meshes one; gives how many are gone. Nodes keep theirs, so
+/// that a mesh that is there twice becomes one that is shown twice.
 pub(super) fn dedupe(model: &mut Model) -> usize {
     let mut gone = 0;
     let places =
@@ -25,7 +25,8 @@ pub(super) fn dedupe(model: &mut Model) -> usize {
     gone
 }
 
-/// Drops what no node shows: meshes, skins and cameras, and then materials, textures, samplers and images; gives how many.
+/// Drops what no node shows: meshes, skins and cameras, and then materials, textures, samplers and images; gives how
+/// many.
 pub(super) fn prune(model: &mut Model) -> usize {
     let mut gone = 0;
     let used = |of: fn(&super::super::ir::Node) -> Option<usize>, model: &Model| -> Vec<usize> {

@@ -9,9 +9,9 @@ use slate_core::{Cancel, Result, asset::Report};
 /// The largest number of a normalized `i16`.
 const STEPS: f32 = 32767.0;
 
-/// Stores attributes as small integers, as `KHR_mesh_quantization` allows: positions in 16 bits of the mesh's box, which
-/// a node below each node that shows the mesh undoes, normals and tangents in 8 bits, coordinates in 16, colours and
-/// weights in 8. The largest error in position, as a share of the mesh's box, is a 65534th.
+/// Stores attributes as small integers, as `KHR_mesh_quantization` allows: positions in 16 bits of the mesh's box,
+/// which a node below each node that shows the mesh undoes, normals and tangents in 8 bits, coordinates in 16, colours
+/// and weights in 8. The largest error in position, as a share of the mesh's box, is a 65534th.
 pub(in crate::model) fn quantize(model: &mut Model, cancel: &Cancel, report: &mut Report) -> Result<()> {
     let mut instanced = vec![false; model.meshes.len()];
     for node in model.nodes.iter().filter(|node| !node.instances.is_empty()) {

@@ -1,8 +1,9 @@
 use super::{
     Surface,
-    quadric::{Fields, Point, Quadric, cross, dot, sub},
+    level::Level,
+    quadric::{Fields, Near, Quadric, Vector, across, minus, plus, product},
     queue::Queue,
-    topology::{NONE, Topology},
+    topology::{NONE, State, Topology},
 };
 use slate_core::{Cancel, Result};
 
@@ -11,27 +12,16 @@ use slate_core::{Cancel, Result};
 const STRICT: u8 = 0;
 const ANY: u8 = 2;
 
-const QUEUED: u8 = 0;
-const BLOCKED: u8 = 1;
-const GONE: u8 = 2;
-
 /// Simplifies a surface, further and further.
 pub struct Simplifier<'a> {
-    surface: Surface<'a>,
-    topology: Topology,
+    pub(super) surface: Surface<'a>,
+    pub(super) topology: Topology,
     triangles: usize,
-    quadrics: Vec<Quadric>,
-    /// How many collapses went into each place.
-    versions: Vec<u32>,
-    width: usize,
-    fields: WedgeFields,
+    pub(super) width: usize,
+    pub(super) fields: WedgeFields,
     /// The vertex whose other values each wedge takes.
-    sources: Vec<u32>,
-    touched: Vec<bool>,
-    costs: Vec<f32>,
-    /// The sum of the versions that a cost was found with.
-    stamps: Vec<u32>,
-    states: Vec<u8>,
+    pub(super) sources: Vec<u32>,
+    pub(super) touched: Vec<bool>,
     queue: Queue,
     laxity: u8,
     marks: Vec<u32>,
@@ -53,21 +43,6 @@ struct Scratch {
     renamed: Vec<(u32, u32)>,
 }
 
-/// A simplified surface.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Level {
-    /// A place for each vertex.
-    pub positions: Vec<[f32; 3]>,
-    /// Values for each vertex, as many as the surface had.
-    pub attributes: Vec<f32>,
-    /// For each vertex the one of the surface whose other values (joints, names) suit it.
-    pub sources: Vec<u32>,
-    /// Three vertices for each triangle, in the surface's order.
-    pub indices: Vec<u32>,
-    /// For each triangle its number in the surface.
-    pub triangles: Vec<u32>,
-}
-
 impl<'a> Simplifier<'a> {
     /// Looks at a surface.
     ///
@@ -87,29 +62,26 @@ impl<'a> Simplifier<'a> {
             let weighted: Vec<f64> = weighted.map(|(value, weight)| f64::from(*value) * f64::from(*weight)).collect();
             topology.add_fields(&weighted, width, &mut fields);
         }
-        let (edges, places) = (topology.ends.len(), topology.points.len());
+        let (edges, places) = (topology.edges.len() as u32, topology.places.len());
         let mut simplifier = Self {
             surface: *surface,
             triangles: topology.living().count(),
-            quadrics: topology.quadrics(),
-            versions: vec![0; places],
             width,
             fields,
             sources: (0..vertices as u32).collect(),
             touched: vec![false; vertices],
-            costs: vec![0.0; edges],
-            stamps: vec![0; edges],
-            states: vec![QUEUED; edges],
-            queue: Queue::new(edges),
+            queue: Queue::new(edges as usize),
             laxity: STRICT,
             marks: vec![0; places],
             mark: 0,
             scratch: Scratch::default(),
             topology,
         };
-        for edge in 0..edges as u32 {
-            simplifier.costs[edge as usize] = simplifier.best(edge).1;
-            simplifier.queue.push(edge, simplifier.costs[edge as usize]);
+        // Backwards, so that each bucket gives its edges in the order of the triangles.
+        for edge in (0..edges).rev() {
+            let (_, cost) = simplifier.best(edge);
+            simplifier.topology.edges[edge as usize].cost = cost;
+            simplifier.push(edge);
         }
         Ok(simplifier)
     }
@@ -131,7 +103,7 @@ impl<'a> Simplifier<'a> {
             if steps % 8192 == 0 {
                 cancel.check()?;
             }
-            if let Some(edge) = self.queue.pop() {
+            if let Some(edge) = self.queue.pop(|edge| self.topology.edges[edge as usize].next) {
                 self.step(edge);
                 continue;
             }
@@ -143,60 +115,68 @@ impl<'a> Simplifier<'a> {
             }
             before = self.triangles;
             self.queue.rewind();
-            for edge in 0..self.states.len() {
-                if self.states[edge] == BLOCKED {
-                    self.states[edge] = QUEUED;
-                    self.queue.push(edge as u32, self.costs[edge]);
+            for edge in 0..self.topology.edges.len() {
+                if self.topology.edges[edge].state == State::Blocked {
+                    self.push(edge as u32);
                 }
             }
         }
         Ok(self.level())
     }
 
+    fn push(&mut self, edge: u32) {
+        let entry = &mut self.topology.edges[edge as usize];
+        entry.state = State::Queued;
+        entry.next = self.queue.push(edge, entry.cost);
+    }
+
     fn step(&mut self, edge: u32) {
-        let at = edge as usize;
-        let [a, b] = self.topology.ends[at];
-        if self.states[at] == GONE || a == b {
-            self.states[at] = GONE;
+        let entry = &mut self.topology.edges[edge as usize];
+        let [a, b] = entry.ends;
+        if entry.state == State::Gone || a == b {
+            entry.state = State::Gone;
             return;
         }
         let (point, cost) = self.best(edge);
-        let stamp = self.versions[a as usize] + self.versions[b as usize];
-        if stamp != self.stamps[at] {
-            (self.stamps[at], self.costs[at]) = (stamp, cost);
+        let stamp = self.topology.places[a as usize].version + self.topology.places[b as usize].version;
+        let entry = &mut self.topology.edges[edge as usize];
+        if stamp != entry.stamp {
+            (entry.stamp, entry.cost) = (stamp, cost);
             if !self.queue.is_due(cost) {
-                return self.queue.push(edge, cost);
+                return self.push(edge);
             }
         }
         if !self.collapse(edge, point) {
-            self.states[at] = BLOCKED;
+            self.topology.edges[edge as usize].state = State::Blocked;
         }
     }
 
     /// The point that an edge best collapses into, and the cost.
-    fn best(&mut self, edge: u32) -> (Point, f32) {
-        let [a, b] = self.topology.ends[edge as usize];
+    fn best(&mut self, edge: u32) -> (Vector, f32) {
+        let [a, b] = self.topology.edges[edge as usize].ends;
         let [p, q] = [a, b].map(|place| self.topology.points[place as usize]);
-        let mut quadric = self.quadrics[a as usize];
-        quadric.add(&self.quadrics[b as usize]);
+        // All is told from the first end.
+        let along = minus(q, p);
+        let mut quadric = self.topology.places[b as usize].quadric.from(minus(p, q));
+        quadric.add(&self.topology.places[a as usize].quadric);
         if self.width > 0 {
-            self.add_misfits(a, b, &mut quadric);
+            quadric.add(&self.misfits(a, b).near(p));
         }
-        let (point, cost) = match [a, b].map(|place| self.topology.locked[place as usize]) {
+        let none = [0.0; 3];
+        let (step, cost) = match [a, b].map(|place| self.topology.locked[place as usize]) {
             [true, true] => return (p, f32::INFINITY),
-            [true, false] => (p, quadric.at(p)),
-            [false, true] => (q, quadric.at(q)),
+            [true, false] => return (p, quadric.at(none)),
+            [false, true] => return (q, quadric.at(along)),
             [false, false] => {
-                let along = sub(q, p);
-                let middle = std::array::from_fn(|at| (p[at] + q[at]) / 2.0);
-                quadric.least(middle, dot(along, along).sqrt()).unwrap_or_else(|| {
-                    let [at_p, at_middle, at_q] = [p, middle, q].map(|point| (point, quadric.at(point)));
+                let middle = along.map(|number| number / 2.0);
+                quadric.least(middle, product(along, along).sqrt()).unwrap_or_else(|| {
+                    let [at_p, at_middle, at_q] = [none, middle, along].map(|step| (step, quadric.at(step)));
                     let end = if at_q.1 < at_p.1 { at_q } else { at_p };
                     if at_middle.1 < end.1 { at_middle } else { end }
                 })
             }
         };
-        (point, cost as f32)
+        (plus(p, step), cost)
     }
 
     fn fields(&self, wedge: u32) -> Fields<'_> {
@@ -208,11 +188,13 @@ impl<'a> Simplifier<'a> {
         }
     }
 
-    fn add_misfits(&mut self, a: u32, b: u32, quadric: &mut Quadric) {
-        let [one, other] = [a, b].map(|place| self.topology.single[place as usize]);
+    /// What the attributes of both ends miss together.
+    fn misfits(&mut self, a: u32, b: u32) -> Quadric {
+        let [one, other] = [a, b].map(|place| self.topology.places[place as usize].single);
         if one != NONE && other != NONE {
-            return quadric.add(&self.fields(one).misfit(Some(&self.fields(other))));
+            return self.fields(one).misfit(Some(&self.fields(other)));
         }
+        let mut quadric = Quadric::default();
         let mut scratch = std::mem::take(&mut self.scratch);
         self.gather(a, &mut scratch.rings[0]);
         self.gather(b, &mut scratch.rings[1]);
@@ -225,31 +207,33 @@ impl<'a> Simplifier<'a> {
             quadric.add(&misfit);
         }
         self.scratch = scratch;
+        quadric
     }
 
     /// The living corners at a place.
     fn gather(&self, place: u32, ring: &mut Vec<u32>) {
         ring.clear();
-        let mut corner = self.topology.first[place as usize];
+        let mut corner = self.topology.places[place as usize].first;
         while corner != NONE {
-            if self.topology.corners[(corner / 4) as usize][0] != NONE {
+            let triangle = &self.topology.triangles[(corner / 4) as usize];
+            if triangle.corners[0] != NONE {
                 ring.push(corner);
             }
-            corner = self.topology.next[corner as usize];
+            corner = triangle.next[(corner % 4) as usize];
         }
     }
 
     fn wedge(&self, corner: u32) -> u32 {
-        self.topology.wedges[(corner / 4) as usize][(corner % 4) as usize]
+        self.topology.triangles[(corner / 4) as usize].wedges[(corner % 4) as usize]
     }
 
     /// Pairs the wedges of both ends that share a triangle of the edge; the others stay alone.
     fn pair(&self, b: u32, rings: &[Vec<u32>; 2], pairs: &mut Vec<(u32, u32)>) {
         pairs.clear();
         for &corner in &rings[0] {
-            let triangle = (corner / 4) as usize;
-            if let Some(across) = self.topology.corners[triangle].iter().position(|&place| place == b) {
-                let (one, other) = (self.wedge(corner), self.topology.wedges[triangle][across]);
+            let triangle = &self.topology.triangles[(corner / 4) as usize];
+            if let Some(across) = triangle.corners.iter().position(|&place| place == b) {
+                let (one, other) = (self.wedge(corner), triangle.wedges[across]);
                 if !pairs.iter().any(|pair| pair.0 == one || pair.1 == other) {
                     pairs.push((one, other));
                 }
@@ -270,8 +254,8 @@ impl<'a> Simplifier<'a> {
     }
 
     /// Makes the edge one point, where that does no harm.
-    fn collapse(&mut self, edge: u32, point: Point) -> bool {
-        let [mut a, mut b] = self.topology.ends[edge as usize];
+    fn collapse(&mut self, edge: u32, point: Vector) -> bool {
+        let [mut a, mut b] = self.topology.edges[edge as usize].ends;
         if self.topology.locked[a as usize] && self.topology.locked[b as usize] {
             return false;
         }
@@ -299,7 +283,7 @@ impl<'a> Simplifier<'a> {
         let [of_a, common, of_b] = [0, 1, 2].map(|at| self.mark + at);
         let (mut neighbours, mut own, mut shared) = ([0, 0], 0, 0);
         for &corner in &rings[0] {
-            let corners = &self.topology.corners[(corner / 4) as usize];
+            let corners = &self.topology.triangles[(corner / 4) as usize].corners;
             own += usize::from(corners.contains(&b));
             for &place in corners.iter().filter(|&&place| place != a) {
                 if self.marks[place as usize] != of_a {
@@ -309,7 +293,8 @@ impl<'a> Simplifier<'a> {
             }
         }
         for &corner in &rings[1] {
-            for &place in self.topology.corners[(corner / 4) as usize].iter().filter(|&&place| place != b && place != a)
+            for &place in
+                self.topology.triangles[(corner / 4) as usize].corners.iter().filter(|&&place| place != b && place != a)
             {
                 let mark = &mut self.marks[place as usize];
                 if *mark == of_a {
@@ -327,7 +312,7 @@ impl<'a> Simplifier<'a> {
             return true;
         }
         for &corner in &rings[1] {
-            for &place in self.topology.corners[(corner / 4) as usize].iter().filter(|&&place| place != b) {
+            for &place in self.topology.triangles[(corner / 4) as usize].corners.iter().filter(|&&place| place != b) {
                 if self.marks[place as usize] != of_b {
                     self.marks[place as usize] = of_b;
                     neighbours[1] += 1;
@@ -338,67 +323,72 @@ impl<'a> Simplifier<'a> {
     }
 
     /// No triangle of the ring, but those of the edge, turns its side or far when its corner moves.
-    fn keeps_sides(&self, other: u32, ring: &[u32], point: Point) -> bool {
+    fn keeps_sides(&self, other: u32, ring: &[u32], point: Vector) -> bool {
         // The cosine of the turn that is allowed, squared.
-        const TURN: [f64; 2] = [0.0625, 0.0];
+        const TURN: [f32; 2] = [0.0625, 0.0];
         let Some(&turn) = TURN.get(usize::from(self.laxity)) else { return true };
         ring.iter().all(|&corner| {
-            let (corners, at) = (&self.topology.corners[(corner / 4) as usize], (corner % 4) as usize);
+            let (corners, at) = (&self.topology.triangles[(corner / 4) as usize].corners, (corner % 4) as usize);
             let (right, left) = (corners[(at + 1) % 3], corners[(at + 2) % 3]);
             if right == other || left == other {
                 return true;
             }
             let [old, right, left] = [corners[at], right, left].map(|place| self.topology.points[place as usize]);
-            let across = sub(left, right);
-            let (before, after) = (cross(across, sub(old, right)), cross(across, sub(point, right)));
-            let cosine = dot(before, after);
-            cosine > 0.0 && cosine * cosine > turn * dot(before, before) * dot(after, after)
+            let opposite = minus(left, right);
+            let (before, after) = (across(opposite, minus(old, right)), across(opposite, minus(point, right)));
+            let cosine = product(before, after);
+            cosine > 0.0 && cosine * cosine > turn * product(before, before) * product(after, after)
         })
     }
 
     /// Moves everything of `a` to `b`, and `b` to `point`.
-    fn merge(&mut self, a: u32, b: u32, point: Point, scratch: &mut Scratch) {
+    fn merge(&mut self, a: u32, b: u32, point: Vector, scratch: &mut Scratch) {
         let [from, to] = [a as usize, b as usize];
         self.merge_wedges(a, b, point, scratch);
-        if self.topology.locked[from] {
-            self.topology.anchors[to] = self.topology.anchors[from];
-        }
-        self.topology.points[to] = point;
-        let quadric = self.quadrics[from];
-        self.quadrics[to].add(&quadric);
-        // Larger than both: whatever cost was found with one of them is out of date.
-        self.versions[to] += self.versions[from] + 1;
-        self.topology.locked[to] |= self.topology.locked[from];
-
         let topology = &mut self.topology;
+        let moved = |at: usize| topology.places[at].quadric.from(minus(point, topology.points[at]));
+        let mut quadric: Near = moved(to);
+        quadric.add(&moved(from));
+        let version = topology.places[from].version;
+        let place = &mut topology.places[to];
+        place.quadric = quadric;
+        // Larger than both: whatever cost was found with one of them is out of date.
+        place.version += version + 1;
+        topology.points[to] = point;
+        if topology.locked[from] {
+            (topology.locked[to], topology.anchors[to]) = (true, topology.anchors[from]);
+        }
+
         scratch.renamed.clear();
         for &corner in &scratch.rings[0] {
-            let (triangle, at) = ((corner / 4) as usize, (corner % 4) as usize);
-            let Some(across) = topology.corners[triangle].iter().position(|&place| place == b) else { continue };
+            let at = (corner % 4) as usize;
+            let triangle = &mut topology.triangles[(corner / 4) as usize];
+            let Some(across) = triangle.corners.iter().position(|&place| place == b) else { continue };
             let third = 3 - at - across;
-            // The edges between two corners is that of the one before the other.
-            let between = |one: usize, other: usize| if (one + 1) % 3 == other { one } else { other };
-            let edges = topology.edges[triangle];
-            scratch.renamed.push((edges[between(at, third)], edges[between(across, third)]));
-            self.states[edges[between(at, across)] as usize] = GONE;
-            topology.corners[triangle] = [NONE; 3];
+            // The edge between two corners is that of the one before the other.
+            let between = |one: usize, other: usize| triangle.edges[if (one + 1) % 3 == other { one } else { other }];
+            let (gone, stays) = (between(at, third), between(across, third));
+            scratch.renamed.push((gone, stays));
+            topology.edges[between(at, across) as usize].state = State::Gone;
+            triangle.corners = [NONE; 3];
             self.triangles -= 1;
-        }
-        for &(gone, _) in scratch.renamed.iter().filter(|(gone, stays)| gone != stays) {
-            self.states[gone as usize] = GONE;
+            if gone != stays {
+                topology.edges[gone as usize].state = State::Gone;
+            }
         }
         for &corner in &scratch.rings[0] {
-            let (triangle, at) = ((corner / 4) as usize, (corner % 4) as usize);
-            if topology.corners[triangle][0] == NONE {
+            let at = (corner % 4) as usize;
+            let triangle = &mut topology.triangles[(corner / 4) as usize];
+            if triangle.corners[0] == NONE {
                 continue;
             }
-            topology.corners[triangle][at] = b;
+            triangle.corners[at] = b;
             for side in [at, (at + 2) % 3] {
-                let edge = &mut topology.edges[triangle][side];
+                let edge = &mut triangle.edges[side];
                 if let Some(&(_, stays)) = scratch.renamed.iter().find(|(gone, _)| gone == edge) {
                     *edge = stays;
                 } else {
-                    topology.ends[*edge as usize].iter_mut().filter(|end| **end == a).for_each(|end| *end = b);
+                    topology.edges[*edge as usize].ends.iter_mut().filter(|end| **end == a).for_each(|end| *end = b);
                 }
             }
         }
@@ -406,38 +396,37 @@ impl<'a> Simplifier<'a> {
     }
 
     fn relink(&mut self, place: u32, rings: &[Vec<u32>; 2]) {
-        let topology = &mut self.topology;
         let mut before = NONE;
         for &corner in rings[0].iter().chain(&rings[1]) {
-            let triangle = (corner / 4) as usize;
-            if topology.corners[triangle][0] == NONE {
+            let at = (corner % 4) as usize;
+            let triangle = &mut self.topology.triangles[(corner / 4) as usize];
+            if triangle.corners[0] == NONE {
                 continue;
             }
-            topology.next[corner as usize] = before;
+            triangle.next[at] = before;
             before = corner;
             // What was in the way may be gone.
-            for edge in topology.edges[triangle] {
-                if self.states[edge as usize] == BLOCKED {
-                    self.states[edge as usize] = QUEUED;
-                    self.queue.push(edge, self.costs[edge as usize]);
+            for edge in [triangle.edges[at], triangle.edges[(at + 2) % 3]] {
+                if self.topology.edges[edge as usize].state == State::Blocked {
+                    self.push(edge);
                 }
             }
         }
-        topology.first[place as usize] = before;
+        self.topology.places[place as usize].first = before;
     }
 
-    fn merge_wedges(&mut self, a: u32, b: u32, point: Point, scratch: &mut Scratch) {
+    fn merge_wedges(&mut self, a: u32, b: u32, point: Vector, scratch: &mut Scratch) {
         let [p, q] = [a, b].map(|place| self.topology.points[place as usize]);
-        let [one, other] = [a, b].map(|place| self.topology.single[place as usize]);
+        let [one, other] = [a, b].map(|place| self.topology.places[place as usize].single);
         if one != NONE && other != NONE {
             scratch.pairs.clear();
             scratch.pairs.push((one, other));
         } else {
             self.pair(b, &scratch.rings, &mut scratch.pairs);
-            self.topology.single[b as usize] = if let [(_, other)] = scratch.pairs[..] { other } else { NONE };
+            self.topology.places[b as usize].single = if let [(_, other)] = scratch.pairs[..] { other } else { NONE };
         }
-        let (to_p, to_q) = (sub(point, p), sub(point, q));
-        let nearer = dot(to_p, to_p) < dot(to_q, to_q);
+        let (to_p, to_q) = (minus(point, p), minus(point, q));
+        let nearer = product(to_p, to_p) < product(to_q, to_q);
         for &(one, other) in &scratch.pairs {
             [one, other].iter().filter(|wedge| **wedge != NONE).for_each(|&wedge| self.touched[wedge as usize] = true);
             if one == NONE || other == NONE || one == other {
@@ -459,66 +448,10 @@ impl<'a> Simplifier<'a> {
             }
         }
         for &corner in &scratch.rings[0] {
-            let wedge = &mut self.topology.wedges[(corner / 4) as usize][(corner % 4) as usize];
+            let wedge = &mut self.topology.triangles[(corner / 4) as usize].wedges[(corner % 4) as usize];
             if let Some(&(_, other)) = scratch.pairs.iter().find(|(one, other)| one == wedge && *other != NONE) {
                 *wedge = other;
             }
-        }
-    }
-
-    /// The surface as it is now.
-    fn level(&self) -> Level {
-        let mut level = Level::default();
-        let mut vertices = vec![NONE; self.surface.positions.len()];
-        let ranges = self.ranges();
-        for triangle in self.topology.living() {
-            for corner in 0..3 {
-                let (place, wedge) = (self.topology.corners[triangle][corner], self.topology.wedges[triangle][corner]);
-                let vertex = &mut vertices[wedge as usize];
-                if *vertex == NONE {
-                    *vertex = level.positions.len() as u32;
-                    level.sources.push(self.sources[wedge as usize]);
-                    level.positions.push(self.position(place));
-                    self.values(place, wedge, &ranges, &mut level.attributes);
-                }
-                level.indices.push(*vertex);
-            }
-            level.triangles.push(triangle as u32);
-        }
-        level
-    }
-
-    fn position(&self, place: u32) -> [f32; 3] {
-        if self.versions[place as usize] == 0 || self.topology.locked[place as usize] {
-            return self.surface.positions[self.topology.anchors[place as usize] as usize];
-        }
-        let point = self.topology.points[place as usize];
-        std::array::from_fn(|at| (point[at] * self.topology.extent + self.topology.origin[at]) as f32)
-    }
-
-    /// The least and most of each attribute: what fits best beyond them is not meant.
-    fn ranges(&self) -> Vec<[f32; 2]> {
-        let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; self.width];
-        for values in self.surface.attributes.chunks_exact(self.width.max(1)) {
-            for (range, value) in ranges.iter_mut().zip(values) {
-                *range = [range[0].min(*value), range[1].max(*value)];
-            }
-        }
-        ranges
-    }
-
-    fn values(&self, place: u32, wedge: u32, ranges: &[[f32; 2]], out: &mut Vec<f32>) {
-        let own = self.surface.attributes.chunks_exact(self.width.max(1)).nth(self.sources[wedge as usize] as usize);
-        if !self.touched[wedge as usize] {
-            return out.extend(own.unwrap_or_default());
-        }
-        let ([x, y, z], weight) = (self.topology.points[place as usize], self.fields.weights.get(wedge as usize));
-        for (at, [least, most]) in ranges.iter().enumerate() {
-            let [sx, sy, sz, offset] = self.fields.sums[wedge as usize * self.width + at];
-            let scale = weight.copied().unwrap_or_default() * f64::from(self.surface.weights[at]);
-            let own = own.map_or(0.0, |own| own[at]);
-            let fit = ((sx * x + sy * y + sz * z + offset) / scale) as f32;
-            out.push(if scale > 0.0 && fit.is_finite() { fit.clamp(*least, *most) } else { own });
         }
     }
 }

@@ -14,18 +14,19 @@
 //! # Ok::<(), slate_core::Error>(())
 //! ```
 //!
-//! Edges collapse one after the other, the one of the least cost first, into the point that fits the triangles around
-//! them best. Costs are sums of squared distances to all the triangles that went into a vertex, and of what attributes
-//! miss. They only rise, so that the queue holds lower bounds and an edge is looked at again only when it comes out:
-//! the order is that of a queue that is always up to date, at a third of the work.
+//! Edges collapse one after the other, cheap ones first, into the point that fits the triangles around them best.
+//! Costs are sums of squared distances to all the triangles that went into a vertex, and of what attributes miss. They
+//! only rise, so that the queue holds lower bounds, and an edge is looked at again only when it comes out.
 
 mod collapse;
+mod level;
 mod measure;
 mod quadric;
 mod queue;
 mod topology;
 
-pub use collapse::{Level, Simplifier};
+pub use collapse::Simplifier;
+pub use level::Level;
 pub use measure::{Deviation, deviation};
 
 /// A surface of triangles, with what is to be kept beside its shape.

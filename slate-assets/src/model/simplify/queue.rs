@@ -1,41 +1,45 @@
-/// A queue of edges by cost, in buckets of a hundredth's width; costs that come out never fall.
+/// A queue of edges by cost, in buckets that each hold costs up to two or four times as high as the one before.
 ///
 /// A cost in the queue may be lower than the edge's true one, never higher: whoever takes an edge out asks again.
+/// Finer buckets bring large surfaces a little nearer (an RMS of 0.42 in the place of 0.45 of meshoptimizer's on a
+/// noisy ball) and take twice as long: collapses then jump from end to end of the surface, and wait for memory at
+/// each.
 pub(super) struct Queue {
-    /// The first edge of each bucket.
+    /// The first edge of each bucket. Edges know the next one in theirs.
     first: Vec<u32>,
-    /// The next edge in the same bucket, by edge.
-    next: Vec<u32>,
     at: usize,
+    shift: u32,
 }
 
 const NONE: u32 = u32::MAX;
-/// A float's sign, exponent and the first seven bits of its fraction.
-const SHIFT: u32 = 16;
 
 impl Queue {
     pub(super) fn new(edges: usize) -> Self {
-        Self { first: vec![NONE; (f32::INFINITY.to_bits() >> SHIFT) as usize + 1], next: vec![NONE; edges], at: 0 }
+        /// More edges than a processor's second cache holds.
+        const MANY: usize = 150_000;
+        // A bucket for each exponent of floats, or for two of them.
+        let shift = if edges > MANY { 24 } else { 23 };
+        Self { first: vec![NONE; (f32::INFINITY.to_bits() >> shift) as usize + 1], at: 0, shift }
     }
 
-    fn bucket(cost: f32) -> usize {
+    fn bucket(&self, cost: f32) -> usize {
         // Costs aren't negative: then their bits rise as they do.
-        (cost.max(0.0).to_bits() >> SHIFT) as usize
+        (cost.max(0.0).to_bits() >> self.shift) as usize
     }
 
-    /// Puts an edge in that isn't in the queue.
-    pub(super) fn push(&mut self, edge: u32, cost: f32) {
-        let bucket = Self::bucket(cost).clamp(self.at, self.first.len() - 1);
-        self.next[edge as usize] = self.first[bucket];
-        self.first[bucket] = edge;
+    /// Puts an edge in that isn't in the queue; gives the one that comes after it, to be told to `pop`.
+    #[must_use]
+    pub(super) fn push(&mut self, edge: u32, cost: f32) -> u32 {
+        let bucket = self.bucket(cost).clamp(self.at, self.first.len() - 1);
+        std::mem::replace(&mut self.first[bucket], edge)
     }
 
-    /// Takes an edge of the least cost out.
-    pub(super) fn pop(&mut self) -> Option<u32> {
+    /// Takes an edge of the least cost out; `next` tells what `push` gave for it.
+    pub(super) fn pop(&mut self, next: impl Fn(u32) -> u32) -> Option<u32> {
         while let Some(first) = self.first.get_mut(self.at) {
             if *first != NONE {
                 let edge = *first;
-                *first = self.next[edge as usize];
+                *first = next(edge);
                 return Some(edge);
             }
             self.at += 1;
@@ -43,9 +47,9 @@ impl Queue {
         None
     }
 
-    /// Whether an edge of this cost would come out now.
+    /// Whether an edge of this cost may go now.
     pub(super) fn is_due(&self, cost: f32) -> bool {
-        Self::bucket(cost) <= self.at
+        self.bucket(cost) <= self.at
     }
 
     /// Begins from the lowest costs again.
@@ -60,15 +64,16 @@ mod tests {
 
     #[test]
     fn the_cheapest_come_first() {
-        let mut queue = Queue::new(4);
-        for (edge, cost) in [(0, 3.0), (1, 0.0), (2, 1e-20), (3, f32::MAX)] {
-            queue.push(edge, cost);
+        let (mut queue, mut next) = (Queue::new(4), [NONE; 4]);
+        for (edge, cost) in [(0, 30.0), (1, 0.0), (2, 1e-20), (3, f32::MAX)] {
+            next[edge as usize] = queue.push(edge, cost);
         }
-        assert_eq!(queue.pop(), Some(1));
-        assert!(!queue.is_due(1e-20));
-        assert_eq!(queue.pop(), Some(2));
+        let pop = |queue: &mut Queue, next: &[u32; 4]| queue.pop(|edge| next[edge as usize]);
+        assert_eq!(pop(&mut queue, &next), Some(1));
+        assert!(!queue.is_due(1e-20) && !queue.is_due(30.0));
+        assert_eq!(pop(&mut queue, &next), Some(2));
         // What is cheaper than what came out comes out next.
-        queue.push(1, 0.0);
-        assert_eq!([queue.pop(), queue.pop(), queue.pop(), queue.pop()], [Some(1), Some(0), Some(3), None]);
+        next[1] = queue.push(1, 0.0);
+        assert_eq!([(); 4].map(|()| pop(&mut queue, &next)), [Some(1), Some(0), Some(3), None]);
     }
 }

@@ -1,37 +1,70 @@
 use super::{
     Surface,
-    quadric::{Frame, Point, Quadric, cross, dot, sub},
+    quadric::{Frame, Near, Point, Quadric, Vector, across, cross, dot, minus, product, sub},
 };
 use slate_core::{Error, Result};
 
 pub(super) const NONE: u32 = u32::MAX;
 
 /// How much a border counts against the faces beside it.
-const BORDER: f64 = 3.0;
+const BORDER: f32 = 3.0;
 /// How much a seam of attributes or materials counts.
-const SEAM: f64 = 0.3;
+const SEAM: f32 = 0.3;
 
 /// Triangles and edges over places; vertices of one place differ in their attributes only and are called wedges.
+///
+/// What is used together lies together: collapses go all over the surface, and each place that they touch is a wait for
+/// memory.
 pub(super) struct Topology {
     /// The lower corner and the size of the surface; positions are inside of the unit cube.
     pub(super) origin: Point,
     pub(super) extent: f64,
-    pub(super) points: Vec<Point>,
-    /// Places of each triangle; `NONE` first where it is gone.
-    pub(super) corners: Vec<[u32; 3]>,
-    /// Vertices of each triangle.
-    pub(super) wedges: Vec<[u32; 3]>,
-    /// Edges of each triangle: the one from each corner to the next.
-    pub(super) edges: Vec<[u32; 3]>,
-    pub(super) ends: Vec<[u32; 2]>,
-    /// The first corner of each place, as triangle · 4 + corner.
-    pub(super) first: Vec<u32>,
-    pub(super) next: Vec<u32>,
-    /// The one wedge of each place, `NONE` where there are several.
-    pub(super) single: Vec<u32>,
+    pub(super) points: Vec<Vector>,
+    pub(super) places: Vec<Place>,
+    pub(super) triangles: Vec<Triangle>,
+    pub(super) edges: Vec<Edge>,
     pub(super) locked: Vec<bool>,
     /// A vertex at each place, to take the place's exact position from.
     pub(super) anchors: Vec<u32>,
+}
+
+pub(super) struct Place {
+    pub(super) quadric: Near,
+    /// How many collapses went into it.
+    pub(super) version: u32,
+    /// The first corner, as triangle · 4 + corner.
+    pub(super) first: u32,
+    /// The one wedge, `NONE` where there are several.
+    pub(super) single: u32,
+}
+
+pub(super) struct Triangle {
+    /// Places; `NONE` first where the triangle is gone.
+    pub(super) corners: [u32; 3],
+    /// The edge from each corner to the next.
+    pub(super) edges: [u32; 3],
+    /// The next corner at the same place.
+    pub(super) next: [u32; 3],
+    /// Vertices.
+    pub(super) wedges: [u32; 3],
+}
+
+pub(super) struct Edge {
+    pub(super) ends: [u32; 2],
+    pub(super) cost: f32,
+    /// The sum of the ends' versions that the cost was found with.
+    pub(super) stamp: u32,
+    /// The next edge in the queue.
+    pub(super) next: u32,
+    pub(super) state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Queued,
+    /// Something was in the way of its collapse.
+    Blocked,
+    Gone,
 }
 
 impl Topology {
@@ -54,10 +87,11 @@ impl Topology {
         let (origin, extent) = bounds(surface);
         let (place_of, firsts) = weld(surface.positions);
         let scale = 1.0 / extent;
-        let point = |&at: &u32| {
-            let [x, y, z] = surface.positions[at as usize].map(f64::from);
-            [(x - origin[0]) * scale, (y - origin[1]) * scale, (z - origin[2]) * scale]
+        let point = |&at: &u32| -> Vector {
+            let position = surface.positions[at as usize].map(f64::from);
+            std::array::from_fn(|at| ((position[at] - origin[at]) * scale) as f32)
         };
+        let place = |_: &u32| Place { quadric: Near::default(), version: 0, first: NONE, single: NONE };
         let mut locked = vec![false; firsts.len()];
         for (wedge, _) in surface.locked.iter().enumerate().filter(|(_, locked)| **locked) {
             locked[place_of[wedge] as usize] = true;
@@ -66,170 +100,155 @@ impl Topology {
             origin,
             extent,
             points: firsts.iter().map(point).collect(),
-            corners: Vec::with_capacity(surface.indices.len() / 3),
-            wedges: Vec::with_capacity(surface.indices.len() / 3),
+            places: firsts.iter().map(place).collect(),
+            triangles: Vec::with_capacity(surface.indices.len() / 3),
             edges: Vec::new(),
-            ends: Vec::new(),
-            first: vec![NONE; firsts.len()],
-            next: Vec::new(),
-            single: vec![NONE; firsts.len()],
             locked,
             anchors: firsts,
         };
         for wedges in surface.indices.as_chunks::<3>().0 {
-            let corners = wedges.map(|wedge| place_of[wedge as usize]);
-            let [a, b, c] = corners;
+            let [a, b, c] = wedges.map(|wedge| place_of[wedge as usize]);
             // A triangle of two places shows nothing; it stays in the list, so that triangles keep their numbers.
-            let dead = a == b || b == c || c == a;
-            topology.corners.push(if dead { [NONE; 3] } else { corners });
-            topology.wedges.push(*wedges);
+            let corners = if a == b || b == c || c == a { [NONE; 3] } else { [a, b, c] };
+            topology.triangles.push(Triangle { corners, edges: [NONE; 3], next: [NONE; 3], wedges: *wedges });
         }
         topology.link();
         topology.find_edges();
+        topology.add_quadrics();
         Ok(topology)
     }
 
     fn link(&mut self) {
         const SEVERAL: u32 = NONE - 1;
-        self.next = vec![NONE; self.corners.len() * 4];
         // Backwards, so that the lists are in the triangles' order.
-        for triangle in (0..self.corners.len()).rev() {
+        for (number, triangle) in self.triangles.iter_mut().enumerate().rev() {
             for corner in 0..3 {
-                let place = self.corners[triangle][corner];
-                if place == NONE {
-                    continue;
-                }
-                let (place, wedge) = (place as usize, self.wedges[triangle][corner]);
-                let at = (triangle * 4 + corner) as u32;
-                self.next[at as usize] = self.first[place];
-                self.first[place] = at;
-                let single = &mut self.single[place];
-                *single = if *single == NONE || *single == wedge { wedge } else { SEVERAL };
+                let Some(place) = self.places.get_mut(triangle.corners[corner] as usize) else { continue };
+                triangle.next[corner] = place.first;
+                place.first = (number * 4 + corner) as u32;
+                let wedge = triangle.wedges[corner];
+                place.single = if place.single == NONE || place.single == wedge { wedge } else { SEVERAL };
             }
         }
-        self.single.iter_mut().filter(|single| **single == SEVERAL).for_each(|single| *single = NONE);
+        self.places.iter_mut().filter(|place| place.single == SEVERAL).for_each(|place| place.single = NONE);
     }
 
     fn find_edges(&mut self) {
         let mut of_place = vec![NONE; self.points.len()];
-        let mut next: Vec<u32> = Vec::with_capacity(self.corners.len() * 3 / 2);
-        self.ends.reserve(self.corners.len() * 3 / 2);
-        self.edges = vec![[NONE; 3]; self.corners.len()];
-        for (triangle, corners) in self.corners.iter().enumerate() {
-            if corners[0] == NONE {
+        self.edges.reserve(self.triangles.len() * 3 / 2 + 64);
+        for triangle in &mut self.triangles {
+            if triangle.corners[0] == NONE {
                 continue;
             }
             for corner in 0..3 {
-                let (a, b) = (corners[corner], corners[(corner + 1) % 3]);
+                let (a, b) = (triangle.corners[corner], triangle.corners[(corner + 1) % 3]);
                 let ends = [a.min(b), a.max(b)];
-                let mut edge = of_place[ends[0] as usize];
-                while edge != NONE && self.ends[edge as usize][1] != ends[1] {
-                    edge = next[edge as usize];
+                let first = &mut of_place[ends[0] as usize];
+                let mut edge = *first;
+                // Until the queue takes them, edges of one lower end are linked by its fields.
+                while edge != NONE && self.edges[edge as usize].ends[1] != ends[1] {
+                    edge = self.edges[edge as usize].next;
                 }
                 if edge == NONE {
-                    edge = self.ends.len() as u32;
-                    self.ends.push(ends);
-                    next.push(of_place[ends[0] as usize]);
-                    of_place[ends[0] as usize] = edge;
+                    edge = self.edges.len() as u32;
+                    self.edges.push(Edge { ends, cost: 0.0, stamp: 0, next: *first, state: State::Queued });
+                    *first = edge;
                 }
-                self.edges[triangle][corner] = edge;
+                triangle.edges[corner] = edge;
             }
         }
     }
 
-    pub(super) fn points_of(&self, triangle: usize) -> [Point; 3] {
-        self.corners[triangle].map(|place| self.points[place as usize])
+    fn points_of(&self, triangle: usize) -> [Vector; 3] {
+        self.triangles[triangle].corners.map(|place| self.points[place as usize])
     }
 
     pub(super) fn living(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.corners.len()).filter(|&triangle| self.corners[triangle][0] != NONE)
+        (0..self.triangles.len()).filter(|&triangle| self.triangles[triangle].corners[0] != NONE)
     }
 
-    /// The quadric of each place: the planes of its faces, and of its borders and seams, upright on their faces.
-    pub(super) fn quadrics(&self) -> Vec<Quadric> {
+    /// Gives each place the planes of its faces, and of its borders and seams, upright on their faces.
+    fn add_quadrics(&mut self) {
         /// Keeps points of flat surfaces from wandering, and makes short edges go first there.
-        const STAY: f64 = 1e-7;
-        let mut quadrics = vec![Quadric::default(); self.points.len()];
-        // The first corner at each edge, and whether a second one has the same wedges.
-        let mut sides = vec![(NONE, false); self.ends.len()];
-        for triangle in self.living() {
-            let points = self.points_of(triangle);
-            let normal = cross(sub(points[1], points[0]), sub(points[2], points[0]));
-            let double = dot(normal, normal).sqrt();
+        const STAY: f32 = 1e-6;
+        // The first corner at each edge, how many there are, and whether a second one has the same wedges.
+        let mut sides = vec![(NONE, 0u8, false); self.edges.len()];
+        for number in 0..self.triangles.len() {
+            if self.triangles[number].corners[0] == NONE {
+                continue;
+            }
+            let points = self.points_of(number);
+            let normal = across(minus(points[1], points[0]), minus(points[2], points[0]));
+            let double = product(normal, normal).sqrt();
             if double > 0.0 {
-                let unit = normal.map(|number| number / double);
-                let plane = Quadric::plane(unit, -dot(unit, points[0]), double / 2.0);
-                for (place, point) in self.corners[triangle].iter().zip(points) {
-                    let quadric = &mut quadrics[*place as usize];
-                    quadric.add(&plane);
-                    quadric.add(&Quadric::point(point, double / 2.0 * STAY));
+                let mut plane = Near::plane(normal.map(|number| number / double), double / 2.0);
+                plane.add(&Near::place(double / 2.0 * STAY));
+                for place in self.triangles[number].corners {
+                    self.places[place as usize].quadric.add(&plane);
                 }
             }
             for corner in 0..3 {
-                let (first, inner) = &mut sides[self.edges[triangle][corner] as usize];
-                let at = (triangle * 4 + corner) as u32;
-                if *first == NONE {
-                    *first = at;
-                } else {
-                    *inner = self.wedges_at(*first) == [1, 0].map(|end| self.wedges_at(at)[end]);
-                    // A seam is told apart from a border by its second side.
-                    if !*inner {
-                        self.upright(at, SEAM, &mut quadrics);
-                    }
+                let edge = self.triangles[number].edges[corner] as usize;
+                let at = (number * 4 + corner) as u32;
+                let (first, count, inner) = sides[edge];
+                if count == 0 {
+                    sides[edge] = (at, 1, false);
+                    continue;
+                }
+                let [a, b] = self.wedges_at(at);
+                let same = self.wedges_at(first) == [b, a];
+                sides[edge] = (first, count.saturating_add(1), inner || same);
+                if !same {
+                    self.upright(at, SEAM);
                 }
             }
         }
-        let mut several = vec![0u8; self.ends.len()];
-        for triangle in self.living() {
-            self.edges[triangle]
-                .iter()
-                .for_each(|&edge| several[edge as usize] = several[edge as usize].saturating_add(1));
-        }
-        for (edge, (first, inner)) in sides.into_iter().enumerate() {
-            if !inner && first != NONE {
-                self.upright(first, if several[edge] == 1 { BORDER } else { SEAM }, &mut quadrics);
+        for (first, count, inner) in sides {
+            if count == 1 {
+                self.upright(first, BORDER);
+            } else if count > 1 && !inner {
+                self.upright(first, SEAM);
             }
         }
-        quadrics
     }
 
     fn wedges_at(&self, corner: u32) -> [u32; 2] {
-        let (wedges, corner) = (&self.wedges[(corner / 4) as usize], (corner % 4) as usize);
+        let (wedges, corner) = (&self.triangles[(corner / 4) as usize].wedges, (corner % 4) as usize);
         [wedges[corner], wedges[(corner + 1) % 3]]
     }
 
     /// Adds the plane through the edge at this corner, upright on the triangle, to the edge's ends.
-    fn upright(&self, corner: u32, weight: f64, quadrics: &mut [Quadric]) {
+    fn upright(&mut self, corner: u32, weight: f32) {
         let (triangle, corner) = ((corner / 4) as usize, (corner % 4) as usize);
         let points = self.points_of(triangle);
         let (from, to, other) = (points[corner], points[(corner + 1) % 3], points[(corner + 2) % 3]);
-        let along = sub(to, from);
-        let length = dot(along, along);
+        let along = minus(to, from);
+        let length = product(along, along);
         if length <= 0.0 {
             return;
         }
-        let aside = sub(other, from);
-        let share = dot(aside, along) / length;
-        let aside: Point = std::array::from_fn(|at| aside[at] - along[at] * share);
-        let height = dot(aside, aside).sqrt();
+        let aside = minus(other, from);
+        let share = product(aside, along) / length;
+        let aside = minus(aside, along.map(|number| number * share));
+        let height = product(aside, aside).sqrt();
         if height <= 1e-3 * length.sqrt() {
             return;
         }
-        let unit = aside.map(|number| number / height);
-        let plane = Quadric::plane(unit, -dot(unit, from), length * weight);
+        let plane = Near::plane(aside.map(|number| number / height), length * weight);
         for end in [corner, (corner + 1) % 3] {
-            quadrics[self.corners[triangle][end] as usize].add(&plane);
+            let place = self.triangles[triangle].corners[end];
+            self.places[place as usize].quadric.add(&plane);
         }
     }
 
     /// Adds the fields of the attributes over each triangle to its wedges.
     pub(super) fn add_fields(&self, attributes: &[f64], width: usize, fields: &mut super::collapse::WedgeFields) {
         for triangle in self.living() {
-            let points = self.points_of(triangle);
+            let points = self.points_of(triangle).map(|point| point.map(f64::from));
             let normal = cross(sub(points[1], points[0]), sub(points[2], points[0]));
             let area = dot(normal, normal).sqrt() / 2.0;
             let frame = Frame::new(points);
-            let wedges = self.wedges[triangle].map(|wedge| wedge as usize);
+            let wedges = self.triangles[triangle].wedges.map(|wedge| wedge as usize);
             wedges.iter().for_each(|&wedge| fields.weights[wedge] += area);
             for at in 0..width {
                 let field = frame.field(wedges.map(|wedge| attributes[wedge * width + at]));

@@ -1,0 +1,164 @@
+//! `slate model IN OUT`: models made lighter, with levels of detail, and a report.
+
+use crate::{
+    assets::files_below,
+    config::Config,
+    output::{Output, bytes},
+    pieces::Opened,
+};
+use clap::{Args, ValueEnum};
+use slate_core::{
+    Error, Result,
+    asset::{
+        AssetInput, AssetKind, AssetOptions, AssetOutput, AssetTask, LodOutput, MeshCompression, ModelFormat,
+        ModelOptions, Progress,
+    },
+    blob::write_file,
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+#[derive(Args)]
+pub(crate) struct ModelArgs {
+    /// A model (glb, gltf, fbx, obj), or a folder with all models below it.
+    pub(crate) input: PathBuf,
+    /// The file to write, whose extension picks the format (glb, gltf, obj), or a folder, where models become glb.
+    pub(crate) output: PathBuf,
+    /// Levels of detail, each by the share of triangles that it keeps, for example 0.75,0.5,0.25 [default: none].
+    #[arg(long, value_delimiter = ',', value_name = "SHARES")]
+    lods: Vec<f32>,
+    /// Where the levels go: msft (one file), nodes (NAME_LOD0 …, one file), files.
+    #[arg(long, default_value = "msft", value_name = "WHERE")]
+    lod_output: LodOutput,
+    /// How numbers are stored: none, quantize, meshopt, khr-meshopt.
+    #[arg(long, default_value = "none", value_name = "HOW")]
+    compress: MeshCompression,
+    /// Factor on every position.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f32,
+    /// Changes nothing but what else is asked for.
+    #[arg(long)]
+    keep: bool,
+    /// How the report is told.
+    #[arg(long, value_enum, default_value = "table")]
+    report: Shown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shown {
+    /// A table for people.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+/// Processes one model or all below a folder; whether all went well.
+pub(crate) async fn run(config: &Config, output: &Output, wanted: ModelArgs) -> Result<bool> {
+    let json = Output::new(true);
+    let output = if wanted.report == Shown::Json { &json } else { output };
+    let single = wanted.input.is_file();
+    let options = options(&wanted, single)?;
+    let files = files_below(&wanted.input, AssetKind::Model)?;
+    let opened = Opened::open(config).await?;
+    let (mut document, mut sound) = (BTreeMap::new(), true);
+    for (path, folder) in files {
+        let name = path.display().to_string();
+        let result = async {
+            let task = AssetTask::new(AssetInput::from_file(&path)?, AssetOptions::Model(options.clone()));
+            let made = opened.pieces.assets.process(task, Progress::ignored()).await?;
+            for file in &made.files {
+                let target = target(&wanted.output, single, &path, &folder, &file.name);
+                write_file(target, opened.pieces.assets.read(&file.blob)).await?;
+            }
+            Ok::<_, Error>(made)
+        };
+        match result.await {
+            Ok(made) => {
+                table(output, &name, &made);
+                document.insert(name, serde_json::json!(made));
+            }
+            Err(error) => {
+                sound = false;
+                output.line(format!("{name}: FAILED: {error}"));
+                document.insert(name, serde_json::json!({ "error": error.to_string(), "kind": error.kind().as_str() }));
+            }
+        }
+    }
+    output.document(&document)?;
+    opened.close().await;
+    Ok(sound)
+}
+
+fn options(wanted: &ModelArgs, single: bool) -> Result<ModelOptions> {
+    let mut options = ModelOptions::default();
+    if single {
+        let extension = wanted.output.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+        options.format = extension.unwrap_or_default().parse::<ModelFormat>().map_err(|error| {
+            Error::invalid("OUT ends in .glb, .gltf or .obj").with("OUT", wanted.output.display()).because(error)
+        })?;
+        // Their files name each other.
+        let (input, output) = (wanted.input.file_stem(), wanted.output.file_stem());
+        if options.format != ModelFormat::Glb && input != output {
+            return Err(Error::invalid(
+                "a gltf or obj keeps the name of its source, because its files name each other",
+            )
+            .with("OUT", wanted.output.display()));
+        }
+    }
+    (options.generate_lods, options.optimize) = (!wanted.lods.is_empty(), !wanted.keep);
+    if options.generate_lods {
+        options.lod_levels.clone_from(&wanted.lods);
+    }
+    (options.lod_output, options.compress, options.scale) = (wanted.lod_output, wanted.compress, wanted.scale);
+    options.validate()?;
+    Ok(options)
+}
+
+/// Where a result goes: beside OUT under its name, or at the same place below the folder.
+fn target(output: &Path, single: bool, input: &Path, folder: &Path, result: &str) -> PathBuf {
+    if !single {
+        return output.join(folder).join(result);
+    }
+    let [from, to] = [input, output].map(|path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+    let renamed = result.strip_prefix(&from).map_or_else(|| result.to_owned(), |rest| format!("{to}{rest}"));
+    output.with_file_name(renamed)
+}
+
+fn table(output: &Output, name: &str, made: &AssetOutput) {
+    let number = |key: &str| made.report.get(key).map(ToString::to_string).unwrap_or_else(|| "-".to_owned());
+    let note = if made.cached { "  (from the cache)" } else { "" };
+    output.line(format!("{name}: {} -> {}{note}", bytes(made.input_bytes), bytes(made.output_bytes())));
+    for (what, before, after) in [
+        ("triangles", "triangles", "trianglesAfter"),
+        ("vertices", "vertices", "verticesAfter"),
+        ("meshes", "meshes", "meshesAfter"),
+        ("vertices worked out a triangle", "acmrBefore", "acmrAfter"),
+    ] {
+        output.line(format!("  {what:<32}{:>12} -> {}", number(before), number(after)));
+    }
+    for what in ["equalParts", "unusedParts", "weldedVertices", "droppedKeys", "meshesWithoutLods"] {
+        if made.report.get(what).is_some_and(|count| count != 0) {
+            output.line(format!("  {what:<32}{:>12}", number(what)));
+        }
+    }
+    for what in ["dropped", "notRead", "missingFiles", "notOptimized"] {
+        if made.report.contains_key(what) {
+            output.line(format!("  {what}: {}", number(what)));
+        }
+    }
+    for mesh in made.report.get("lods").and_then(serde_json::Value::as_array).into_iter().flatten() {
+        for level in mesh["levels"].as_array().into_iter().flatten() {
+            let share = |key: &str| level[key].as_f64().unwrap_or_default() * 100.0;
+            output.line(format!(
+                "  mesh {} at {}: {} triangles, off by {:.4} % (mean), {:.4} % (most) of its size",
+                mesh["mesh"],
+                level["asked"],
+                level["triangles"],
+                share("rmsError"),
+                share("maxError")
+            ));
+        }
+    }
+}

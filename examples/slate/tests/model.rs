@@ -1,0 +1,57 @@
+//! `slate model IN OUT`, as the README of slate-assets shows it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../projects/lantern/assets/models")
+}
+
+fn slate(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slate"));
+    command.arg("--data").arg(folder.join("data")).arg("model").args(arguments);
+    command.output().unwrap()
+}
+
+#[test]
+fn one_model_becomes_lighter_with_levels() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (models().join("tower.glb"), folder.path().join("small.glb"));
+    let (input, output) = (input.to_str().unwrap(), output.to_str().unwrap());
+    let done = slate(folder.path(), &[input, output, "--lods", "0.75,0.5,0.25"]);
+    let told = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{told}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(told.contains("at 0.25") && told.contains("triangles"), "{told}");
+    assert!(fs::read(output).unwrap().starts_with(b"glTF"));
+
+    let done = slate(folder.path(), &[input, output, "--compress", "meshopt", "--report", "json"]);
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let report = &told[input]["report"];
+    assert!(report["bytesAfter"].as_u64().unwrap() * 2 < report["bytesBefore"].as_u64().unwrap(), "{told}");
+    assert_eq!(report["bytesAfter"].as_u64().unwrap(), fs::metadata(output).unwrap().len());
+}
+
+#[test]
+fn folders_and_wrong_names_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let done = slate(
+        folder.path(),
+        &[models().to_str().unwrap(), out.to_str().unwrap(), "--lods", "0.5", "--lod-output", "files"],
+    );
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    for name in ["tower.glb", "tower_LOD1.glb", "bell.glb", "crate.glb", "lantern.glb"] {
+        assert!(out.join(name).is_file(), "{name}");
+    }
+    let tower = models().join("tower.glb");
+    for wrong in ["tower.fbx", "tower", "other.gltf"] {
+        let done = slate(folder.path(), &[tower.to_str().unwrap(), out.join(wrong).to_str().unwrap()]);
+        assert!(!done.status.success(), "{wrong}");
+    }
+    let done = slate(folder.path(), &[tower.to_str().unwrap(), out.join("tower.obj").to_str().unwrap()]);
+    assert!(done.status.success() && out.join("tower.mtl").is_file());
+}
