@@ -4,7 +4,8 @@
 use std::{path::Path, process::Command};
 
 fn slate(folder: &Path, arguments: &[&str]) -> (bool, serde_json::Value) {
-    let out = Command::new(env!("CARGO_BIN_EXE_slate")).current_dir(folder).arg("--json").args(arguments).output().unwrap();
+    let out =
+        Command::new(env!("CARGO_BIN_EXE_slate")).current_dir(folder).arg("--json").args(arguments).output().unwrap();
     let value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| {
         let text = String::from_utf8_lossy(&out.stderr).into_owned();
         serde_json::json!({ "stderr": text })
@@ -20,8 +21,10 @@ fn textures() -> String {
 fn a_texture_is_compressed_and_measured() {
     let folder = tempfile::tempdir().unwrap();
     let source = format!("{}/cobbles.png", textures());
-    let (sound, told) =
-        slate(folder.path(), &["texture", &source, "out/cobbles.dds", "--compression", "bc7", "--quality", "60", "--sheet", "s.png"]);
+    let (sound, told) = slate(
+        folder.path(),
+        &["texture", &source, "out/cobbles.dds", "--compression", "bc7", "--quality", "60", "--sheet", "s.png"],
+    );
     assert!(sound, "{told}");
     let made = &told[&source];
     assert!(made["psnr"].as_f64().unwrap() > 35.0 && made["ssim"].as_f64().unwrap() > 0.95, "{made}");

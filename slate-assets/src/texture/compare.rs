@@ -46,7 +46,8 @@ impl Comparison {
         options: &TextureOptions,
         limits: &AssetLimits,
     ) -> Result<Self> {
-        let mut options = TextureOptions { generate_mipmaps: false, ..options.clone() };
+        let mut options = options.clone();
+        options.generate_mipmaps = false;
         let (cancel, progress) = (Cancel::new(), Progress::ignored());
         let mut first = |input: &AssetInput, is_source: bool| {
             let mut output = MemoryOutput::new(0);
