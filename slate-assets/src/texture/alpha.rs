@@ -137,7 +137,7 @@ mod tests {
         let mut pixels = picture();
         multiply(&mut pixels, TextureKind::Color);
         let Samples::U8(multiplied) = &pixels.data else { unreachable!() };
-        assert_eq!(multiplied[32 * 4], 146, "half of the light of 200");
+        assert_eq!(multiplied[32 * 4], 147, "128 in 255 of the light of 200");
         divide(&mut pixels, TextureKind::Color);
         let Samples::U8(found) = &pixels.data else { unreachable!() };
         for texel in found.chunks_exact(4).skip(32) {

@@ -68,11 +68,11 @@ pub(super) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
         }
         best = next;
     }
-    if holes == 0 && effort >= Effort::NORMAL && best.error > 0 {
+    if holes == 0 && effort >= Effort::HIGH && best.error > 0 {
         search.clusters(&mut best);
     }
-    if effort >= Effort::HIGH && best.error > 0 {
-        search.neighbors(&mut best, if effort >= Effort::BEST { 4 } else { 1 });
+    if effort >= Effort::NORMAL && best.error > 0 {
+        search.neighbors(&mut best, [0, 0, 1, 2, 4][effort.at_most(4)]);
     }
     if holes == 0 && alpha == Alpha::Punched && effort >= Effort::NORMAL && best.error > 0 {
         let three = search.ramp(search.ends_by_axis(), false);

@@ -30,7 +30,8 @@ pub(crate) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
             (bits, error) = (plane.bits, plane.error);
         }
     }
-    if effort >= Effort::NORMAL && error > 16 {
+    // Two colours that differ in more than lightness cost so much that even the quick ones look for them.
+    if error > [i32::MAX, 4_000, 16, 16, 16][effort.at_most(4)] {
         let pairs = paint::encode_pairs(&colors, alive, search.punched, effort);
         if pairs.error < error {
             bits = pairs.bits;
