@@ -54,7 +54,9 @@ fn a_damaged_sound_is_named_and_the_others_are_converted() {
     let made = &document[from.join("deep/wind.v2.flac").to_str().unwrap()];
     let ogg = to.join("deep/wind.v2.ogg");
     assert_eq!(made["bytes"], fs::metadata(&ogg).unwrap().len(), "{made}");
-    assert!((made["report"]["loudness"].as_f64().unwrap() + 18.0).abs() < 0.1, "{made}");
+    let report = |key: &str| made["report"][key].as_f64().unwrap();
+    // Its gusts would need more of the limiter than it may give to reach -18 LUFS.
+    assert!((-19.0..=-17.9).contains(&report("loudness")) && report("truePeak") <= -0.95, "{made}");
     let names = files(&to);
     assert_eq!(names.len(), 2, "the sound and its picture, and nothing half done: {names:?}");
 
