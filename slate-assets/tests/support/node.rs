@@ -5,10 +5,10 @@ use std::{path::PathBuf, process::Command};
 /// Validates all models below a folder; tells their errors.
 pub(crate) const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/validate.js");
 
-/// The folder of the Khronos Group's validator; none, said aloud, where there is no node, or npm can't fetch it.
+/// The folder of the Khronos Group's validator; none, said aloud, where there is no node, or npm can't fetch it. It isn't
+/// among what `dev/servers` brings, so that nothing but the distribution's packages is needed.
 pub(crate) fn validator() -> Option<PathBuf> {
     let skipped = |why: &str| {
-        assert!(std::env::var_os("SLATE_REQUIRE_SERVICES").is_none(), "{why}");
         println!("skipped: {why}");
         None
     };
