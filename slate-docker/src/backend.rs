@@ -369,7 +369,16 @@ impl RuntimeBackend for DockerBackend {
 
     async fn inspect(&self, id: &InstanceId) -> Result<Instance> {
         let container = self.0.owned(id.as_str()).await.map_err(|error| told(error, id, "inspect"))?;
-        instance::instance(&container, &self.0.options.realm).map_err(|error| told(error, id, "inspect"))
+        let instance = instance::instance(&container, &self.0.options.realm);
+        let mut instance = instance.map_err(|error| told(error, id, "inspect"))?;
+        if let (Some(exit), Some(ended)) = (&mut instance.exit, instance.finished_at)
+            && exit.code == Some(instance::KILLED)
+            && !exit.out_of_memory
+        {
+            let asked = watch::killed_for_memory(&self.0.docker, instance.id.as_str(), ended).await;
+            exit.out_of_memory = asked.map_err(|error| told(error, id, "inspect"))?;
+        }
+        Ok(instance)
     }
 
     fn list(&self, options: ListOptions) -> BoxStream<Result<Instance>> {

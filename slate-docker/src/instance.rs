@@ -60,10 +60,10 @@ pub(crate) fn instance(container: &ContainerInspectResponse, realm: &str) -> Res
     Ok(instance)
 }
 
+/// The code of a program that was killed: 128 + SIGKILL.
+pub(crate) const KILLED: i32 = 137;
+
 /// How a program ended. The engine tells a code only: a signal is in it as 128 + its number, and can't be told apart.
-///
-/// On control groups of version 1 the engine listens to kills for memory only when its `start` has returned, and for good
-/// misses one of the first milliseconds: such an end is a code of 137 like any other.
 pub(crate) fn exit(code: Option<i64>, out_of_memory: bool) -> ExitStatus {
     let mut exit = code.and_then(|code| i32::try_from(code).ok()).map_or(ExitStatus::unknown(), ExitStatus::exited);
     exit.out_of_memory = out_of_memory;

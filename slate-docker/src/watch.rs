@@ -5,6 +5,7 @@
 
 use crate::{backend::Shared, error::translate, instance, spec::REALM};
 use bollard::{
+    Docker,
     models::EventMessage,
     query_parameters::{EventsOptions, ListContainersOptions},
 };
@@ -29,6 +30,30 @@ const BACKLOG: usize = 1024;
 const OOMS: usize = 256;
 /// Past events that are asked for at the beginning: the time until the engine's connection stands.
 const OVERLAP: Duration = Duration::from_secs(1);
+
+/// How long after a container's end the engine may tell that it was killed for memory.
+const OOM_LATE: Duration = Duration::from_millis(200);
+
+/// Whether the engine told that a container was killed for memory, though its record doesn't say so: the engine hears of the
+/// kill and of the end on two ways, and the end may be there first. A container that has just ended is given a moment.
+///
+/// `ended` is by the engine's clock.
+pub(crate) async fn killed_for_memory(docker: &Docker, id: &str, ended: Timestamp) -> Result<bool> {
+    let filters = HashMap::from([("container".into(), vec![id.into()]), ("event".into(), vec!["oom".into()])]);
+    let until = Some(seconds(ended + OOM_LATE));
+    let asked = EventsOptions { since: Some(seconds(ended)), until, filters: Some(filters) };
+    match docker.events(Some(asked)).next().await {
+        Some(Ok(_)) => Ok(true),
+        Some(Err(error)) => Err(translate(error, "inspect")),
+        None => Ok(false),
+    }
+}
+
+/// A time as the engine wants it in a question.
+fn seconds(time: Timestamp) -> String {
+    let micros = time.as_micros();
+    format!("{}.{:06}", micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000))
+}
 
 /// The changes from now on. The connection is made at once, not at the first reading.
 pub(crate) fn watch(shared: Arc<Shared>, options: WatchOptions) -> BoxStream<Result<RuntimeChange>> {
@@ -81,7 +106,7 @@ impl Watcher {
             ("label".into(), labels),
         ]);
         // Only the beginning is replayed: after a break the listener is told to list anew.
-        let since = first.then(|| format!("{}.{:06}", since.as_micros() / 1_000_000, since.as_micros() % 1_000_000));
+        let since = first.then(|| seconds(since));
         let asked = EventsOptions { since, until: None, filters: Some(filters) };
         let mut events = Box::pin(self.shared.docker.events(Some(asked)));
         if !first {
@@ -159,7 +184,7 @@ impl Watcher {
                 let before = self.ooms.len();
                 self.ooms.retain(|other| other != text);
                 // A child that was killed for memory doesn't end its program.
-                let killed = self.ooms.len() < before && code == Some(137);
+                let killed = self.ooms.len() < before && code == Some(i64::from(instance::KILLED));
                 RuntimeChange::Exited(id, instance::exit(code, killed))
             }
             _ => return None,
