@@ -1,4 +1,4 @@
-//! Autodesk FBX, in.
+//! Autodesk FBX, in and out.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use slate_assets::model::ModelProcessor;
 use slate_core::{
     ErrorKind,
-    asset::{AssetInput, AssetLimits, ModelOptions},
+    asset::{AssetInput, AssetLimits, ModelFormat, ModelOptions},
 };
+use std::process::Command;
+use support::world::Shape;
 
 fn options() -> ModelOptions {
     let mut options = ModelOptions::default();
@@ -80,28 +82,125 @@ fn damage_and_limits_are_told_apart() {
     }
 }
 
-/// All files of a corpus of `ufbx`, where it is there: each is read, or refused with a reason.
-#[test]
-fn a_corpus_is_read() {
-    let Some(folder) = std::env::var_os("SLATE_FBX_CORPUS") else {
-        println!("skipped: SLATE_FBX_CORPUS names no folder of FBX files");
-        return;
+/// A model with a bit of everything as FBX, and as GLB for comparison.
+fn written() -> (Vec<u8>, Vec<u8>) {
+    let input = AssetInput::from_bytes("m.gltf", support::rich::rich().to_string());
+    let run = |format| {
+        let mut options = options();
+        (options.format, options.optimize) = (format, false);
+        let (report, files) = support::run(&ModelProcessor, &input, &options, &AssetLimits::default()).unwrap();
+        (report, files.into_values().next().unwrap().to_vec())
     };
-    let (mut read, mut refused) = (0, Vec::new());
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if path.extension().is_none_or(|extension| extension != "fbx") {
-            continue;
-        }
-        let input = AssetInput::from_file(&path).unwrap();
-        match support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()) {
-            Ok(_) => read += 1,
-            Err(error) => {
-                assert_ne!(error.kind(), ErrorKind::Internal, "{}: {error:?}", path.display());
-                refused.push(json!({"file": entry.file_name().to_string_lossy(), "why": error.to_string()}));
-            }
+    let (report, fbx) = run(ModelFormat::Fbx);
+    assert_eq!(report["dropped"], json!(["cameras", "extensions of materials", "lights", "lines and points"]));
+    assert_eq!(run(ModelFormat::Fbx).1, fbx, "the same bytes each time");
+    (fbx, run(ModelFormat::Glb).1)
+}
+
+#[test]
+fn what_is_written_is_read_back_the_same() {
+    let (fbx, glb) = written();
+    let input = AssetInput::from_bytes("m.fbx", fbx);
+    let mut plain = options();
+    plain.optimize = false;
+    let (_, files) = support::run(&ModelProcessor, &input, &plain, &AssetLimits::default()).unwrap();
+    let back = files["m.glb"].to_vec();
+    let (one, other) = (Shape::of(&glb), Shape::of(&back));
+    assert!(one.distance(&other) < 1e-6, "{one:?} {other:?}");
+    let [(was, was_buffers, was_images), (is, is_buffers, is_images)] =
+        [&glb, &back].map(|glb| gltf::import_slice(glb).unwrap());
+    assert_eq!(was_images[0].pixels, is_images[0].pixels);
+    let hill = |document: &gltf::Document| document.nodes().find(|node| node.name() == Some("hill")).unwrap().index();
+    let [was_hill, is_hill] = [&was, &is].map(|document| document.nodes().nth(hill(document)).unwrap());
+    assert_eq!(is_hill.mesh().unwrap().weights().unwrap(), [0.5], "the node's own weights count");
+    let names = |node: &gltf::Node<'_>| -> Vec<String> {
+        node.skin().unwrap().joints().map(|joint| joint.name().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(names(&was_hill), names(&is_hill)[..2], "and the node itself, which readers of FBX add");
+    for (one, other) in was_hill.mesh().unwrap().primitives().zip(is_hill.mesh().unwrap().primitives()) {
+        assert_eq!(one.material().name(), other.material().name());
+        let [one, other] = [(one, &was_buffers), (other, &is_buffers)].map(|(part, buffers)| corners(&part, buffers));
+        assert_eq!(one.len(), other.len());
+        for (one, other) in one.iter().zip(&other) {
+            assert!(one.iter().zip(other).all(|(one, other)| (one - other).abs() < 1e-5), "{one:?} {other:?}");
         }
     }
-    println!("{read} read, {} refused: {}", refused.len(), Value::Array(refused.clone()));
-    assert!(read * 10 >= refused.len() * 90, "most are read");
+    let clip = is.animations().next().unwrap();
+    assert_eq!(clip.name(), Some("wave"));
+    for channel in clip.channels() {
+        let reader = channel.reader(|buffer| Some(&is_buffers[buffer.index()]));
+        let times: Vec<f32> = reader.read_inputs().unwrap().collect();
+        let at = |wanted: f32| times.iter().position(|time| (time - wanted).abs() < 1e-4).unwrap();
+        match reader.read_outputs().unwrap() {
+            gltf::animation::util::ReadOutputs::Rotations(turns) => {
+                let turns: Vec<[f32; 4]> = turns.into_f32().collect();
+                let near =
+                    |turn: [f32; 4], wanted: [f32; 4]| turn.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-4);
+                assert!(near(turns[at(0.0)], [0.0, 0.0, 0.0, 1.0]) && near(turns[at(1.0)], [0.0, 0.6, 0.0, 0.8]));
+            }
+            gltf::animation::util::ReadOutputs::MorphTargetWeights(weights) => {
+                let weights: Vec<f32> = weights.into_f32().collect();
+                assert!((weights[at(1.0)] - 0.5).abs() < 1e-5, "{weights:?}");
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(clip.channels().count(), 2);
+}
+
+/// All numbers of each corner of a part's triangles, in their order.
+fn corners(part: &gltf::Primitive<'_>, buffers: &[gltf::buffer::Data]) -> Vec<Vec<f32>> {
+    let reader = part.reader(|buffer| Some(&buffers[buffer.index()]));
+    let positions: Vec<[f32; 3]> = reader.read_positions().unwrap().collect();
+    let normals: Vec<[f32; 3]> = reader.read_normals().unwrap().collect();
+    let coordinates: Vec<[f32; 2]> = reader.read_tex_coords(0).unwrap().into_f32().collect();
+    let colors: Vec<[f32; 4]> = reader.read_colors(0).unwrap().into_rgba_f32().collect();
+    let joints: Vec<[u16; 4]> = reader.read_joints(0).unwrap().into_u16().collect();
+    let weights: Vec<[f32; 4]> = reader.read_weights(0).unwrap().into_f32().collect();
+    let moved: Vec<[f32; 3]> = reader.read_morph_targets().next().unwrap().0.unwrap().collect();
+    let corner = |at: u32| -> Vec<f32> {
+        let at = at as usize;
+        // Readers may order the joints of a vertex as they like.
+        let weight = |joint: u16| -> f32 {
+            joints[at].iter().zip(weights[at]).filter(|(own, _)| **own == joint).map(|(_, weight)| weight).sum()
+        };
+        let numbers =
+            [&positions[at][..], &normals[at], &coordinates[at], &colors[at], &[weight(0), weight(1)], &moved[at]];
+        numbers.concat()
+    };
+    reader.read_indices().unwrap().into_u32().map(corner).collect()
+}
+
+/// What `ufbx`, which many engines read FBX by, makes of a file: nodes with their places in the world, corners of the
+/// triangles, bones, shapes, and where an animation has the node `arm`.
+const SEEN: &str = r#"
+import json, sys, ufbx
+scene = ufbx.load_file(sys.argv[1])
+def vector(v): return [v.x, v.y, v.z]
+nodes = {node.name: vector(node.node_to_world.cols[3]) for node in scene.nodes if not node.is_root}
+meshes = [{"name": mesh.name, "triangles": mesh.num_triangles, "points": mesh.num_vertices,
+    "uvs": len(mesh.uv_sets), "colors": len(mesh.color_sets), "materials": len(mesh.materials)} for mesh in scene.meshes]
+print(json.dumps({"nodes": nodes, "meshes": meshes, "clusters": [len(c.vertices) for c in scene.skin_clusters],
+    "shapes": [channel.name for channel in scene.blend_channels], "clips": [clip.name for clip in scene.anim_stacks],
+    "metres": scene.settings.unit_meters, "version": scene.metadata.version,
+    "warnings": [str(warning.description) for warning in scene.metadata.warnings]}))
+"#;
+
+#[test]
+fn a_foreign_reader_sees_it_all() {
+    let Some(modules) = support::node::python("ufbx", "0.0.5") else { return };
+    let (fbx, _) = written();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("m.fbx"), fbx).unwrap();
+    let mut python = Command::new("python3");
+    let seen = python.env("PYTHONPATH", modules).args(["-c", SEEN]).arg(folder.path().join("m.fbx")).output().unwrap();
+    assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
+    let seen: Value = serde_json::from_slice(&seen.stdout).unwrap();
+    assert_eq!(seen["warnings"], json!([]), "{seen}");
+    assert_eq!(seen["nodes"]["arm"], json!([1.0, 2.0, 3.0]), "{seen}");
+    assert_eq!((&seen["metres"], &seen["version"]), (&json!(1.0), &json!(7400)));
+    let hill = json!({"name": "hill", "triangles": 512, "points": 289, "uvs": 1, "colors": 1, "materials": 2});
+    assert_eq!(seen["meshes"][0], hill, "slits are closed");
+    assert_eq!((&seen["shapes"], &seen["clips"]), (&json!(["swell"]), &json!(["wave"])));
+    assert_eq!(seen["clusters"].as_array().unwrap().len(), 2);
 }

@@ -184,6 +184,23 @@ impl Primitive {
         }
     }
 
+    /// Calls `act` with the vertices of each triangle, whatever the mode; strips and fans are cut up.
+    pub(crate) fn each_triangle(&self, mut act: impl FnMut([u32; 3])) {
+        let drawn = self.indices.as_ref().map_or_else(|| self.vertices(), Vec::len);
+        let index = |at: usize| self.indices.as_ref().map_or(at as u32, |indices| indices[at]);
+        for at in 0..self.triangles() {
+            let corners = match self.mode {
+                // Every second triangle of a strip is turned round.
+                5 => [at, at + 1 + at % 2, at + 2 - at % 2],
+                6 => [at + 1, at + 2, 0],
+                _ => [at * 3, at * 3 + 1, at * 3 + 2],
+            };
+            if corners.iter().all(|&at| at < drawn) {
+                act(corners.map(index));
+            }
+        }
+    }
+
     /// The attributes and those of all morph targets, to be changed alike.
     pub(crate) fn all_values_mut(&mut self) -> impl Iterator<Item = &mut Values> {
         let own = self.attributes.iter_mut().map(|(_, values)| values);

@@ -1,4 +1,4 @@
-//! Models: glTF 2.0, OBJ and FBX in, checked, made lighter, with levels of detail, and out as glTF or OBJ.
+//! Models: glTF 2.0, OBJ and FBX in, checked, made lighter, with levels of detail, and out as any of them.
 //!
 //! Readers make one representation of a model, steps change it, writers write it. What nobody here knows, extensions
 //! and extras, goes through as it is. Nothing is trusted: sizes are held against the limits before memory is taken,
@@ -44,18 +44,16 @@ impl Processor for ModelProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "model",
-        version: 2,
+        version: 3,
         kind: AssetKind::Model,
         reads: &["glb", "gltf", "obj", "fbx"],
-        writes: &["glb", "gltf", "obj"],
+        writes: &["glb", "gltf", "obj", "fbx"],
     };
 
     fn check(&self, options: &ModelOptions) -> Result<()> {
         options.validate()?;
         let in_files = options.lod_output == LodOutput::Files;
-        let refused = if options.format == ModelFormat::Fbx {
-            "writing fbx is not available yet; choose glb, gltf or obj".to_owned()
-        } else if options.format == ModelFormat::Obj && options.generate_lods && !in_files {
+        let refused = if options.format == ModelFormat::Obj && options.generate_lods && !in_files {
             "an obj holds one level of detail; set lodOutput to files, or generateLODs to false".to_owned()
         } else if options.bake_lighting {
             "baking light is not available yet; set bakeLighting to false".to_owned()
@@ -98,6 +96,8 @@ impl Processor for ModelProcessor {
             match options.lod_output {
                 LodOutput::Files => further = lod::files(&model, chains, options.lod_levels.len()),
                 LodOutput::Nodes => lod::nodes(&mut model, chains),
+                // FBX has no such extension.
+                _ if options.format == ModelFormat::Fbx => lod::nodes(&mut model, chains),
                 _ => lod::msft(&mut model, chains, &options.lod_levels),
             }
         }
@@ -136,8 +136,10 @@ fn write(
         optimize::quantize(&mut model, work.cancel, report)?;
     }
     work.cancel.check()?;
-    if options.format == ModelFormat::Obj {
-        return obj::write(&model, stem, work, report);
+    match options.format {
+        ModelFormat::Obj => return obj::write(&model, stem, work, report),
+        ModelFormat::Fbx => return fbx::write(&model, stem, work, report),
+        _ => {}
     }
     let packing = gltf::Packing { compress: gltf::Flavor::of(options.compress) };
     let written = gltf::write(&model, packing)?;

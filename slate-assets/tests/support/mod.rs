@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "each test uses some")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod corpus;
 pub(crate) mod fbx;
 pub(crate) mod node;
 pub(crate) mod rich;
 pub(crate) mod shapes;
+pub(crate) mod world;
 
 use image::{ExtendedColorType, ImageEncoder};
 use slate_core::{

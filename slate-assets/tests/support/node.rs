@@ -1,4 +1,4 @@
-//! Node.js and what npm brings.
+//! Foreign readers: what npm brings for Node.js, and what pip brings for Python.
 
 use std::{path::PathBuf, process::Command};
 
@@ -27,4 +27,20 @@ pub(crate) fn validator() -> Option<PathBuf> {
         }
     }
     Some(module)
+}
+
+/// The folder of a Python package; none, said aloud, where there is no Python, or pip can't fetch it.
+pub(crate) fn python(package: &str, version: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{package}-{version}"));
+    if !folder.join(package).exists() {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "--target"])
+            .arg(&folder);
+        let fetched = pip.arg(format!("{package}=={version}")).output();
+        if !fetched.is_ok_and(|output| output.status.success()) {
+            println!("skipped: python3 is not there, or pip can't fetch {package}");
+            return None;
+        }
+    }
+    Some(folder)
 }

@@ -135,7 +135,8 @@ wire_enum! {
 wire_enum! {
     /// Where a model's levels of detail are written.
     LodOutput {
-        /// In the same file, by `MSFT_lod` with screen coverages; readers that don't know it show the finest level.
+        /// In the same file, by `MSFT_lod` with screen coverages; readers that don't know it show the finest level. In FBX
+        /// as nodes.
         Msft = "msft",
         /// In the same file, as nodes `NAME_LOD0`, `NAME_LOD1` … below the node `NAME`, as game engines import them.
         Nodes = "nodes",

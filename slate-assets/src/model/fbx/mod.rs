@@ -1,8 +1,11 @@
-//! Autodesk FBX, in. The parser is that of crate `fbx-rs`, which brings every file to metres and to Y up.
+//! Autodesk FBX, in and out. The parser is that of crate `fbx-rs`, which brings every file to metres and to Y up.
 
 mod animation;
 mod material;
 mod mesh;
+mod write;
+
+pub(super) use write::write;
 
 use super::ir::{Model, Node, Rest, SceneRoots, Transform};
 use crate::guard;

@@ -1,0 +1,156 @@
+//! Models of other hands: each is read, or refused with a reason; none makes the processor panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::field_reassign_with_default,
+    reason = "a test fails by panicking; options are open-ended"
+)]
+
+mod support;
+
+use serde_json::Value;
+use slate_assets::model::ModelProcessor;
+use slate_core::{
+    Error, ErrorKind,
+    asset::{AssetInput, AssetLimits, ModelOptions},
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use support::{corpus, world::Shape};
+
+fn plain() -> ModelOptions {
+    let mut options = ModelOptions::default();
+    (options.generate_lods, options.optimize) = (false, false);
+    options
+}
+
+/// The GLB made of a file.
+fn made(path: &Path, options: &ModelOptions) -> Result<Vec<u8>, Error> {
+    let input = AssetInput::from_file(path).unwrap();
+    let (_, files) = support::run(&ModelProcessor, &input, options, &AssetLimits::default())?;
+    Ok(files.into_values().next().unwrap().to_vec())
+}
+
+/// Reads all of them; gives those that were refused, with the reason. An internal error fails.
+fn refused(paths: &[PathBuf]) -> Vec<(String, String)> {
+    let mut refused = Vec::new();
+    for path in paths {
+        if let Err(error) = made(path, &plain()) {
+            assert_ne!(error.kind(), ErrorKind::Internal, "{}: {error:?}", path.display());
+            let context: Vec<String> = error.context().iter().map(|(name, value)| format!("{name} {value}")).collect();
+            refused.push((path.display().to_string(), format!("{error} {}", context.join(" "))));
+        }
+    }
+    println!("{} of {} read", paths.len() - refused.len(), paths.len());
+    refused.iter().for_each(|(path, why)| println!("refused: {path}: {why}"));
+    refused
+}
+
+/// Fewer than one in twenty.
+fn few(refused: &[(String, String)], all: usize) {
+    assert!(refused.len() * 20 <= all, "{} of {all} are refused", refused.len());
+}
+
+#[test]
+fn fbx_files_are_read() {
+    for name in ["ufbx", "assimp"] {
+        if let Some(paths) = corpus::files(name, &["fbx"]) {
+            let refused = refused(&paths);
+            few(&refused, paths.len());
+        }
+    }
+}
+
+#[test]
+fn obj_files_are_read() {
+    for name in ["ufbx", "assimp"] {
+        if let Some(paths) = corpus::files(name, &["obj"]) {
+            let refused = refused(&paths);
+            few(&refused, paths.len());
+        }
+    }
+}
+
+/// A file that the validator finds no error in is read; one with errors is refused, or read in a way that gives no error.
+#[test]
+fn the_khronos_validators_own_files_are_judged_like_it_does() {
+    let Some(paths) = corpus::files("khronos", &["gltf", "glb"]) else { return };
+    let (mut valid, mut wrong) = ([0usize; 2], Vec::new());
+    for path in &paths {
+        let mut report = path.clone().into_os_string();
+        report.push(".report.json");
+        let Ok(report) = fs::read(report) else { continue };
+        let report: Value = serde_json::from_slice(&report).unwrap();
+        let errors = report["issues"]["numErrors"].as_u64().unwrap_or_default();
+        valid[usize::from(errors > 0)] += 1;
+        match made(path, &plain()) {
+            Err(error) if error.kind() == ErrorKind::Internal => panic!("{}: {error:?}", path.display()),
+            Err(error) if errors == 0 => wrong.push(format!("{}: {error}", path.display())),
+            _ => {}
+        }
+    }
+    println!("{} valid, {} invalid; refused though valid: {wrong:#?}", valid[0], valid[1]);
+    assert!(wrong.len() * 20 <= valid[0], "{wrong:?}");
+}
+
+/// Props that an artist exported three times show the same.
+#[test]
+fn props_are_equal_from_glb_obj_and_fbx() {
+    let Some(paths) = corpus::files("props", &["glb", "gltf", "obj", "fbx"]) else { return };
+    let mut props: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
+    for path in paths {
+        let name = path.file_name().unwrap().to_string_lossy().to_lowercase();
+        let (stem, extension) = (name.split('.').next().unwrap(), name.rsplit('.').next().unwrap());
+        let kind = if extension == "gltf" { "glb" } else { extension };
+        props.entry(stem.to_owned()).or_default().entry(kind.to_owned()).or_insert(path);
+    }
+    props.retain(|_, files| files.len() == 3);
+    let mut apart = Vec::new();
+    for (name, files) in &props {
+        let [fbx, glb, obj] = ["fbx", "glb", "obj"].map(|kind| Shape::of(&made(&files[kind], &plain()).unwrap()));
+        let most = glb.distance(&obj).max(glb.distance(&fbx));
+        if most > 1e-3 {
+            apart.push(format!("{name}: {most} {glb:?} {obj:?} {fbx:?}"));
+        }
+    }
+    println!("{} props, of which differ: {apart:#?}", props.len());
+    assert!(!props.is_empty() && apart.is_empty());
+}
+
+/// What is made of whole models, with levels of detail, has no error by the validator of the Khronos Group.
+#[test]
+fn what_is_made_of_them_is_valid() {
+    let Some(module) = support::node::validator() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let mut counts = [0usize; 2];
+    for name in ["webxr", "assimp"] {
+        let Some(paths) = corpus::files(name, &["glb", "gltf", "obj", "fbx"]) else { continue };
+        for (at, path) in paths.iter().enumerate() {
+            counts[0] += 1;
+            match made(path, &ModelOptions::default()) {
+                Ok(glb) => fs::write(out.path().join(format!("{name}{at}.glb")), glb).unwrap(),
+                Err(error) => {
+                    assert_ne!(error.kind(), ErrorKind::Internal, "{}: {error:?}", path.display());
+                    println!("refused: {}: {error}", path.display());
+                    counts[1] += 1;
+                }
+            }
+        }
+        let script = support::node::SCRIPT;
+        let verdicts = Command::new("node").arg(script).arg(&module).arg(out.path()).output().unwrap();
+        assert!(verdicts.status.success(), "{}", String::from_utf8_lossy(&verdicts.stderr));
+        let verdicts: BTreeMap<String, Vec<String>> = serde_json::from_slice(&verdicts.stdout).unwrap();
+        let wrong: Vec<_> = verdicts.iter().filter(|(_, errors)| !errors.is_empty()).collect();
+        let source = |file: &str| {
+            let at = file.trim_start_matches(name).trim_end_matches(".glb").parse::<usize>().unwrap_or_default();
+            paths.get(at).map(|path| path.display().to_string())
+        };
+        wrong.iter().for_each(|(file, errors)| println!("wrong: {:?} {errors:#?}", source(file)));
+        assert!(wrong.is_empty());
+    }
+    println!("{} files, {} refused", counts[0], counts[1]);
+}
