@@ -35,11 +35,26 @@ fn made(path: &Path, options: &ModelOptions) -> Result<Vec<u8>, Error> {
     Ok(files.into_values().next().unwrap().to_vec())
 }
 
-/// Reads all of them; gives those that were refused, with the reason. An internal error fails.
+/// Files that are damaged, and are to be refused.
+const DAMAGED: [&str; 3] = [
+    // Every zero byte is a blank.
+    "assimp/FBX/transparentTest.fbx",
+    // `3.1+e2` is no number.
+    "assimp/OBJ/number_formats.obj",
+    // Faces name vertices that aren't there.
+    "assimp/invalid/malformed.obj",
+];
+
+/// Reads all of them but damaged ones, which are to be refused; gives those that were refused, with the reason. An internal error fails.
 fn refused(paths: &[PathBuf]) -> Vec<(String, String)> {
     let mut refused = Vec::new();
     for path in paths {
-        if let Err(error) = made(path, &plain()) {
+        let made = made(path, &plain());
+        if DAMAGED.iter().any(|name| path.ends_with(name)) {
+            assert_eq!(made.unwrap_err().kind(), ErrorKind::Corrupt, "{}", path.display());
+            continue;
+        }
+        if let Err(error) = made {
             assert_ne!(error.kind(), ErrorKind::Internal, "{}: {error:?}", path.display());
             let context: Vec<String> = error.context().iter().map(|(name, value)| format!("{name} {value}")).collect();
             refused.push((path.display().to_string(), format!("{error} {}", context.join(" "))));
@@ -50,9 +65,9 @@ fn refused(paths: &[PathBuf]) -> Vec<(String, String)> {
     refused
 }
 
-/// Fewer than one in twenty.
+/// At most one in twenty, or one where there are fewer.
 fn few(refused: &[(String, String)], all: usize) {
-    assert!(refused.len() * 20 <= all, "{} of {all} are refused", refused.len());
+    assert!(refused.len() <= (all / 20).max(1), "{} of {all} are refused", refused.len());
 }
 
 #[test]
@@ -121,36 +136,47 @@ fn props_are_equal_from_glb_obj_and_fbx() {
     assert!(!props.is_empty() && apart.is_empty());
 }
 
-/// What is made of whole models, with levels of detail, has no error by the validator of the Khronos Group.
+/// What is made of whole models, with levels of detail, has no error by the validator of the Khronos Group that the model
+/// didn't come with.
 #[test]
 fn what_is_made_of_them_is_valid() {
     let Some(module) = support::node::validator() else { return };
-    let out = tempfile::tempdir().unwrap();
-    let mut counts = [0usize; 2];
     for name in ["webxr", "assimp"] {
-        let Some(paths) = corpus::files(name, &["glb", "gltf", "obj", "fbx"]) else { continue };
+        let (Some(paths), Some(folder)) = (corpus::files(name, &["glb", "gltf", "obj", "fbx"]), corpus::folder(name))
+        else {
+            continue;
+        };
+        let (out, mut refused) = (tempfile::tempdir().unwrap(), 0);
         for (at, path) in paths.iter().enumerate() {
-            counts[0] += 1;
             match made(path, &ModelOptions::default()) {
-                Ok(glb) => fs::write(out.path().join(format!("{name}{at}.glb")), glb).unwrap(),
+                Ok(glb) => fs::write(out.path().join(format!("{at}.glb")), glb).unwrap(),
                 Err(error) => {
                     assert_ne!(error.kind(), ErrorKind::Internal, "{}: {error:?}", path.display());
                     println!("refused: {}: {error}", path.display());
-                    counts[1] += 1;
+                    refused += 1;
                 }
             }
         }
-        let script = support::node::SCRIPT;
-        let verdicts = Command::new("node").arg(script).arg(&module).arg(out.path()).output().unwrap();
-        assert!(verdicts.status.success(), "{}", String::from_utf8_lossy(&verdicts.stderr));
-        let verdicts: BTreeMap<String, Vec<String>> = serde_json::from_slice(&verdicts.stdout).unwrap();
-        let wrong: Vec<_> = verdicts.iter().filter(|(_, errors)| !errors.is_empty()).collect();
-        let source = |file: &str| {
-            let at = file.trim_start_matches(name).trim_end_matches(".glb").parse::<usize>().unwrap_or_default();
-            paths.get(at).map(|path| path.display().to_string())
-        };
-        wrong.iter().for_each(|(file, errors)| println!("wrong: {:?} {errors:#?}", source(file)));
-        assert!(wrong.is_empty());
+        println!("{name}: {} models, {refused} refused", paths.len());
+        let (were, are) = (verdicts(&module, &folder), verdicts(&module, out.path()));
+        assert_eq!(are.len() + refused, paths.len());
+        for (file, errors) in &are {
+            let path = &paths[file.trim_end_matches(".glb").parse::<usize>().unwrap()];
+            let own = were.get(&path.strip_prefix(&folder).unwrap().to_string_lossy().into_owned());
+            let code = |error: &str| error.split(' ').next().unwrap_or_default().to_owned();
+            let own: Vec<String> = own.into_iter().flatten().map(|error| code(error)).collect();
+            let new: Vec<_> = errors.iter().filter(|error| !own.contains(&code(error))).collect();
+            assert!(new.is_empty(), "{}: {new:#?}", path.display());
+            if !errors.is_empty() {
+                println!("wrong from the beginning: {}: {own:?}", path.display());
+            }
+        }
     }
-    println!("{} files, {} refused", counts[0], counts[1]);
+}
+
+/// The errors of each glTF file below a folder.
+fn verdicts(module: &Path, folder: &Path) -> BTreeMap<String, Vec<String>> {
+    let found = Command::new("node").arg(support::node::SCRIPT).arg(module).arg(folder).output().unwrap();
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+    serde_json::from_slice(&found.stdout).unwrap()
 }

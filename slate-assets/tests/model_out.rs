@@ -43,6 +43,8 @@ fn ways() -> Vec<(&'static str, ModelOptions)> {
         ("quantized", way(&|options| options.compress = MeshCompression::Quantize)),
         ("meshopt", way(&|options| options.compress = MeshCompression::Meshopt)),
         ("khr", way(&|options| options.compress = MeshCompression::KhrMeshopt)),
+        ("joined", way(&|options| (options.steps.flatten, options.steps.join) = (true, true))),
+        ("copies", way(&|options| (options.steps.flatten, options.steps.instance) = (true, true))),
     ]
 }
 

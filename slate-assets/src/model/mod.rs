@@ -14,6 +14,7 @@ mod polygon;
 mod report;
 pub mod simplify;
 mod space;
+mod turn;
 mod values;
 
 use ir::{Model, Node, Transform};
@@ -57,8 +58,6 @@ impl Processor for ModelProcessor {
             "an obj holds one level of detail; set lodOutput to files, or generateLODs to false".to_owned()
         } else if options.bake_lighting {
             "baking light is not available yet; set bakeLighting to false".to_owned()
-        } else if options.optimize && (options.steps.join || options.steps.instance) {
-            "joining and instancing are not available yet; set steps.join and steps.instance to false".to_owned()
         } else {
             return Ok(());
         };

@@ -7,17 +7,22 @@ use std::path::{Path, PathBuf};
 /// They are looked for in the folder that `SLATE_MODELS` names, or where `dev/models` puts them. A corpus is never
 /// demanded, not even by `SLATE_REQUIRE_SERVICES`: some have no package to fetch.
 pub(crate) fn files(name: &str, extensions: &[&str]) -> Option<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    collect(&folder(name)?, extensions, &mut found);
+    found.sort();
+    Some(found)
+}
+
+/// Where a corpus is.
+pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     let home = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
     let cache = home("XDG_CACHE_HOME").or_else(|| home("HOME").map(|home| home.join(".cache")));
     let all = home("SLATE_MODELS").or_else(|| cache.map(|cache| cache.join("slate-harness/models")));
-    let Some(folder) = all.map(|all| all.join(name)).filter(|folder| folder.is_dir()) else {
+    let folder = all.map(|all| all.join(name)).filter(|folder| folder.is_dir());
+    if folder.is_none() {
         println!("skipped: the corpus {name} is not there; dev/models tells where it is looked for");
-        return None;
-    };
-    let mut found = Vec::new();
-    collect(&folder, extensions, &mut found);
-    found.sort();
-    Some(found)
+    }
+    folder
 }
 
 fn collect(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {

@@ -79,6 +79,7 @@ Objects:  {{
 		ShadingModel: "phong"
 		Properties70:  {{
 			P: "DiffuseColor", "Color", "", "A",1,0.5,0
+			P: "Opacity", "double", "Number", "",0.5
 		}}
 	}}
 	Deformer: 400, "Deformer::", "Skin" {{

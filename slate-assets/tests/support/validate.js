@@ -13,12 +13,13 @@ function models(folder) {
 (async () => {
     const verdicts = {};
     for (const file of models(folder)) {
-        const report = await validator.validateBytes(new Uint8Array(fs.readFileSync(file)), {
+        const bytes = new Uint8Array(fs.readFileSync(file));
+        const report = await validator.validateBytes(bytes, {
             uri: path.basename(file),
             maxIssues: 100,
             externalResourceFunction: async (uri) =>
                 new Uint8Array(fs.readFileSync(path.join(path.dirname(file), decodeURIComponent(uri)))),
-        });
+        }).catch((error) => ({ issues: { messages: [{ severity: 0, code: "UNREADABLE", pointer: "/", message: `${error}` }] } }));
         verdicts[path.relative(folder, file)] = report.issues.messages
             .filter((message) => message.severity === 0)
             .map((message) => `${message.code} at ${message.pointer}: ${message.message}`);

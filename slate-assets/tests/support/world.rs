@@ -1,6 +1,6 @@
 //! What a model looks like from outside, read by the `gltf` crate.
 
-/// The triangles that a GLB's scenes show, in the world.
+/// The triangles that a GLB's scenes show, in the world, facing as they are seen.
 pub(crate) fn triangles(glb: &[u8]) -> Vec<[[f32; 3]; 3]> {
     let (document, buffers, _) = gltf::import_slice(glb).unwrap();
     let identity = std::array::from_fn(|at| f32::from(u8::from(at % 5 == 0)));
@@ -25,7 +25,12 @@ pub(crate) fn triangles(glb: &[u8]) -> Vec<[[f32; 3]; 3]> {
                 Some(indices) => indices.into_u32().collect(),
                 None => (0..positions.len() as u32).collect(),
             };
-            let corners = indices.as_chunks::<3>().0.iter();
+            // What mirrors turns triangles round, and viewers turn them back.
+            let w = |at: usize| world[at];
+            let volume = w(0) * (w(5) * w(10) - w(6) * w(9)) - w(4) * (w(1) * w(10) - w(2) * w(9))
+                + w(8) * (w(1) * w(6) - w(2) * w(5));
+            let seen = |[a, b, c]: [u32; 3]| if volume < 0.0 { [a, c, b] } else { [a, b, c] };
+            let corners = indices.as_chunks::<3>().0.iter().map(|corners| seen(*corners));
             all.extend(corners.map(|corners| corners.map(|corner| positions[corner as usize])));
         }
     }

@@ -186,10 +186,13 @@ pub struct ModelSteps {
     pub reorder: bool,
     /// Keys of animations that the ones beside them imply are dropped; default `true`.
     pub resample: bool,
+    /// Nodes that nothing moves on their own, and that aren't above joints, become roots of the scene, and empty ones are
+    /// dropped; default `false`, because what belongs together is told by nodes.
+    pub flatten: bool,
     /// Meshes that nothing moves on their own become one for each material; default `false`, because the names of nodes
-    /// are lost.
+    /// are lost. Those with morph targets, skins, extensions, extras or blended materials stay.
     pub join: bool,
-    /// Nodes that show the same mesh side by side become one by `EXT_mesh_gpu_instancing`; default `false`, because
+    /// Nodes that show the same mesh below the same parent become one by `EXT_mesh_gpu_instancing`; default `false`, because
     /// readers that don't know it show one of them.
     pub instance: bool,
     /// Tangents by MikkTSpace for normal-mapped meshes that have none; default `false`, because viewers make the same ones.
@@ -199,7 +202,17 @@ pub struct ModelSteps {
 impl Default for ModelSteps {
     fn default() -> Self {
         let (on, off) = (true, false);
-        Self { dedupe: on, weld: on, prune: on, reorder: on, resample: on, join: off, instance: off, tangents: off }
+        Self {
+            dedupe: on,
+            weld: on,
+            prune: on,
+            reorder: on,
+            resample: on,
+            flatten: off,
+            join: off,
+            instance: off,
+            tangents: off,
+        }
     }
 }
 

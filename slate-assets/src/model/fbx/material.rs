@@ -77,7 +77,11 @@ fn material(material: &Material, places: &[Option<usize>]) -> Rest {
     let base = texture("base_color");
     // A texture takes its colour's place.
     let [r, g, b] = if base.is_some() { [1.0; 3] } else { color("base_color", "base_factor", 0.8) };
-    let opacity = share("opacity", 1.0);
+    // Phong's slots have none: exporters tell it beside them.
+    let opacity = match material.source_property(b"Opacity") {
+        Some(told) if value("opacity").is_none() => finite(told.value_real[0]).clamp(0.0, 1.0),
+        _ => share("opacity", 1.0),
+    };
     let mut surface = json!({
         "baseColorFactor": [r, g, b, opacity],
         "metallicFactor": share("metalness", 0.0),

@@ -1,5 +1,6 @@
 //! Steps that make a model lighter and change nothing that a viewer shows.
 
+mod arrange;
 mod parts;
 mod quantize;
 mod resample;
@@ -21,10 +22,11 @@ pub(super) fn run(model: &mut Model, steps: &ModelSteps, work: &Work<'_>, report
     if model.kept.is_some() {
         return Ok(());
     }
-    let mut tell = |name: &str, count: usize| report.insert(name.to_owned(), count.into());
     if steps.dedupe {
-        tell("equalParts", parts::dedupe(model));
+        report.insert("equalParts".to_owned(), parts::dedupe(model).into());
     }
+    arrange::run(model, steps, work, report)?;
+    let mut tell = |name: &str, count: usize| report.insert(name.to_owned(), count.into());
     if steps.prune {
         tell("unusedParts", parts::prune(model));
     }

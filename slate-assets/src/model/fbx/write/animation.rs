@@ -1,9 +1,10 @@
 use super::{
     super::super::{
         ir::{Animation, Sampler, Transform},
+        turn,
         values::Values,
     },
-    Element, File, property, ticks, turn,
+    Element, File, property, ticks,
 };
 use serde_json::Value;
 use slate_core::{Result, asset::Work};

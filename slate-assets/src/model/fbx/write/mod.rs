@@ -7,11 +7,10 @@ mod animation;
 mod element;
 mod material;
 mod mesh;
-mod turn;
 
 use super::super::{
     ir::{Model, Node, Transform},
-    space,
+    space, turn,
     values::Values,
 };
 use element::{Element, Property, VERSION};

@@ -1,9 +1,9 @@
 //! Rotations: as quaternions x y z w, and as FBX has them, as angles about x, then y, then z, in degrees.
 
-use super::super::super::space::Matrix;
+use super::space::{self, Matrix};
 
 /// The angles of a unit quaternion.
-pub(super) fn angles([x, y, z, w]: [f64; 4]) -> [f64; 3] {
+pub(in crate::model) fn angles([x, y, z, w]: [f64; 4]) -> [f64; 3] {
     let (a, b) = (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + z * w));
     let down = 2.0 * (x * z - y * w);
     let across = (a * a + b * b).sqrt();
@@ -18,14 +18,14 @@ pub(super) fn angles([x, y, z, w]: [f64; 4]) -> [f64; 3] {
 }
 
 /// The quaternion of angles.
-pub(super) fn quaternion(angles: [f64; 3]) -> [f64; 4] {
+pub(in crate::model) fn quaternion(angles: [f64; 3]) -> [f64; 4] {
     let half = angles.map(|angle| angle.to_radians() / 2.0);
     let [(sx, cx), (sy, cy), (sz, cz)] = half.map(|angle| (libm::sin(angle), libm::cos(angle)));
     [sx * cy * cz - cx * sy * sz, cx * sy * cz + sx * cy * sz, cx * cy * sz - sx * sy * cz, cx * cy * cz + sx * sy * sz]
 }
 
 /// The same turn in the angles that are nearest to `last`, so that curves through both don't spin.
-pub(super) fn nearest(angles: [f64; 3], last: [f64; 3]) -> [f64; 3] {
+pub(in crate::model) fn nearest(angles: [f64; 3], last: [f64; 3]) -> [f64; 3] {
     let near = |angles: [f64; 3]| -> [f64; 3] {
         std::array::from_fn(|at| angles[at] + ((last[at] - angles[at]) / 360.0).round() * 360.0)
     };
@@ -36,13 +36,13 @@ pub(super) fn nearest(angles: [f64; 3], last: [f64; 3]) -> [f64; 3] {
 }
 
 /// A quaternion of length 1; none turned where it has no length.
-pub(super) fn unit(q: [f64; 4]) -> [f64; 4] {
+pub(in crate::model) fn unit(q: [f64; 4]) -> [f64; 4] {
     let length = q.iter().map(|number| number * number).sum::<f64>().sqrt();
     if length > 0.0 && length.is_finite() { q.map(|number| number / length) } else { [0.0, 0.0, 0.0, 1.0] }
 }
 
 /// The angle between two turns, in radians.
-pub(super) fn between(a: [f64; 4], b: [f64; 4]) -> f64 {
+pub(in crate::model) fn between(a: [f64; 4], b: [f64; 4]) -> f64 {
     let dot = a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>().abs();
     let apart: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2).min((a + b).powi(2))).sum();
     // The cosine tells nothing of small angles.
@@ -50,7 +50,7 @@ pub(super) fn between(a: [f64; 4], b: [f64; 4]) -> f64 {
 }
 
 /// Between two turns, as glTF does it.
-pub(super) fn slerp(a: [f64; 4], b: [f64; 4], share: f64) -> [f64; 4] {
+pub(in crate::model) fn slerp(a: [f64; 4], b: [f64; 4], share: f64) -> [f64; 4] {
     let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
     let side = if dot < 0.0 { -1.0 } else { 1.0 };
     let angle = libm::acos((dot * side).min(1.0));
@@ -63,13 +63,13 @@ pub(super) fn slerp(a: [f64; 4], b: [f64; 4], share: f64) -> [f64; 4] {
 }
 
 /// A matrix as translation, rotation and scale, and whether it is more than that, which is left out.
-pub(super) fn parts(matrix: &Matrix) -> ([f64; 3], [f64; 4], [f64; 3], bool) {
+pub(in crate::model) fn parts(matrix: &Matrix) -> ([f64; 3], [f64; 4], [f64; 3], bool) {
     let m = matrix.map(f64::from);
     let column = |at: usize| [m[at * 4], m[at * 4 + 1], m[at * 4 + 2]];
     let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
     let mut columns = [column(0), column(1), column(2)];
     let mut scale = columns.map(|column| dot(column, column).sqrt());
-    if super::super::super::space::volume(matrix) < 0.0 {
+    if space::volume(matrix) < 0.0 {
         scale[0] = -scale[0];
     }
     for (column, scale) in columns.iter_mut().zip(scale) {
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn matrices_come_apart() {
         let q = unit([0.3, -0.5, 0.7, 0.2]);
-        let transform = super::super::super::super::ir::Transform::Parts {
+        let transform = super::super::ir::Transform::Parts {
             translation: [1.0, 2.0, 3.0],
             rotation: q.map(|number| number as f32),
             scale: [-2.0, 3.0, 0.5],
