@@ -182,6 +182,23 @@ fn corners(part: &gltf::Primitive<'_>, buffers: &[gltf::buffer::Data]) -> Vec<Ve
     reader.read_indices().unwrap().into_u32().map(corner).collect()
 }
 
+/// Files that others write have connections of objects that aren't there, and paths with letters of all languages.
+#[test]
+fn what_the_parser_stumbles_over_is_made_harmless() {
+    let (fbx, _) = written();
+    let find = |what: &[u8], from: usize| from + fbx[from..].windows(what.len()).position(|at| at == what).unwrap();
+    let path = find(b"texture_0.png", find(b"XRefUrl", 0));
+    let connections = find(b"Connections", 0);
+    let link = find(b"S\x02\0\0\0OOL", connections);
+    for (place, byte) in [(path, 0xE9), (link + 14, 0x77)] {
+        let mut fbx = fbx.clone();
+        fbx[place] = byte;
+        let input = AssetInput::from_bytes("m.fbx", fbx);
+        let (report, _) = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()).unwrap();
+        assert_eq!((&report["mended"], &report["skins"]), (&json!(true), &json!(1)), "{byte:x}");
+    }
+}
+
 /// What `ufbx`, which many engines read FBX by, makes of a file: nodes with their places in the world, corners of the
 /// triangles, bones, shapes, and where an animation has the node `arm`.
 const SEEN: &str = r#"

@@ -2,6 +2,7 @@
 
 mod animation;
 mod material;
+mod mend;
 mod mesh;
 mod write;
 
@@ -12,7 +13,7 @@ use crate::guard;
 use fbx_rs::{LoadOptions, Scene};
 use serde_json::json;
 use slate_core::{
-    Error, Result,
+    Error, ErrorKind, Result,
     asset::{AssetInput, AssetLimits, Report, Work},
 };
 
@@ -21,7 +22,7 @@ const DEPTH: u32 = 1024;
 
 /// The textures beside the model; those that aren't there are left out.
 pub(super) fn references(input: &AssetInput, limits: &AssetLimits) -> Result<Vec<String>> {
-    let scene = load(&input.bytes(limits)?, limits)?;
+    let (scene, _) = load(&input.bytes(limits)?, limits)?;
     let mut names: Vec<String> = scene.textures().iter().filter_map(material::file).map(str::to_owned).collect();
     names.retain(|name| input.sibling(name).is_ok());
     names.sort();
@@ -31,7 +32,10 @@ pub(super) fn references(input: &AssetInput, limits: &AssetLimits) -> Result<Vec
 
 /// Reads a model: its nodes, meshes with skins and blend shapes, materials with their textures, and every animation.
 pub(super) fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
-    let scene = load(&work.input.bytes(work.limits)?, work.limits)?;
+    let (scene, mended) = load(&work.input.bytes(work.limits)?, work.limits)?;
+    if mended {
+        report.insert("mended".into(), true.into());
+    }
     work.cancel.check()?;
     check(&scene, work.limits)?;
     let mut model = Model {
@@ -60,7 +64,8 @@ pub(super) fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
     Ok(model)
 }
 
-fn load(bytes: &[u8], limits: &AssetLimits) -> Result<Scene> {
+/// The scene, and whether something in the file had to be [made harmless](mend) first.
+fn load(bytes: &[u8], limits: &AssetLimits) -> Result<(Scene, bool)> {
     let size = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
     let allowed = fbx_rs::Limits {
         max_input_bytes: size(limits.input_bytes),
@@ -68,9 +73,20 @@ fn load(bytes: &[u8], limits: &AssetLimits) -> Result<Scene> {
         max_allocation: size(limits.decoded_bytes),
         ..fbx_rs::Limits::default()
     };
-    guard::decoder("fbx", || {
-        fbx_rs::load_with_limits(bytes, &LoadOptions::default(), &allowed).map_err(|error| failed(&error))
-    })
+    let load = |bytes: &[u8]| {
+        guard::decoder("fbx", || {
+            fbx_rs::load_with_limits(bytes, &LoadOptions::default(), &allowed).map_err(|error| failed(&error))
+        })
+    };
+    match load(bytes) {
+        Ok(scene) => Ok((scene, false)),
+        Err(error) if error.kind() == ErrorKind::LimitExceeded => Err(error),
+        Err(error) => match mend::mended(bytes).map(|bytes| load(&bytes)) {
+            Some(Ok(scene)) => Ok((scene, true)),
+            // What was wrong with the file as it is tells more.
+            _ => Err(error),
+        },
+    }
 }
 
 fn failed(error: &fbx_rs::Error) -> Error {

@@ -248,7 +248,7 @@ fn moved(name: &str, values: &Values, world: &Matrix) -> Vec<f32> {
 }
 
 /// Nodes side by side that show the same mesh become one that draws copies; gives how many there were.
-fn instance(model: &mut Model, still: &[bool], gone: &mut Vec<bool>) -> usize {
+fn instance(model: &mut Model, still: &[bool], gone: &mut [bool]) -> usize {
     let mut count = 0;
     // Below each node, and last the scene's own.
     for parent in 0..=model.nodes.len() {

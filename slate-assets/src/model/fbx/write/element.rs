@@ -112,7 +112,7 @@ const LAST: [u8; 16] = [0xF8, 0x5A, 0x8C, 0x6A, 0xDE, 0xF5, 0xD9, 0x7E, 0xEC, 0x
 pub(super) const VERSION: i32 = 7400;
 
 /// The whole file; none where it would be over four gigabytes, which this version has no numbers for.
-pub(super) fn file(header: Element, rest: &[Element]) -> Option<Vec<u8>> {
+pub(super) fn file(header: &Element, rest: &[Element]) -> Option<Vec<u8>> {
     let mut out = b"Kaydara FBX Binary  \0\x1A\0".to_vec();
     out.extend(VERSION.to_le_bytes());
     header.write(&mut out)?;
@@ -148,10 +148,10 @@ impl Property {
             }
             Self::Text(value) => sized(b'S', value.as_bytes(), out)?,
             Self::Raw(value) => sized(b'R', value, out)?,
-            Self::Ints(values) => list(b'i', values, |value| value.to_le_bytes(), out)?,
-            Self::Longs(values) => list(b'l', values, |value| value.to_le_bytes(), out)?,
-            Self::Floats(values) => list(b'f', values, |value| value.to_le_bytes(), out)?,
-            Self::Doubles(values) => list(b'd', values, |value| value.to_le_bytes(), out)?,
+            Self::Ints(values) => list(b'i', values, i32::to_le_bytes, out)?,
+            Self::Longs(values) => list(b'l', values, i64::to_le_bytes, out)?,
+            Self::Floats(values) => list(b'f', values, f32::to_le_bytes, out)?,
+            Self::Doubles(values) => list(b'd', values, f64::to_le_bytes, out)?,
         }
         Some(())
     }

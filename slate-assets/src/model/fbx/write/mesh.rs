@@ -11,6 +11,7 @@ use slate_core::{Error, Result};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A mesh at a node of the file.
+#[derive(Clone, Copy)]
 pub(super) struct Shown {
     pub(super) node: usize,
     /// The node's number in the file.
@@ -166,8 +167,7 @@ impl File<'_> {
                 }
             }
         }
-        let matrices: Vec<[f32; 16]> =
-            skin.inverse_bind.as_ref().map(|values| values.to_vectors::<16>()).unwrap_or_default();
+        let matrices: Vec<[f32; 16]> = skin.inverse_bind.as_ref().map(Values::to_vectors::<16>).unwrap_or_default();
         let rest = vec![Element::of("Version", 101), Element::of("Link_DeformAcuracy", 50.0)];
         let deformer = self.add("Deformer", "", "Deformer", "Skin", rest);
         self.link(deformer, geometry);
@@ -263,12 +263,13 @@ impl File<'_> {
 
 /// The primitives of a mesh by the attributes that they have.
 fn groups(mesh: &Mesh) -> Vec<Vec<&Primitive>> {
-    let kind = |part: &Primitive| -> (Vec<String>, usize) {
+    type Kind = (Vec<String>, usize);
+    let kind = |part: &Primitive| -> Kind {
         let of_corners = ["NORMAL", "TEXCOORD_", "COLOR_0", "JOINTS_", "WEIGHTS_"];
         let names = part.attributes.iter().map(|(name, _)| name.clone());
         (names.filter(|name| of_corners.iter().any(|start| name.starts_with(start))).collect(), part.targets.len())
     };
-    let mut groups: Vec<((Vec<String>, usize), Vec<&Primitive>)> = Vec::new();
+    let mut groups: Vec<(Kind, Vec<&Primitive>)> = Vec::new();
     for part in &mesh.primitives {
         if !matches!(part.mode, 4..=6) || attribute(&part.attributes, "POSITION").is_none() || part.triangles() == 0 {
             continue;

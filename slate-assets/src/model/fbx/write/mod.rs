@@ -239,7 +239,7 @@ impl<'a> File<'a> {
             .child(Element::of("FBXVersion", VERSION))
             .child(Element::of("EncryptionType", 0))
             .child(Element::of("Creator", CREATOR));
-        element::file(header, &rest).ok_or_else(|| Error::limit_exceeded("an FBX file holds at most four gigabytes"))
+        element::file(&header, &rest).ok_or_else(|| Error::limit_exceeded("an FBX file holds at most four gigabytes"))
     }
 }
 
