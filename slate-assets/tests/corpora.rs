@@ -60,7 +60,7 @@ fn refused(paths: &[PathBuf]) -> Vec<(String, String)> {
             refused.push((path.display().to_string(), format!("{error} {}", context.join(" "))));
         }
     }
-    println!("{} of {} read", paths.len() - refused.len(), paths.len());
+    println!("{} of {} read, or refused as damaged", paths.len() - refused.len(), paths.len());
     refused.iter().for_each(|(path, why)| println!("refused: {path}: {why}"));
     refused
 }

@@ -199,6 +199,25 @@ fn what_the_parser_stumbles_over_is_made_harmless() {
     }
 }
 
+/// Binary files with bytes changed at random: read, or refused with a reason.
+#[test]
+fn damaged_binary_files_are_read_or_refused() {
+    let (fbx, _) = written();
+    let mut random = support::Random(11);
+    for _ in 0..300 {
+        let mut fbx = fbx.clone();
+        for _ in 0..=random.below(4) {
+            let at = random.below(fbx.len());
+            fbx[at] = random.next() as u8;
+        }
+        fbx.truncate(fbx.len() - random.below(2) * random.below(fbx.len()));
+        let input = AssetInput::from_bytes("m.fbx", fbx);
+        if let Err(error) = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()) {
+            assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::LimitExceeded), "{error:?}");
+        }
+    }
+}
+
 /// What `ufbx`, which many engines read FBX by, makes of a file: nodes with their places in the world, corners of the
 /// triangles, bones, shapes, and where an animation has the node `arm`.
 const SEEN: &str = r#"

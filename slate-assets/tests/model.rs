@@ -190,7 +190,6 @@ fn what_is_not_there_yet_is_refused_with_what_to_choose() {
     assert!(refused(&|options| options.bake_lighting = true).contains("set bakeLighting to false"));
     let two = |options: &mut ModelOptions| (options.format, options.generate_lods) = (ModelFormat::Obj, true);
     assert!(refused(&two).contains("set lodOutput to files"));
-    assert!(refused(&|options| options.steps.join = true).contains("set steps.join"));
     for name in ["a.blend", "a"] {
         let input = AssetInput::from_bytes(name, &b"v 0 0 0"[..]);
         let error = support::run(&ModelProcessor, &input, &options(), &quiet()).unwrap_err();

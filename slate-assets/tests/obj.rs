@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use slate_assets::model::ModelProcessor;
 use slate_core::{
     ErrorKind,
-    asset::{AssetInput, AssetLimits, ModelFormat, ModelOptions, Processor, Report},
+    asset::{AssetInput, AssetLimits, ModelFormat, ModelOptions, Processor, Report, UpAxis},
 };
 use std::fs;
 use support::Files;
@@ -104,6 +104,16 @@ fn what_is_written_is_read_back_the_same() {
         let [back, was] = [&back["tower.glb"][..], &whole].map(|glb| material(glb)[factor].as_f64().unwrap_or(1.0));
         assert!((back - was).abs() < 1e-6, "{factor}");
     }
+}
+
+#[test]
+fn what_has_z_up_is_turned() {
+    let text = "v 1 0 0\nv 0 2 0\nv 0 0 3\nf 1 2 3\n";
+    let mut options = options(ModelFormat::Glb);
+    options.up = UpAxis::Z;
+    let (_, files) = run(&AssetInput::from_bytes("m.obj", text), &options).unwrap();
+    let corners = support::world::triangles(&files["m.glb"])[0].map(|corner| corner.map(|n| (n * 1e3).round() as i32));
+    assert!([[1000, 0, 0], [0, 0, -2000], [0, 3000, 0]].iter().all(|corner| corners.contains(corner)), "{corners:?}");
 }
 
 #[test]

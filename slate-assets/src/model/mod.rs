@@ -22,7 +22,7 @@ use slate_core::{
     Error, Result,
     asset::{
         AssetInput, AssetKind, AssetLimits, LodOutput, MeshCompression, ModelFormat, ModelOptions, Processor,
-        ProcessorInfo, Report, Work,
+        ProcessorInfo, Report, UpAxis, Work,
     },
 };
 
@@ -30,7 +30,7 @@ use slate_core::{
 ///
 /// - Buffers are merged and images embedded. External files are read below the input's own folder only, and only where
 ///   the input is a file; schemes other than `data:` are refused.
-/// - `scale` puts a node with that scale above the roots of each scene: skins and animations stay right. Ranges of
+/// - `scale` and `up` put nodes that do it above the roots of each scene: skins and animations stay right. Ranges of
 ///   lights and planes of cameras are not scaled.
 /// - `optimize` takes the steps of [`ModelSteps`](slate_core::asset::ModelSteps). Where an extension that is not known
 ///   here might name parts by number, parts keep their numbers, and what it might name is kept.
@@ -85,8 +85,11 @@ impl Processor for ModelProcessor {
         if options.optimize {
             optimize::run(&mut model, &options.steps, work, &mut report)?;
         }
+        if options.up == UpAxis::Z {
+            put_below(&mut model, "up", QUARTER_TURN);
+        }
         if options.scale != 1.0 {
-            scale(&mut model, options.scale);
+            put_below(&mut model, "scale", Transform::scaled(options.scale));
         }
         work.progress.report(0.4);
         let mut further = Vec::new();
@@ -156,8 +159,14 @@ fn write(
     Ok((json.len() + binary.len()) as u64)
 }
 
-/// Puts a node of this scale above each root. A root in several scenes gets one, so that it keeps one parent.
-fn scale(model: &mut Model, factor: f32) {
+/// About X, so that Z comes to where Y was.
+const QUARTER_TURN: Transform = {
+    use std::f32::consts::FRAC_1_SQRT_2 as HALF;
+    Transform::Parts { translation: [0.0; 3], rotation: [-HALF, 0.0, 0.0, HALF], scale: [1.0; 3] }
+};
+
+/// Puts a node that does this above each root. A root in several scenes gets one, so that it keeps one parent.
+fn put_below(model: &mut Model, name: &str, transform: Transform) {
     let mut is_root = vec![true; model.nodes.len()];
     // Levels of detail are placed like the nodes that they stand for.
     model
@@ -168,7 +177,7 @@ fn scale(model: &mut Model, factor: f32) {
     let mut above = vec![None; is_root.len()];
     for root in (0..is_root.len()).filter(|&at| is_root[at]) {
         above[root] = Some(model.nodes.len());
-        model.nodes.push(Node { transform: Transform::scaled(factor), children: vec![root], ..Node::named("scale") });
+        model.nodes.push(Node { transform, children: vec![root], ..Node::named(name) });
     }
     for node in model.scenes.iter_mut().flat_map(|scene| &mut scene.nodes) {
         *node = above[*node].unwrap_or(*node);

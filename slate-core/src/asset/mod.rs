@@ -21,7 +21,7 @@ pub use none::NoAssets;
 pub use options::{
     AlphaMode, AssetKind, AssetOptions, AudioFormat, AudioOptions, AudioPreset, Compression, Dither, LodOutput,
     MeshCompression, ModelFormat, ModelOptions, ModelSteps, Normalize, Resize, Sizing, Supercompression, TextureFormat,
-    TextureKind, TextureOptions, TexturePreset,
+    TextureKind, TextureOptions, TexturePreset, UpAxis,
 };
 pub use pipeline::AssetPipeline;
 pub use processor::{MemoryOutput, Output, Processor, ProcessorInfo, Report, Work, WriteSeek};

@@ -145,6 +145,16 @@ wire_enum! {
     }
 }
 
+wire_enum! {
+    /// Which way is up in a model that is read.
+    UpAxis {
+        /// Y, as in glTF and most OBJ files.
+        Y = "y",
+        /// Z, as in CAD programs: the model is turned, so that Y is up in what is written.
+        Z = "z",
+    }
+}
+
 /// How a model is processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -152,8 +162,11 @@ wire_enum! {
 pub struct ModelOptions {
     /// Container to write; default GLB.
     pub format: ModelFormat,
-    /// Factor on every position; default 1.
+    /// Factor on every position, for example 0.01 where the file is in centimetres; default 1. FBX files tell their unit,
+    /// and are read in metres.
     pub scale: f32,
+    /// The axis that points up in the file; default Y. Leave it at Y for FBX, which tells it, and for glTF, where it is Y.
+    pub up: UpAxis,
     /// Whether to optimise meshes and materials; default `true`.
     pub optimize: bool,
     /// Whether to write levels of detail; default `true`.
@@ -221,6 +234,7 @@ impl Default for ModelOptions {
         Self {
             format: ModelFormat::Glb,
             scale: 1.0,
+            up: UpAxis::Y,
             optimize: true,
             generate_lods: true,
             lod_levels: vec![0.75, 0.5, 0.25],
