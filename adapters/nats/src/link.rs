@@ -89,6 +89,8 @@ fn client_options(options: &NatsOptions, signs: &Arc<Signs>) -> Result<ConnectOp
         .connection_timeout(options.connect_timeout)
         .client_capacity(options.write_queue)
         .subscription_capacity(options.read_queue)
+        // Every subject is a checked one behind a checked prefix.
+        .skip_subject_validation(true)
         .max_reconnects(None)
         .require_tls(options.tls.required)
         .reconnect_delay_callback(move |attempts| {

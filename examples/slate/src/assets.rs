@@ -1,67 +1,33 @@
+//! `slate assets PATH… -o OUT`: whatever is processed, into a folder.
+
 use crate::{
     cli::AssetOptions as Wanted,
     config::Config,
+    convert::{self, Done, Job},
     output::{Output, bytes},
     pieces::Opened,
-    serve::interrupted,
 };
-use futures_util::{StreamExt, stream};
 use serde::de::DeserializeOwned;
 use slate_core::{
-    Cancel, Error, Result,
-    asset::{
-        AssetInput, AssetKind, AssetOptions, AssetOutput, AssetPipeline, AssetTask, AudioOptions, ModelOptions,
-        Progress, TextureOptions,
-    },
-    blob::write_file,
+    Error, Result,
+    asset::{AssetOptions, AudioOptions, ModelOptions, TextureOptions},
 };
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
-
-/// Assets that are handed to the pipeline at a time; how many it works on is its own choice.
-const AT_A_TIME: usize = 32;
+use std::{collections::BTreeMap, path::Path};
 
 /// Processes files and folders into a folder.
 pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Result<bool> {
     let options = options(&wanted)?;
-    let opened = Opened::open(config).await?;
-    let mut files = Vec::new();
+    let mut jobs = Vec::new();
     for path in &wanted.paths {
-        collect(path, &options, &mut files)?;
-    }
-    if files.is_empty() {
-        return Err(Error::not_found("there are no textures, models or sounds below these paths"));
-    }
-    let cancel = Cancel::new();
-    let mut bar = output.bar("assets", files.len() as u64);
-    let pipeline = &*opened.pieces.assets;
-    let total = files.len();
-    let mut results = stream::iter(files)
-        .map(|file| process(pipeline, file, &wanted.output, cancel.clone()))
-        .buffer_unordered(AT_A_TIME);
-    let mut done = Vec::with_capacity(total);
-    loop {
-        tokio::select! {
-            result = results.next() => match result {
-                Some(result) => {
-                    bar.step(done.len() as u64 + 1, &result.0);
-                    done.push(result);
-                }
-                None => break,
-            },
-            signal = interrupted(), if !cancel.is_canceled() => {
-                signal?;
-                cancel.cancel();
-            }
+        if path.is_file() {
+            jobs.push(Job::into_folder(path, &wanted.output, one(path, &options)?.clone()));
+        } else {
+            jobs.extend(Job::all_below(path, &wanted.output, &options)?);
         }
     }
-    drop(results);
-    bar.finish();
-    cancel.check()?;
-    let sound = tell(output, done)?;
+    let opened = Opened::open(config).await?;
+    let done = convert::run(&*opened.pieces.assets, output, "assets", jobs).await?;
+    let sound = tell(output, &done)?;
     opened.close().await;
     Ok(sound)
 }
@@ -91,85 +57,20 @@ fn options(wanted: &Wanted) -> Result<[AssetOptions; 3]> {
     Ok(options)
 }
 
-/// An asset, and the folder below the output that its results go to.
-struct File {
-    path: PathBuf,
-    folder: PathBuf,
-    options: AssetOptions,
-}
-
-fn collect(root: &Path, options: &[AssetOptions], files: &mut Vec<File>) -> Result<()> {
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |error| Error::io("read the assets", error).with("path", path)
-    };
-    if root.is_file() {
-        let kind = AssetKind::of_path(&root.to_string_lossy());
-        let options = options.iter().find(|options| options.kind() == kind).ok_or_else(|| {
-            Error::unsupported("neither a texture nor a model nor a sound, by its extension")
-                .with("path", root.display())
-        })?;
-        files.push(File { path: root.to_owned(), folder: PathBuf::new(), options: options.clone() });
-        return Ok(());
-    }
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let mut entries: Vec<_> = fs::read_dir(&folder).map_err(failed(&folder))?.flatten().collect();
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let kind = entry.file_type().map_err(failed(&folder))?;
-            let path = entry.path();
-            if kind.is_dir() {
-                folders.push(path);
-            } else if kind.is_file() {
-                let kind = AssetKind::of_path(&path.to_string_lossy());
-                if let Some(options) = options.iter().find(|options| options.kind() == kind) {
-                    let folder = folder.strip_prefix(root).unwrap_or(Path::new("")).to_owned();
-                    files.push(File { path, folder, options: options.clone() });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The files of one kind at or below a path, each with its folder below it.
-pub(crate) fn files_below(root: &Path, kind: AssetKind) -> Result<Vec<(PathBuf, PathBuf)>> {
-    let options = AssetOptions::default_for(kind).ok_or_else(|| Error::unsupported("this kind isn't processed"))?;
-    let mut files = Vec::new();
-    collect(root, &[options], &mut files)?;
-    if files.is_empty() {
-        return Err(Error::not_found("there is nothing of this kind below the path").with("path", root.display()));
-    }
-    Ok(files.into_iter().map(|file| (file.path, file.folder)).collect())
-}
-
-async fn process(
-    pipeline: &dyn AssetPipeline,
-    file: File,
-    output: &Path,
-    cancel: Cancel,
-) -> (String, Result<AssetOutput>) {
-    let name = file.path.display().to_string();
-    let result = async {
-        let task = AssetTask::new(AssetInput::from_file(&file.path)?, file.options).with_cancel(cancel);
-        let made = pipeline.process(task, Progress::ignored()).await?;
-        for result in &made.files {
-            write_file(output.join(&file.folder).join(&result.name), pipeline.read(&result.blob)).await?;
-        }
-        Ok(made)
-    };
-    (name, result.await)
+fn one<'a>(path: &Path, options: &'a [AssetOptions]) -> Result<&'a AssetOptions> {
+    convert::options_for(path, options).ok_or_else(|| {
+        Error::unsupported("neither a texture nor a model nor a sound, by its extension").with("path", path.display())
+    })
 }
 
 /// Tells what came of each asset; whether all are sound.
-fn tell(output: &Output, mut done: Vec<(String, Result<AssetOutput>)>) -> Result<bool> {
-    done.sort_by(|(a, _), (b, _)| a.cmp(b));
+fn tell(output: &Output, done: &Done) -> Result<bool> {
     let (mut before, mut after, mut cached, mut failed) = (0, 0, 0, 0);
     let mut document = BTreeMap::new();
-    for (name, result) in &done {
-        match result {
+    for (name, result) in done {
+        let told = match result {
             Ok(made) => {
+                let made = &made.output;
                 before += made.input_bytes;
                 after += made.output_bytes();
                 cached += usize::from(made.cached);
@@ -177,14 +78,14 @@ fn tell(output: &Output, mut done: Vec<(String, Result<AssetOutput>)>) -> Result
                 let files: Vec<_> = made.files.iter().map(|file| file.name.as_str()).collect();
                 let (was, is) = (bytes(made.input_bytes), bytes(made.output_bytes()));
                 output.line(format!("{name}: {was} -> {is}  {}{note}", files.join(", ")));
-                document.insert(name, serde_json::json!(made));
+                serde_json::json!(made)
             }
             Err(error) => {
                 failed += 1;
-                output.line(format!("{name}: FAILED: {error}"));
-                document.insert(name, serde_json::json!({ "error": error.to_string(), "kind": error.kind().as_str() }));
+                convert::tell_failure(output, name, error)
             }
-        }
+        };
+        document.insert(name, told);
     }
     let (was, is) = (bytes(before), bytes(after));
     output.line(format!("{} assets: {was} -> {is}, {cached} from the cache, {failed} failed", done.len()));

@@ -1,24 +1,19 @@
+//! `slate audio IN OUT`: sounds made ready for a game, with their loudness told.
+
 use crate::{
+    config::Config,
+    convert::{self, Done, Job, Made},
     output::{Output, bytes},
-    serve::interrupted,
+    pieces::Opened,
 };
 use clap::Args;
-use futures_util::{StreamExt, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 use slate_assets::audio::AudioProcessor;
 use slate_core::{
-    Cancel, Error, Result,
-    asset::{
-        AssetInput, AssetKind, AssetLimits, AudioFormat, AudioOptions, AudioPreset, Normalize, Output as SoundOutput,
-        Processor, Progress, Report, Work, WriteSeek,
-    },
+    Result,
+    asset::{AssetOptions, AudioFormat, AudioOptions, AudioPreset, Normalize, Processor},
 };
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 #[derive(Args)]
 pub(crate) struct Wanted {
@@ -74,73 +69,58 @@ pub(crate) struct Wanted {
 }
 
 /// Converts one sound or a folder of them.
-pub(crate) async fn run(output: &Output, wanted: Wanted) -> Result<bool> {
+pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Result<bool> {
     let options = options(&wanted)?;
     AudioProcessor.check(&options)?;
-    let jobs = jobs(&wanted, options.format)?;
-    let cancel = Cancel::new();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut bar = output.bar("sounds", jobs.len() as u64);
-    let mut results = stream::iter(jobs)
-        .map(|(source, target)| {
-            let (options, cancel) = (options.clone(), cancel.clone());
-            async move {
-                let name = source.display().to_string();
-                let work = tokio::task::spawn_blocking(move || make(&source, &target, &options, &cancel));
-                let made = work.await.unwrap_or_else(|error| Err(Error::internal("the work ended").because(error)));
-                (name, made)
-            }
-        })
-        .buffer_unordered(threads);
-    let mut done = BTreeMap::new();
-    loop {
-        tokio::select! {
-            result = results.next() => match result {
-                Some((name, made)) => {
-                    bar.step(done.len() as u64 + 1, &name);
-                    done.insert(name, made);
-                }
-                None => break,
-            },
-            signal = interrupted(), if !cancel.is_canceled() => {
-                signal?;
-                cancel.cancel();
-            }
-        }
-    }
-    drop(results);
-    bar.finish();
-    cancel.check()?;
-    tell(output, done)
+    let format = options.format.as_str();
+    let options = AssetOptions::Audio(options);
+    let is_file = wanted.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(format));
+    let jobs = match (wanted.input.is_dir(), is_file) {
+        (true, _) => Job::all_below(&wanted.input, &wanted.output, &[options])?,
+        (false, true) => vec![Job::to_file(&wanted.input, &wanted.output, options)],
+        (false, false) => vec![Job::into_folder(&wanted.input, &wanted.output, options)],
+    };
+    let opened = Opened::open(config).await?;
+    let done = convert::run(&*opened.pieces.assets, output, "sounds", jobs).await?;
+    let sound = tell(output, format, &done)?;
+    opened.close().await;
+    Ok(sound)
 }
 
 /// Tells what came of each; whether all went well.
-fn tell(output: &Output, done: BTreeMap<String, Result<Made>>) -> Result<bool> {
+fn tell(output: &Output, format: &str, done: &Done) -> Result<bool> {
     let (mut documents, mut failed) = (BTreeMap::new(), 0);
     for (name, made) in done {
-        match made {
-            Ok(Made { file, size, report }) => {
-                let number = |key: &str| report.get(key).and_then(serde_json::Value::as_f64);
-                let level = |key: &str| number(key).map_or_else(|| "silence".to_owned(), |level| format!("{level:.1}"));
-                output.line(format!(
-                    "{name} -> {}  {}  {:.2} s  {} LUFS  {} dBTP",
-                    file.display(),
-                    bytes(size),
-                    number("seconds").unwrap_or(0.0),
-                    level("loudness"),
-                    level("truePeak"),
-                ));
-                documents.insert(name, json!({ "file": file, "bytes": size, "report": report }));
-            }
+        let told = match made {
+            Ok(made) => tell_sound(output, format, name, made),
             Err(error) => {
                 failed += 1;
-                output.line(format!("{name}: FAILED: {error}"));
-                documents.insert(name, json!({ "error": error.to_string(), "kind": error.kind().as_str() }));
+                convert::tell_failure(output, name, error)
             }
-        }
+        };
+        documents.insert(name, told);
     }
     output.document(&documents)?;
     Ok(failed == 0)
+}
+
+fn tell_sound(output: &Output, format: &str, name: &str, made: &Made) -> Value {
+    let report = &made.output.report;
+    let number = |key: &str| report.get(key).and_then(Value::as_f64);
+    let level = |key: &str| number(key).map_or_else(|| "silence".to_owned(), |level| format!("{level:.1}"));
+    // Beside a sound there may be its pictures.
+    let is_sound = |file: &&PathBuf| file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(format));
+    let file = made.files.iter().find(is_sound);
+    let size = made.output.files.iter().filter(|file| file.name.ends_with(format)).map(|file| file.size).sum();
+    output.line(format!(
+        "{name} -> {}  {}  {:.2} s  {} LUFS  {} dBTP",
+        file.map(|file| file.display().to_string()).unwrap_or_default(),
+        bytes(size),
+        number("seconds").unwrap_or(0.0),
+        level("loudness"),
+        level("truePeak"),
+    ));
+    json!({ "file": file, "bytes": size, "report": report })
 }
 
 fn options(wanted: &Wanted) -> Result<AudioOptions> {
@@ -174,105 +154,4 @@ fn options(wanted: &Wanted) -> Result<AudioOptions> {
     options.fade_out = wanted.fade_out.unwrap_or(options.fade_out);
     options.preview |= wanted.preview;
     Ok(options)
-}
-
-/// Sources and the files that they become.
-fn jobs(wanted: &Wanted, format: AudioFormat) -> Result<Vec<(PathBuf, PathBuf)>> {
-    if !wanted.input.is_dir() {
-        let named = wanted.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(format.as_str()));
-        let target = if named { wanted.output.clone() } else { renamed(&wanted.output, &wanted.input, format) };
-        return Ok(vec![(wanted.input.clone(), target)]);
-    }
-    let (mut jobs, mut folders) = (Vec::new(), vec![wanted.input.clone()]);
-    while let Some(folder) = folders.pop() {
-        let failed = |error| Error::io("read the sounds", error).with("path", folder.display());
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
-            if kind.is_dir() {
-                folders.push(path);
-            } else if kind.is_file() && AssetKind::of_path(&path.to_string_lossy()) == AssetKind::Audio {
-                let below = folder.strip_prefix(&wanted.input).unwrap_or(Path::new(""));
-                jobs.push((path.clone(), renamed(&wanted.output.join(below), &path, format)));
-            }
-        }
-    }
-    if jobs.is_empty() {
-        return Err(Error::not_found("there are no sounds in this folder").with("path", wanted.input.display()));
-    }
-    jobs.sort();
-    // Two sources of one name would write one file.
-    let mut targets: Vec<_> = jobs.iter().map(|(_, target)| target).collect();
-    targets.sort();
-    if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Error::invalid("two sounds would become the same file").with("file", pair[0].display()));
-    }
-    Ok(jobs)
-}
-
-fn renamed(folder: &Path, source: &Path, format: AudioFormat) -> PathBuf {
-    let stem = source.file_stem().unwrap_or_default().to_string_lossy();
-    folder.join(format!("{stem}.{format}"))
-}
-
-struct Made {
-    file: PathBuf,
-    size: u64,
-    report: Report,
-}
-
-fn make(source: &Path, target: &Path, options: &AudioOptions, cancel: &Cancel) -> Result<Made> {
-    let (input, limits, progress) = (AssetInput::from_file(source)?, AssetLimits::default(), Progress::ignored());
-    if fs::canonicalize(target).is_ok_and(|target| fs::canonicalize(source).is_ok_and(|source| source == target)) {
-        return Err(Error::invalid("a sound can't be written over itself").with("file", target.display()));
-    }
-    fs::create_dir_all(target.parent().unwrap_or(Path::new(""))).map_err(|error| failed(target, error))?;
-    let mut output = Files { target: target.to_owned(), made: Vec::new() };
-    let mut work = Work { input: &input, output: &mut output, limits: &limits, cancel, progress: &progress };
-    let report = AudioProcessor.process(&mut work, options)?;
-    output.keep()?;
-    let size = fs::metadata(target).map_err(|error| failed(target, error))?.len();
-    Ok(Made { file: target.to_owned(), size, report })
-}
-
-/// Writes beside the target and takes its place once all is done; what is not kept is removed.
-struct Files {
-    target: PathBuf,
-    /// The files under their working names, and what they become.
-    made: Vec<(PathBuf, PathBuf)>,
-}
-
-impl SoundOutput for Files {
-    fn create(&mut self, name: &str) -> Result<Box<dyn WriteSeek>> {
-        let picture = Path::new(name).extension().is_some_and(|extension| extension == "png");
-        let file = if picture { self.target.with_extension("png") } else { self.target.clone() };
-        let mut part = file.clone().into_os_string();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let opened = fs::File::create(&part).map_err(|error| failed(&part, error))?;
-        self.made.push((part, file));
-        Ok(Box::new(opened))
-    }
-}
-
-impl Files {
-    fn keep(mut self) -> Result<()> {
-        for (part, file) in std::mem::take(&mut self.made) {
-            fs::rename(&part, &file).map_err(|error| failed(&file, error))?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        for (part, _) in &self.made {
-            // Whether or not it could be removed, the work has failed for another reason, which is told.
-            let _ = fs::remove_file(part);
-        }
-    }
-}
-
-fn failed(path: &Path, error: std::io::Error) -> Error {
-    Error::io("write the sound", error).with("path", path.display())
 }

@@ -5,6 +5,7 @@ mod audio;
 mod build;
 mod cli;
 mod config;
+mod convert;
 mod demo;
 mod docker;
 mod doctor;
@@ -42,8 +43,8 @@ fn main() -> ExitCode {
             Verb::Demo(options) => demo::run(&config, &output, options).await,
             Verb::Build(options) => build::run(&config, &output, options).await,
             Verb::Assets(options) => assets::run(&config, &output, options).await,
-            Verb::Audio(options) => audio::run(&output, options).await,
-            Verb::Texture(options) => texture::run(&output, options).await,
+            Verb::Audio(options) => audio::run(&config, &output, options).await,
+            Verb::Texture(options) => texture::run(&config, &output, options).await,
             Verb::Model(wanted) => model::run(&config, &output, wanted).await,
             Verb::Session(verb) => session::run(&config, &output, verb).await,
             Verb::Serve(_) => serve::run(&config, &output).await,

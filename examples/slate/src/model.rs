@@ -1,24 +1,17 @@
 //! `slate model IN OUT`: models made lighter, with levels of detail, and a report.
 
 use crate::{
-    assets::files_below,
     config::Config,
+    convert::{self, Job},
     output::{Output, bytes},
     pieces::Opened,
 };
 use clap::{Args, ValueEnum};
 use slate_core::{
     Error, Result,
-    asset::{
-        AssetInput, AssetKind, AssetOptions, AssetOutput, AssetTask, LodOutput, MeshCompression, ModelFormat,
-        ModelOptions, Progress,
-    },
-    blob::write_file,
+    asset::{AssetOptions, AssetOutput, LodOutput, MeshCompression, ModelFormat, ModelOptions},
 };
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 #[derive(Args)]
 pub(crate) struct ModelArgs {
@@ -58,33 +51,28 @@ enum Shown {
 pub(crate) async fn run(config: &Config, output: &Output, wanted: ModelArgs) -> Result<bool> {
     let json = Output::new(true);
     let output = if wanted.report == Shown::Json { &json } else { output };
-    let single = wanted.input.is_file();
-    let options = options(&wanted, single)?;
-    let files = files_below(&wanted.input, AssetKind::Model)?;
+    let single = !wanted.input.is_dir();
+    let options = AssetOptions::Model(options(&wanted, single)?);
+    let jobs = if single {
+        vec![Job::to_file(&wanted.input, &wanted.output, options)]
+    } else {
+        Job::all_below(&wanted.input, &wanted.output, &[options])?
+    };
     let opened = Opened::open(config).await?;
+    let done = convert::run(&*opened.pieces.assets, output, "models", jobs).await?;
     let (mut document, mut sound) = (BTreeMap::new(), true);
-    for (path, folder) in files {
-        let name = path.display().to_string();
-        let result = async {
-            let task = AssetTask::new(AssetInput::from_file(&path)?, AssetOptions::Model(options.clone()));
-            let made = opened.pieces.assets.process(task, Progress::ignored()).await?;
-            for file in &made.files {
-                let target = target(&wanted.output, single, &path, &folder, &file.name);
-                write_file(target, opened.pieces.assets.read(&file.blob)).await?;
-            }
-            Ok::<_, Error>(made)
-        };
-        match result.await {
+    for (name, made) in &done {
+        let told = match made {
             Ok(made) => {
-                table(output, &name, &made);
-                document.insert(name, serde_json::json!(made));
+                table(output, name, &made.output);
+                serde_json::json!(made.output)
             }
             Err(error) => {
                 sound = false;
-                output.line(format!("{name}: FAILED: {error}"));
-                document.insert(name, serde_json::json!({ "error": error.to_string(), "kind": error.kind().as_str() }));
+                convert::tell_failure(output, name, error)
             }
-        }
+        };
+        document.insert(name, told);
     }
     output.document(&document)?;
     opened.close().await;
@@ -114,16 +102,6 @@ fn options(wanted: &ModelArgs, single: bool) -> Result<ModelOptions> {
     (options.lod_output, options.compress, options.scale) = (wanted.lod_output, wanted.compress, wanted.scale);
     options.validate()?;
     Ok(options)
-}
-
-/// Where a result goes: beside OUT under its name, or at the same place below the folder.
-fn target(output: &Path, single: bool, input: &Path, folder: &Path, result: &str) -> PathBuf {
-    if !single {
-        return output.join(folder).join(result);
-    }
-    let [from, to] = [input, output].map(|path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
-    let renamed = result.strip_prefix(&from).map_or_else(|| result.to_owned(), |rest| format!("{to}{rest}"));
-    output.with_file_name(renamed)
 }
 
 fn table(output: &Output, name: &str, made: &AssetOutput) {

@@ -1,23 +1,24 @@
+//! `slate texture IN OUT`: textures compressed, and how near they come to their sources.
+
 use crate::{
+    config::Config,
+    convert::{self, Job, Made},
     output::{Output, bytes},
+    pieces::Opened,
     serve::interrupted,
 };
 use clap::Args;
-use serde::Serialize;
+use futures_util::{StreamExt, stream};
 use slate_assets::texture::{Comparison, Nearness, Sheet, TextureProcessor};
 use slate_core::{
-    Cancel, Error, Result,
+    Error, Result,
     asset::{
-        AlphaMode, AssetInput, AssetKind, AssetLimits, Compression, MemoryOutput, Processor, Progress, Report, Resize,
-        Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset, Work,
+        AlphaMode, AssetInput, AssetLimits, AssetOptions, Compression, Processor, Resize, Sizing, Supercompression,
+        TextureFormat, TextureKind, TextureOptions, TexturePreset,
     },
+    blob::write_file,
 };
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 #[derive(Args)]
 pub(crate) struct Wanted {
@@ -63,64 +64,77 @@ pub(crate) struct Wanted {
     sheet: Option<PathBuf>,
 }
 
-/// What became of one texture.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Made {
-    file: PathBuf,
-    bytes: u64,
-    #[serde(flatten)]
-    nearness: Nearness,
-    report: Report,
-}
-
 /// Compresses one texture or a folder of them.
-pub(crate) async fn run(output: &Output, wanted: Wanted) -> Result<bool> {
+pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Result<bool> {
     let options = options(&wanted)?;
     TextureProcessor.check(&options)?;
-    let jobs = jobs(&wanted, options.format)?;
-    let cancel = Cancel::new();
+    let asked = AssetOptions::Texture(options.clone());
+    let is_file = wanted.output.extension().is_some() && !wanted.output.is_dir();
+    let jobs = match (wanted.input.is_dir(), is_file) {
+        (true, _) => Job::all_below(&wanted.input, &wanted.output, &[asked])?,
+        (false, true) => vec![Job::to_file(&wanted.input, &wanted.output, asked)],
+        (false, false) => vec![Job::into_folder(&wanted.input, &wanted.output, asked)],
+    };
+    let opened = Opened::open(config).await?;
+    let done = convert::run(&*opened.pieces.assets, output, "textures", jobs).await?;
     let (mut sheet, mut documents, mut failed) = (Sheet::default(), BTreeMap::new(), 0);
-    for (source, target) in jobs {
-        let name = source.display().to_string();
-        let work = {
-            let (options, cancel) = (options.clone(), cancel.clone());
-            move || make(&source, &target, &options, &cancel)
+    for (name, made) in done {
+        let compared = match made {
+            Ok(made) => compare(&name, &made, &options).await.map(|comparison| (made, comparison)),
+            Err(error) => Err(error),
         };
-        let mut work = tokio::task::spawn_blocking(work);
-        let made = loop {
-            tokio::select! {
-                made = &mut work => break made.map_err(|error| Error::internal("the work ended").because(error))?,
-                signal = interrupted(), if !cancel.is_canceled() => {
-                    signal?;
-                    cancel.cancel();
-                }
-            }
-        };
-        cancel.check()?;
-        match made {
+        let told = match compared {
             Ok((made, comparison)) => {
-                let Nearness { psnr, ssim, .. } = made.nearness;
-                let file = made.file.display();
-                output.line(format!("{name} -> {file}  {}  {psnr:.2} dB  SSIM {ssim:.4}", bytes(made.bytes)));
                 sheet.add(&comparison);
-                documents.insert(name, serde_json::json!(made));
+                tell(output, &name, &made, &comparison.nearness())
             }
             Err(error) => {
                 failed += 1;
-                output.line(format!("{name}: FAILED: {error}"));
-                let document = serde_json::json!({ "error": error.to_string(), "kind": error.kind().as_str() });
-                documents.insert(name, document);
+                convert::tell_failure(output, &name, &error)
             }
-        }
+        };
+        documents.insert(name, told);
     }
     if let Some(path) = &wanted.sheet
         && failed < documents.len()
     {
-        save(path, &sheet.png()?)?;
+        let picture = sheet.png()?.into();
+        write_file(path, stream::iter([Ok(picture)]).boxed()).await?;
     }
     output.document(&documents)?;
+    opened.close().await;
     Ok(failed == 0)
+}
+
+/// Reads the result again and holds it against its source.
+async fn compare(source: &str, made: &Made, options: &TextureOptions) -> Result<Comparison> {
+    let file = made.files.first().ok_or_else(|| Error::internal("nothing was written"))?;
+    let (source, result, options) = (PathBuf::from(source), file.clone(), options.clone());
+    let work = move || {
+        let (source, result) = (AssetInput::from_file(&source)?, AssetInput::from_file(&result)?);
+        Comparison::of(&source, &result, &options, &AssetLimits::default())
+    };
+    tokio::select! {
+        compared = tokio::task::spawn_blocking(work) => {
+            compared.map_err(|error| Error::internal("the comparison ended").because(error))?
+        }
+        signal = interrupted() => {
+            signal?;
+            Err(Error::canceled("interrupted"))
+        }
+    }
+}
+
+fn tell(output: &Output, name: &str, made: &Made, nearness: &Nearness) -> serde_json::Value {
+    let (file, size) = (made.files.first(), made.output.output_bytes());
+    let shown = file.map(|file| file.display().to_string()).unwrap_or_default();
+    let Nearness { psnr, ssim, .. } = nearness;
+    output.line(format!("{name} -> {shown}  {}  {psnr:.2} dB  SSIM {ssim:.4}", bytes(size)));
+    let mut told = serde_json::json!(nearness);
+    told["file"] = serde_json::json!(file);
+    told["bytes"] = size.into();
+    told["report"] = serde_json::json!(made.output.report);
+    told
 }
 
 fn options(wanted: &Wanted) -> Result<TextureOptions> {
@@ -157,55 +171,4 @@ fn options(wanted: &Wanted) -> Result<TextureOptions> {
         options.resize = Some(Resize { width, height });
     }
     Ok(options)
-}
-
-/// Each source with the file to write.
-fn jobs(wanted: &Wanted, format: TextureFormat) -> Result<Vec<(PathBuf, PathBuf)>> {
-    if !wanted.input.is_dir() {
-        let is_file = wanted.output.extension().is_some() && !wanted.output.is_dir();
-        let name = wanted.input.with_extension(format.as_str());
-        let target =
-            if is_file { wanted.output.clone() } else { wanted.output.join(name.file_name().unwrap_or_default()) };
-        return Ok(vec![(wanted.input.clone(), target)]);
-    }
-    let (mut jobs, mut folders) = (Vec::new(), vec![wanted.input.clone()]);
-    while let Some(folder) = folders.pop() {
-        let failed = |error| Error::io("read the textures", error).with("path", folder.display());
-        for entry in fs::read_dir(&folder).map_err(failed)?.flatten() {
-            let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
-            if kind.is_dir() {
-                folders.push(path);
-            } else if kind.is_file() && AssetKind::of_path(&path.to_string_lossy()) == AssetKind::Texture {
-                let below = path.strip_prefix(&wanted.input).unwrap_or(&path).with_extension(format.as_str());
-                jobs.push((path.clone(), wanted.output.join(below)));
-            }
-        }
-    }
-    jobs.sort();
-    if jobs.is_empty() {
-        return Err(Error::not_found("there are no textures below this folder").with("path", wanted.input.display()));
-    }
-    Ok(jobs)
-}
-
-fn make(source: &Path, target: &Path, options: &TextureOptions, cancel: &Cancel) -> Result<(Made, Comparison)> {
-    let (limits, progress) = (AssetLimits::default(), Progress::ignored());
-    let input = AssetInput::from_file(source)?;
-    let mut output = MemoryOutput::new(limits.output_bytes);
-    let mut work = Work { input: &input, output: &mut output, limits: &limits, cancel, progress: &progress };
-    let report = TextureProcessor.process(&mut work, options)?;
-    let (name, result) = output.take().into_iter().next().ok_or_else(|| Error::internal("nothing was written"))?;
-    save(target, &result)?;
-    let made = AssetInput::from_bytes(name, result.clone());
-    let comparison = Comparison::of(&input, &made, options, &limits)?;
-    let nearness = comparison.nearness();
-    Ok((Made { file: target.to_owned(), bytes: result.len() as u64, nearness, report }, comparison))
-}
-
-fn save(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |error| Error::io("write the texture", error).with("path", path.display());
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    fs::write(path, bytes).map_err(failed)
 }

@@ -4,7 +4,7 @@ use slate_core::Error;
 use sqlx::migrate::{MigrateError, Migration, Migrator};
 
 /// Where this crate notes its migrations: an embedding service has its own in `_sqlx_migrations`.
-const TABLE: &str = "_slate_migrations";
+pub(crate) const TABLE: &str = "_slate_migrations";
 
 /// The migrations in `migrations/{dialect}`, by number and name.
 macro_rules! migrations {

@@ -35,21 +35,34 @@ fn time_bound(time: Timestamp) -> String {
     format!("'{time}'::timestamptz")
 }
 
+/// A day of a table that has no partition of its own.
+pub(super) struct Missing {
+    kept: &'static Kept,
+    name: String,
+    start: Timestamp,
+}
+
 /// Makes the partitions of today and of the days ahead that aren't there.
 pub(super) async fn make(db: &mut PgConnection, options: &MaintenanceOptions) -> Result<()> {
-    let now = clock(db).await?;
+    for missing in self::missing(db, options).await? {
+        attach(db, &missing).await?;
+    }
+    Ok(())
+}
+
+/// Which of them aren't there.
+pub(super) async fn missing(db: &mut PgConnection, options: &MaintenanceOptions) -> Result<Vec<Missing>> {
+    let (now, mut missing) = (clock(db).await?, Vec::new());
     for kept in &KEPT {
         let there = existing(db, kept.name).await?;
         // A day back: clocks of services differ, and what is made just before midnight is written after it.
-        for day in -1..=i64::from(options.days_ahead) {
+        let days = (-1..=i64::from(options.days_ahead)).map(|day| {
             let start = Timestamp::from_micros((now.as_micros().div_euclid(DAY) + day) * DAY);
-            let name = name_of(kept, start);
-            if !there.contains(&name) {
-                attach(db, kept, &name, start).await?;
-            }
-        }
+            Missing { kept, name: name_of(kept, start), start }
+        });
+        missing.extend(days.filter(|day| !there.contains(&day.name)));
     }
-    Ok(())
+    Ok(missing)
 }
 
 /// The time by the database's clock.
@@ -73,9 +86,9 @@ async fn existing(db: &mut PgConnection, table: &str) -> Result<Vec<String>> {
 }
 
 /// Makes a partition beside the table, moves into it what the DEFAULT one holds of it, and attaches it.
-async fn attach(db: &mut PgConnection, kept: &Kept, name: &str, start: Timestamp) -> Result<()> {
-    let Kept { name: table, column, bound } = kept;
-    let (from, to) = (bound(start), bound(start + Duration::from_micros(DAY as u64)));
+async fn attach(db: &mut PgConnection, missing: &Missing) -> Result<()> {
+    let Missing { kept: Kept { name: table, column, bound }, name, start } = missing;
+    let (from, to) = (bound(*start), bound(*start + Duration::from_micros(DAY as u64)));
     let mut transaction = db.begin().await.map_err(failed)?;
     // Writers wait for the moment that this takes; who can't get the lock soon comes back later.
     let steps = format!(

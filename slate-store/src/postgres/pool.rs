@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Between two rounds over the hosts, while none of them will do.
 const ROUND: Duration = Duration::from_millis(100);
+/// Who holds a lock of all processes and says nothing for so long has vanished: between two statements there is nothing to do.
+const VANISHED: Duration = Duration::from_secs(10);
 
 /// Which of the hosts will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +87,16 @@ impl Pool {
         }
     }
 
-    /// A connection outside of the pool, without limits on its statements.
+    /// A connection outside of the pool, without limits on its statements, for work under a lock that all processes share.
+    /// Where its owner has vanished, the server ends it and gives the lock to the next.
     pub(super) async fn unbounded(&self) -> Result<PgConnection> {
         let mut db = self.connect_by(Instant::now() + self.options.acquire_timeout).await?;
-        sqlx::raw_sql("SET statement_timeout = 0").execute(&mut db).await.map_err(failed)?;
+        let limit = VANISHED.as_millis();
+        let set = format!(
+            "SET statement_timeout = 0; SET idle_session_timeout = {limit}; \
+             SET idle_in_transaction_session_timeout = {limit}"
+        );
+        sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut db).await.map_err(failed)?;
         Ok(db)
     }
 

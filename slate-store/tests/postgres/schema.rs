@@ -6,6 +6,7 @@ use slate_core::{
     model::{LogEntry, LogLevel, LogSource, MetricSample},
     store::{LogStore, MetricQuery, MetricStore, PageRequest, ProjectStore, StoreExt},
 };
+use slate_harness::Proxy;
 use slate_store::{
     Maintain, MaintenanceOptions,
     postgres::{PgOptions, PgStore},
@@ -45,6 +46,44 @@ async fn eight_may_open_a_new_database_at_once() {
         task.await.unwrap();
     }
     assert_eq!(psql(&database, "SELECT count(*) FROM slate_projects"), "8");
+}
+
+/// Takes the lock that whoever migrates holds.
+async fn lock(host: &sqlx::PgPool) -> sqlx::pool::PoolConnection<sqlx::Postgres> {
+    let mut db = host.acquire().await.unwrap();
+    let key = i64::from_be_bytes(*b"slate_pg");
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(key).execute(&mut *db).await.unwrap();
+    db
+}
+
+#[tokio::test]
+async fn who_finds_the_schema_made_waits_for_nobody() {
+    let Some(Fresh { store, database }) = fresh().await else { return };
+    store.close().await;
+    let host = sqlx::PgPool::connect(&database.url).await.unwrap();
+    let _held = lock(&host).await;
+    let mut options = PgOptions::new(&database.url).unwrap();
+    options.migration_timeout = Duration::from_millis(1);
+    PgStore::open(options).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_whose_owner_has_vanished_keeps_nobody_out() {
+    let Some(database) = database() else { return };
+    let host = sqlx::PgPool::connect(&database.url).await.unwrap();
+    let held = lock(&host).await;
+    let proxy = Proxy::start(database.address.port).unwrap();
+    let through = database.address.tcp_url(proxy.port(), &database.name);
+    let vanishes = tokio::spawn(async move { open(&through).await.map(drop) });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    while psql(&database, waiting) != "1" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // It is given the lock, and never hears of it.
+    proxy.half_open();
+    held.close().await.unwrap();
+    open(&database.url).await.unwrap();
+    vanishes.abort();
 }
 
 #[tokio::test]

@@ -81,7 +81,8 @@ async fn hit(cache: &dyn Cache) -> Result<Sample> {
 
 async fn raw(url: &str, payload: &Bytes) -> Result<Sample> {
     let client = async_nats::ConnectOptions::new().subscription_capacity(MESSAGES * 2).connect(url).await?;
-    let subject = unique("bench");
+    // As long as the bus' subject with its prefix: the server carries it twice for each message.
+    let subject = format!("{}.slate.bench.message", unique("bench"));
     let mut heard = client.subscribe(subject.clone()).await?;
     client.flush().await?;
     let mut watch = Watch::new();

@@ -112,6 +112,10 @@ fn malformed_options_and_paths_are_refused() {
     slate(&data, &["assets", &picture, "-o", &to, "--texture", "{\"colour\":1}"]).refused(2, &["colour"]);
     slate(&data, &["assets", "nowhere", "-o", &to]).refused(3, &["nowhere"]);
     slate(&data, &["assets", "/dev/null", "-o", &to]).refused(2, &["null"]);
+    // Another picture whose results would have the same names.
+    fs::copy(&picture, root.path().join("flame.png")).unwrap();
+    let other = root.path().join("flame.png").to_string_lossy().into_owned();
+    slate(&data, &["assets", &picture, &other, "-o", &to]).refused(2, &["flame.png", "same"]);
     assert!(files(Path::new(&to)).is_empty());
 }
 
