@@ -2,11 +2,11 @@ use slate_core::{Cancel, Error, Result};
 use std::f64::consts::PI;
 
 /// Zero crossings of the filter on each side, at the lower of both rates.
-const CROSSINGS: f64 = 80.0;
+const CROSSINGS: f64 = 88.0;
 /// The share of the lower rate's band where the filter is half way down: 0.91 passes, and from 1 on nothing does.
 const BAND: f64 = 0.955;
-/// Of the Kaiser window: the stop band is about 125 dB down.
-const BETA: f64 = 12.8;
+/// Of the Kaiser window: the stop band is 121 dB down from the lower rate's end on, and more beyond it.
+const BETA: f64 = 12.45;
 /// Sums of one output sample: more than a vector unit is late by.
 const LANES: usize = 16;
 /// Taps of all positions together: rates that share hardly a factor would take seconds to prepare.

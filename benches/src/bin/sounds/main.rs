@@ -5,6 +5,7 @@
 //! python3 benches/sounds.py /tmp/sounds      # makes the sounds: needs fluidsynth, a sound font, sox and espeak-ng
 //! cargo run --release -p slate-benches --bin sounds -- --rounds 5 --sounds /tmp/sounds
 //! cargo run --release -p slate-benches --bin sounds decoded resampled --sounds /tmp/sounds     # tables by their titles
+//! cargo run --release -p slate-benches --bin sounds odg --sounds /tmp/sounds --only Vorbis       # encoders by their names
 //! ```
 
 mod fft;
@@ -102,13 +103,14 @@ fn encoders(sounds: &[PathBuf], scratch: &Path) -> Result<()> {
     if !is_wanted(&title) {
         return Ok(());
     }
+    let only = std::env::args().skip_while(|argument| argument != "--only").nth(1);
     let (ear, peaq) = (Ear::new(), Peaq::new());
     println!("### {title}\n");
     println!(
         "| encoder | kbit/s | ODG, mean | ODG, worst | noise to mask | disturbed frames | times as fast as played (CPU) |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|");
-    for way in WAYS {
+    for way in WAYS.iter().filter(|way| only.as_ref().is_none_or(|only| way.name.contains(only))) {
         if let Some(program) = way.program
             && !run::is_here(program)
         {
