@@ -2,8 +2,8 @@
 //! difference, −4 is very annoying.
 //!
 //! The recommendation's test items are not to be had freely, so this is **no conformant PEAQ**: bands are by the formula
-//! and not by the printed table, and where the text leaves a choice, Kabal's is taken. `check` holds it to what is known
-//! without them: an unchanged sound has the network's 0.2, louder noise is graded worse, delays and gains are seen.
+//! and not by the printed table, and where the text leaves a choice, Kabal's is taken. Its tests hold it to what is known
+//! without them: an unchanged sound has the network's 0.2, and louder noise is graded worse.
 
 use super::fft::Fft;
 use std::f64::consts::PI;
