@@ -188,11 +188,13 @@ impl Shared {
         let mut body = container_body(spec, &self.options, self.host)?;
         self.check_binds(spec).await?;
         let plan = NetworkPlan::of(spec, &self.options.hardening, &self.options.realm)?;
-        if let Some(image) = &spec.image {
+        let image = async {
+            let Some(image) = &spec.image else { return Ok(()) };
             self.provide(image).await?;
-            self.cover_image_volumes(image, &mut body).await?;
-        }
-        self.prepare_network(&plan).await?;
+            self.cover_image_volumes(image, &mut body).await
+        };
+        // Side by side: each is a question to the engine that the start waits for.
+        tokio::try_join!(image, self.prepare_network(&plan))?;
         let staged = self.stage_binds(spec, &mut body).await?;
         let made = match self.make(spec, body.clone()).await {
             // Removed between the look and now.

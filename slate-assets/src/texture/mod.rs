@@ -45,7 +45,7 @@ impl Processor for TextureProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "texture",
-        version: 2,
+        version: 3,
         kind: AssetKind::Texture,
         reads: &["bmp", "dds", "exr", "gif", "hdr", "jpeg", "jpg", "ktx2", "png", "psd", "qoi", "tga", "webp"],
         writes: &["dds", "jpg", "ktx2", "png", "webp"],

@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-/// How long a writer is held back while nobody reads, once: a reader that hangs must not stop a game.
+/// How long a writer is held back while the reader doesn't move, once: a reader that hangs must not stop a game.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What the engine writes around a line of its log.
 const AROUND: u64 = 80;
@@ -34,7 +34,6 @@ struct Counts {
     read: AtomicU64,
     ended: AtomicBool,
     rings: Notify,
-    progress: Notify,
 }
 
 /// How much output there has been.
@@ -58,21 +57,23 @@ impl Count {
 
 impl Bell {
     /// Counts what `attached` yields. A writer is held back whose output takes more than `ahead` bytes in the log beyond
-    /// what was read.
-    pub(crate) fn hang(mut attached: AttachContainerResults, ahead: u64) -> Self {
+    /// what was read, while `progress` says that the reader moves.
+    pub(crate) fn hang(mut attached: AttachContainerResults, ahead: u64, progress: Arc<Notify>) -> Self {
         let counts = Arc::new(Counts::default());
         let told = Arc::clone(&counts);
         let task = tokio::spawn(async move {
             let mut given_up = None;
             while let Some(Ok(output)) = attached.output.next().await {
                 told.count(&output);
-                let read = told.read.load(Ordering::Acquire);
-                if told.now().room().saturating_sub(read) <= ahead || given_up == Some(read) {
-                    continue;
-                }
-                // What isn't read from here fills the engine's buffers, and then the program waits in its own write.
-                if tokio::time::timeout(PATIENCE, told.progress.notified()).await.is_err() {
-                    given_up = Some(read);
+                loop {
+                    let read = told.read.load(Ordering::Acquire);
+                    if told.now().room().saturating_sub(read) <= ahead || given_up == Some(read) {
+                        break;
+                    }
+                    // What isn't read from here fills the engine's buffers, and then the program waits in its own write.
+                    if tokio::time::timeout(PATIENCE, progress.notified()).await.is_err() {
+                        given_up = Some(read);
+                    }
                 }
             }
             told.ended.store(true, Ordering::Release);
@@ -89,7 +90,6 @@ impl Bell {
     /// The output up to `count` was read.
     pub(crate) fn read(&self, count: Count) {
         self.counts.read.store(count.room(), Ordering::Release);
-        self.counts.progress.notify_one();
     }
 
     /// Returns at the next output or at the end; `false` once it has ended.

@@ -7,14 +7,17 @@ use crate::{
     error::{PLACE, translate},
     instance, resident,
 };
-use bollard::query_parameters::{AttachContainerOptions, LogsOptions};
+use bollard::query_parameters::{AttachContainerOptions, LogsOptions, WaitContainerOptions};
 use futures_util::StreamExt;
 use slate_core::{
     Error, ErrorKind, Result, Timestamp,
     runtime::{InstanceState, LogChunk, LogCursor, LogOptions},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc::Sender, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc::Sender},
+    time::Instant,
+};
 
 /// Chunks handed on at once.
 const BATCH: usize = 256;
@@ -37,6 +40,7 @@ pub(crate) async fn follow(shared: Arc<Shared>, id: String, options: LogOptions,
         fresh: false,
         since: options.since.map(Timestamp::as_micros),
         has_agent: false,
+        progress: Arc::default(),
     };
     let read = reader.run(&options).await;
     if let Err(Stop::Failed(error)) = read {
@@ -79,6 +83,8 @@ struct Reader {
     since: Option<i64>,
     /// Whether an agent's answers are among the lines, which are nobody's output.
     has_agent: bool,
+    /// Told while it reads: a writer is held back for a slow reader, not for one that hangs.
+    progress: Arc<Notify>,
 }
 
 /// Which part of a log is read.
@@ -206,10 +212,10 @@ impl Reader {
                 },
             };
             let log = self.shared.options.log;
-            let bell = Bell::hang(attached, log.file.bytes() * u64::from(log.files) / 8);
+            let bell = Bell::hang(attached, log.file.bytes() * u64::from(log.files) / 8, Arc::clone(&self.progress));
             self.read(Part::Rest).await?;
             self.ring(&bell).await?;
-            self.pause(PAUSE).await?;
+            self.ended_or(PAUSE).await?;
         }
     }
 
@@ -217,8 +223,12 @@ impl Reader {
     async fn ring(&mut self, bell: &Bell) -> Result<(), Stop> {
         let mut read = Count::default();
         loop {
-            let more = tokio::select! {
-                more = bell.rung() => more,
+            tokio::select! {
+                // What is left is read when the container is seen to have ended.
+                more = bell.rung() => if !more {
+                    self.expected = bell.count().lines - read.lines;
+                    return Ok(());
+                },
                 () = self.to.closed() => return Err(Stop::Unheard),
                 () = tokio::time::sleep(LOOK) => return Ok(()),
             };
@@ -230,13 +240,21 @@ impl Reader {
             if !near && !self.read(Part::Tail(entries.saturating_mul(16).saturating_add(4096))).await? {
                 self.read(Part::Rest).await?;
             }
-            self.expected = 0;
             bell.read(count);
+            self.progress.notify_one();
             read = count;
-            if !more {
-                return Ok(());
-            }
             self.pause(PAUSE).await?;
+        }
+    }
+
+    /// Waits until the container has ended, which is a little after its output has, but no longer than this.
+    async fn ended_or(&self, limit: Duration) -> Result<(), Stop> {
+        let options = WaitContainerOptions { condition: "not-running".into() };
+        let mut ended = self.shared.docker.wait_container(&self.id, Some(options));
+        tokio::select! {
+            // Whatever is answered, a code other than 0 as an error, is looked at by who comes next.
+            _ = ended.next() => Ok(()),
+            paused = self.pause(limit) => paused,
         }
     }
 
@@ -268,7 +286,12 @@ impl Reader {
         let mut batch = Vec::new();
         let mut joined = self.last.is_none() && !self.fresh;
         let mut output = Box::pin(self.shared.docker.logs(&self.id, Some(query(&tail, since))));
+        let mut entries = 0;
         while let Some(entry) = output.next().await {
+            entries += 1;
+            if entries % BATCH == 0 {
+                self.progress.notify_one();
+            }
             let Some(mut chunk) = numbering.take(entry.map_err(|error| translate(error, "logs"))?) else { continue };
             let LogCursor(cursor) = chunk.cursor;
             if self.last.is_some_and(|last| cursor <= last) {
@@ -298,7 +321,11 @@ impl Reader {
             }
         }
         self.hand_on(&mut batch).await?;
-        Ok(joined || matches!(part, Part::Rest))
+        let whole = joined || matches!(part, Part::Rest);
+        if whole {
+            self.expected = 0;
+        }
+        Ok(whole)
     }
 
     async fn hand_on(&self, batch: &mut Vec<LogChunk>) -> Result<(), Stop> {

@@ -1,6 +1,9 @@
 //! BC1: two colours of 5, 6 and 5 bits, and two bits a texel between them. Khronos Data Format 1.3, section 19.1.
 
-use super::{Effort, Texels, line};
+use super::{
+    Effort, Texels, line,
+    simd::{self, Kernel},
+};
 
 /// What a block may hold beside its colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,7 @@ pub(super) fn decode(block: [u8; 8], four: bool) -> [[u8; 4]; 16] {
     std::array::from_fn(|at| palette[(bits >> (2 * at) & 3) as usize])
 }
 
+#[inline(always)]
 fn palette(first: u16, second: u16, four: bool) -> [[u8; 4]; 4] {
     let (a, b) = (split(first), split(second));
     // Of the exact fractions the nearest in 8 bits.
@@ -35,10 +39,12 @@ fn palette(first: u16, second: u16, four: bool) -> [[u8; 4]; 4] {
     [mix(1, 0), mix(0, 1), third, fourth]
 }
 
+#[inline(always)]
 fn split(color: u16) -> [u32; 3] {
     [color >> 11, color >> 5 & 63, color & 31].map(u32::from)
 }
 
+#[inline(always)]
 fn quantize(color: [f32; 3]) -> u16 {
     let of = |value: f32, most: f32| (value.clamp(0.0, 255.0) * (most / 255.0) + 0.5) as u16;
     of(color[0], 31.0) << 11 | of(color[1], 63.0) << 5 | of(color[2], 31.0)
@@ -50,11 +56,31 @@ struct Found {
     ends: [u16; 2],
     four: bool,
     selectors: [u8; 16],
-    error: u32,
+    error: f32,
 }
 
 /// Encodes the colours of a block in 8 bytes.
 pub(super) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
+    simd::run(Encode { texels, alpha, effort })
+}
+
+struct Encode<'a> {
+    texels: &'a Texels,
+    alpha: Alpha,
+    effort: Effort,
+}
+
+impl Kernel for Encode<'_> {
+    type Out = [u8; 8];
+
+    #[inline(always)]
+    fn run(self) -> [u8; 8] {
+        encode_plain(self.texels, self.alpha, self.effort)
+    }
+}
+
+#[inline(always)]
+fn encode_plain(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
     let holes = if alpha == Alpha::Punched { holes(texels) } else { 0 };
     if holes == u16::MAX {
         return [0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF];
@@ -68,13 +94,13 @@ pub(super) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
         }
         best = next;
     }
-    if holes == 0 && effort >= Effort::HIGH && best.error > 0 {
+    if holes == 0 && effort >= Effort::HIGH && best.error > 0.0 {
         search.clusters(&mut best);
     }
-    if effort >= Effort::NORMAL && best.error > 0 {
+    if effort >= Effort::NORMAL && best.error > 0.0 {
         search.neighbors(&mut best, [0, 0, 1, 2, 4][effort.at_most(4)]);
     }
-    if holes == 0 && alpha == Alpha::Punched && effort >= Effort::NORMAL && best.error > 0 {
+    if holes == 0 && alpha == Alpha::Punched && effort >= Effort::NORMAL && best.error > 0.0 {
         let three = search.ramp(search.ends_by_axis(), false);
         let three = search.ramp(search.refit(&three), false);
         best = if three.error < best.error { three } else { best };
@@ -103,17 +129,26 @@ fn pack(mut found: Found, alpha: Alpha) -> [u8; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
+/// The sum of products, in an order that fits vectors.
+#[inline(always)]
+fn dot(a: &[f32; 16], b: &[f32; 16]) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|at| a[at] * b[at] + a[at + 8] * b[at + 8]);
+    let four: [f32; 4] = std::array::from_fn(|at| eight[at] + eight[at + 4]);
+    (four[0] + four[1]) + (four[2] + four[3])
+}
+
 struct Search {
     /// Red, green and blue of all texels.
-    planes: [[i32; 16]; 3],
+    planes: [[f32; 16]; 3],
     points: [[f32; 4]; 16],
     holes: u16,
     count: usize,
 }
 
 impl Search {
+    #[inline(always)]
     fn new(texels: &Texels, holes: u16) -> Self {
-        let planes = std::array::from_fn(|channel| std::array::from_fn(|at| i32::from(texels[at][channel])));
+        let planes = std::array::from_fn(|channel| std::array::from_fn(|at| f32::from(texels[at][channel])));
         let mut points = [[0.0; 4]; 16];
         let mut count = 0;
         for (at, texel) in texels.iter().enumerate().take(16) {
@@ -125,6 +160,7 @@ impl Search {
         Self { planes, points, holes, count }
     }
 
+    #[inline(always)]
     fn ends_by_axis(&self) -> [u16; 2] {
         let line = line::through(&self.points[..self.count]);
         let (low, high) = line.span(&self.points[..self.count]);
@@ -134,13 +170,15 @@ impl Search {
     }
 
     /// Picks the nearest colour for every texel.
+    #[inline(always)]
     fn ramp(&self, ends: [u16; 2], four: bool) -> Found {
         let palette = palette(ends[0], ends[1], four);
         let colors = if four { 4 } else { 3 };
-        let mut best = [i32::MAX; 16];
+        // Squares of whole numbers below 2²⁴ are exact in floats, and are multiplied quicker.
+        let mut best = [f32::MAX; 16];
         let mut selectors = [0i32; 16];
         for (code, color) in palette.iter().enumerate().take(colors) {
-            let [r, g, b, _] = color.map(i32::from);
+            let [r, g, b, _] = color.map(f32::from);
             for at in 0..16 {
                 let (dr, dg, db) = (self.planes[0][at] - r, self.planes[1][at] - g, self.planes[2][at] - b);
                 let error = dr * dr + dg * dg + db * db;
@@ -149,29 +187,40 @@ impl Search {
                 selectors[at] = if nearer { code as i32 } else { selectors[at] };
             }
         }
-        let mut error = 0;
-        for at in 0..16 {
-            if self.holes >> at & 1 == 1 {
-                selectors[at] = 3;
-            } else {
-                error += best[at] as u32;
+        if self.holes != 0 {
+            for at in (0..16).filter(|at| self.holes >> at & 1 == 1) {
+                (selectors[at], best[at]) = (3, 0.0);
             }
         }
+        let eight: [f32; 8] = std::array::from_fn(|at| best[at] + best[at + 8]);
+        let four_sums: [f32; 4] = std::array::from_fn(|at| eight[at] + eight[at + 4]);
+        let error = (four_sums[0] + four_sums[1]) + (four_sums[2] + four_sums[3]);
         Found { ends, four, selectors: selectors.map(|selector| selector as u8), error }
     }
 
     /// The colours that fit the selectors best, by least squares.
+    #[inline(always)]
     fn refit(&self, found: &Found) -> [u16; 2] {
-        let shares: [f32; 4] = if found.four { [0.0, 1.0, 1.0 / 3.0, 2.0 / 3.0] } else { [0.0, 1.0, 0.5, 0.0] };
-        let mut squares = line::Squares::default();
-        for at in (0..16).filter(|at| self.holes >> at & 1 == 0) {
-            let [r, g, b] = [0, 1, 2].map(|channel: usize| self.planes[channel][at] as f32);
-            squares.add([r, g, b, 0.0], shares[usize::from(found.selectors[at])]);
+        let step = if found.four { [0.0, 1.0, 1.0 / 3.0, 2.0 / 3.0] } else { [0.0f32, 1.0, 0.5, 0.0] };
+        let far: [f32; 16] = found.selectors.map(|selector| step[usize::from(selector & 3)]);
+        let mut near: [f32; 16] = far.map(|share| 1.0 - share);
+        let mut far = far;
+        if self.holes != 0 {
+            for at in (0..16).filter(|at| self.holes >> at & 1 == 1) {
+                (near[at], far[at]) = (0.0, 0.0);
+            }
         }
+        let (mut nears, mut fars) = ([0.0; 4], [0.0; 4]);
+        for channel in 0..3 {
+            nears[channel] = dot(&near, &self.planes[channel]);
+            fars[channel] = dot(&far, &self.planes[channel]);
+        }
+        let squares = line::Squares::of([dot(&near, &near), dot(&near, &far), dot(&far, &far)], nears, fars);
         squares.solve().map_or(found.ends, |ends| ends.map(|[r, g, b, _]| quantize([r, g, b])))
     }
 
     /// Tries all ways to cut the texels, in their order along the axis, in four runs.
+    #[inline(always)]
     fn clusters(&self, best: &mut Found) {
         let points = &self.points[..self.count];
         let line = line::through(points);
@@ -227,6 +276,7 @@ impl Search {
     }
 
     /// Steps every channel of both colours up and down for as long as that helps, a few times at most.
+    #[inline(always)]
     fn neighbors(&self, best: &mut Found, rounds: usize) {
         const STEPS: [(u16, u16); 3] = [(11, 31), (5, 63), (0, 31)];
         for _ in 0..rounds {

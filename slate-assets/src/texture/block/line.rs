@@ -12,6 +12,7 @@ pub(super) struct Line {
 }
 
 /// The line that is nearest to all points: through their mean, along their largest spread.
+#[inline(always)]
 pub(super) fn through(points: &[[f32; 4]]) -> Line {
     let mut mean = [0.0f32; 4];
     for point in points {
@@ -36,36 +37,41 @@ pub(super) fn through(points: &[[f32; 4]]) -> Line {
 }
 
 /// The longest axis of a covariance matrix, of length 1, and the share of the spread along it: by power iteration.
+#[inline(always)]
 pub(super) fn principal(matrix: &[[f32; 4]; 4]) -> ([f32; 4], f32) {
+    let trace = matrix[0][0] + matrix[1][1] + matrix[2][2] + matrix[3][3];
+    if trace < 1e-12 {
+        return ([0.5; 4], 0.0);
+    }
+    // Its greatest eigenvalue is then from a quarter to one, so that no power of it leaves what floats hold.
+    let scale = 1.0 / trace;
+    let matrix = matrix.map(|row| row.map(|value| value * scale));
     // The row of the widest channel is never at a right angle to the axis.
     let widest = (1..4).fold(0, |best, at| if matrix[at][at] > matrix[best][best] { at } else { best });
     let mut axis = matrix[widest];
-    let mut length = 0.0f32;
+    let mut last = axis;
     for _ in 0..6 {
-        let scale = axis.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-        if scale < 1e-12 {
-            return ([0.5; 4], 0.0);
-        }
-        axis.iter_mut().for_each(|value| *value /= scale);
-        let next: [f32; 4] = std::array::from_fn(|row| {
-            let row = &matrix[row];
-            row[0] * axis[0] + row[1] * axis[1] + row[2] * axis[2] + row[3] * axis[3]
+        last = axis;
+        // The matrix is its own mirror: its rows are its columns.
+        axis = std::array::from_fn(|at| {
+            (matrix[0][at] * last[0] + matrix[1][at] * last[1]) + (matrix[2][at] * last[2] + matrix[3][at] * last[3])
         });
-        length = (next.iter().map(|v| v * v).sum::<f32>() / axis.iter().map(|v| v * v).sum::<f32>()).sqrt();
-        axis = next;
     }
-    let norm = axis.iter().map(|value| value * value).sum::<f32>().sqrt();
-    if norm < 1e-12 { ([0.5; 4], 0.0) } else { (axis.map(|value| value / norm), length) }
+    let square = |v: [f32; 4]| (v[0] * v[0] + v[1] * v[1]) + (v[2] * v[2] + v[3] * v[3]);
+    let (norm, before) = (square(axis).sqrt(), square(last).sqrt());
+    if norm < 1e-18 { ([0.5; 4], 0.0) } else { (axis.map(|value| value / norm), norm / before * trace) }
 }
 
 impl Line {
     /// Where along the line a point is, from the mean.
+    #[inline(always)]
     pub(super) fn share(&self, point: &[f32; 4]) -> f32 {
         let d = |channel: usize| (point[channel] - self.mean[channel]) * self.axis[channel];
         d(0) + d(1) + d(2) + d(3)
     }
 
     /// The least and the greatest share.
+    #[inline(always)]
     pub(super) fn span(&self, points: &[[f32; 4]]) -> (f32, f32) {
         points
             .iter()
@@ -74,11 +80,13 @@ impl Line {
     }
 
     /// The point at a share.
+    #[inline(always)]
     pub(super) fn at(&self, share: f32) -> [f32; 4] {
         std::array::from_fn(|channel| self.mean[channel] + self.axis[channel] * share)
     }
 
     /// Both ends of what the points span.
+    #[inline(always)]
     pub(super) fn ends(&self, points: &[[f32; 4]]) -> [[f32; 4]; 2] {
         let (low, high) = self.span(points);
         [self.at(low), self.at(high)]
@@ -97,10 +105,12 @@ pub(super) struct Squares {
 
 impl Squares {
     /// From sums over all points: of the products of the shares, and of the points by each share.
+    #[inline(always)]
     pub(super) fn of([near_near, near_far, far_far]: [f32; 3], near: [f32; 4], far: [f32; 4]) -> Self {
         Self { near_near, near_far, far_far, near, far }
     }
 
+    #[inline(always)]
     pub(super) fn add(&mut self, point: [f32; 4], share: f32) {
         let rest = 1.0 - share;
         self.near_near += rest * rest;
@@ -113,6 +123,7 @@ impl Squares {
     }
 
     /// The ends, where the shares tell them apart.
+    #[inline(always)]
     pub(super) fn solve(&self) -> Option<[[f32; 4]; 2]> {
         let determinant = self.near_near * self.far_far - self.near_far * self.near_far;
         if determinant < 1e-4 {

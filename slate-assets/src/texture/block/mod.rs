@@ -20,6 +20,7 @@ mod etc;
 mod format;
 mod line;
 mod partitions;
+mod simd;
 mod surface;
 mod wide;
 

@@ -1,10 +1,13 @@
-//! Four numbers side by side: plain arrays, in the shape that compilers put in a vector register on every machine.
+//! Eight numbers side by side: plain arrays, in the shape that compilers put in a vector register on every machine.
 
 use std::ops::{Add, Mul, Sub};
 
-/// Four floats; each operation is done on each of them alone, so that results don't depend on the machine.
+/// How many there are.
+pub(super) const LANES: usize = 8;
+
+/// Floats; each operation is done on each of them alone, so that results don't depend on the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Wide(pub(super) [f32; 4]);
+pub(super) struct Wide(pub(super) [f32; LANES]);
 
 /// Added and taken away again, it leaves a small number rounded to the nearest whole.
 const ROUNDING: f32 = 12_582_912.0;
@@ -12,7 +15,7 @@ const ROUNDING: f32 = 12_582_912.0;
 impl Wide {
     #[inline(always)]
     pub(super) fn splat(value: f32) -> Self {
-        Self([value; 4])
+        Self([value; LANES])
     }
 
     #[inline(always)]
@@ -44,7 +47,8 @@ impl Wide {
 
     #[inline(always)]
     pub(super) fn sum(self) -> f32 {
-        (self.0[0] + self.0[1]) + (self.0[2] + self.0[3])
+        let four: [f32; 4] = std::array::from_fn(|at| self.0[at] + self.0[at + 4]);
+        (four[0] + four[1]) + (four[2] + four[3])
     }
 }
 

@@ -1,10 +1,14 @@
 //! Ranks partitions by how well lines would fit their subsets, without fitting any.
 
-use crate::texture::block::{partitions, wide::Wide};
+use crate::texture::block::{
+    partitions,
+    simd::{self, Kernel},
+    wide::{LANES, Wide},
+};
 use std::sync::LazyLock;
 
-/// Four partitions side by side.
-const GROUPS: usize = 16;
+/// Of partitions side by side.
+const GROUPS: usize = 64 / LANES;
 
 /// 1 where a texel is in the subset, by subset, texel and group of partitions.
 struct Masks {
@@ -22,7 +26,9 @@ impl Masks {
         };
         let of_subset = |subset: usize| {
             std::array::from_fn(|texel| {
-                std::array::from_fn(|group| Wide(std::array::from_fn(|lane| inside(subset, texel, group * 4 + lane))))
+                std::array::from_fn(|group| {
+                    Wide(std::array::from_fn(|lane| inside(subset, texel, group * LANES + lane)))
+                })
             })
         };
         Self { subsets, inside: (1..subsets).map(of_subset).collect() }
@@ -46,6 +52,11 @@ const PAIRS: [(usize, usize); 10] = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2,
 impl Estimates {
     /// The first `partitions` partitions of two or three subsets; `channels` is 3 where alpha doesn't count.
     pub(super) fn new(texels: &[[f32; 4]; 16], subsets: usize, channels: usize, partitions: usize) -> Self {
+        simd::run(New { texels, subsets, channels, partitions })
+    }
+
+    #[inline(always)]
+    fn new_plain(texels: &[[f32; 4]; 16], subsets: usize, channels: usize, partitions: usize) -> Self {
         let masks: &Masks = if subsets == 2 { &TWO } else { &THREE };
         let pairs = if channels == 3 { 6 } else { 10 };
         let features = features(texels, channels);
@@ -54,7 +65,7 @@ impl Estimates {
             totals.iter_mut().zip(texel).for_each(|(total, value)| *total += value);
         }
         let mut found = Self { off: [Wide::default(); GROUPS], along: [Wide::default(); GROUPS] };
-        for group in 0..partitions.div_ceil(4).min(GROUPS) {
+        for group in 0..partitions.div_ceil(LANES).min(GROUPS) {
             let mut rest = totals.map(Wide::splat);
             for inside in masks.inside.iter().take(masks.subsets - 1) {
                 let mut sums = [Wide::default(); FEATURES];
@@ -78,7 +89,8 @@ impl Estimates {
         found
     }
 
-    /// Adds what one subset of four partitions leaves.
+    /// Adds what one subset of some partitions leaves.
+    #[inline(always)]
     fn add(&mut self, group: usize, sums: &[Wide; FEATURES], pairs: usize) {
         let share = Wide::splat(1.0).over(sums[0]);
         let mut matrix = [[Wide::default(); 4]; 4];
@@ -109,7 +121,7 @@ impl Estimates {
 
     /// The error to expect of one partition, if an index rounds away `rounding` of what lies along the lines.
     fn error(&self, partition: usize, rounding: f32) -> f32 {
-        let at = |values: &[Wide; GROUPS]| values[partition / 4].0[partition % 4];
+        let at = |values: &[Wide; GROUPS]| values[partition / LANES].0[partition % LANES];
         at(&self.off) + at(&self.along) * rounding
     }
 
@@ -120,6 +132,26 @@ impl Estimates {
             best.add(self.error(partition, rounding), partition, wanted.min(N));
         }
         best
+    }
+}
+
+struct New<'a> {
+    texels: &'a [[f32; 4]; 16],
+    subsets: usize,
+    channels: usize,
+    partitions: usize,
+}
+
+impl Kernel for New<'_> {
+    type Out = Estimates;
+
+    #[inline(always)]
+    fn run(self) -> Estimates {
+        // Known numbers of channels let both loops be unrolled.
+        match self.channels {
+            3 => Estimates::new_plain(self.texels, self.subsets, 3, self.partitions),
+            _ => Estimates::new_plain(self.texels, self.subsets, 4, self.partitions),
+        }
     }
 }
 
@@ -148,6 +180,7 @@ impl<const N: usize> Best<N> {
     }
 }
 
+#[inline(always)]
 fn features(texels: &[[f32; 4]; 16], channels: usize) -> [[f32; FEATURES]; 16] {
     let mut mean = [0.0f32; 4];
     for texel in texels {

@@ -3,16 +3,20 @@
 use super::{Mode, Parity, widen};
 use crate::texture::block::{
     line::{Squares, principal},
-    wide::Wide,
+    simd::{self, Kernel},
+    wide::{LANES, Wide},
 };
 use std::sync::LazyLock;
 
-/// Texels of one subset, by channel, four at a time; a channel that isn't fitted is zero throughout.
+/// How many vectors hold the texels of a block.
+const CHUNKS: usize = 16 / LANES;
+
+/// Texels of one subset, by channel, several at a time; a channel that isn't fitted is zero throughout.
 #[derive(Clone, Copy)]
 pub(super) struct Set {
-    planes: [[Wide; 4]; 4],
-    /// 1 for each texel that there is; the last four may be filled up with others, which count for nothing.
-    there: [Wide; 4],
+    planes: [[Wide; CHUNKS]; 4],
+    /// 1 for each texel that there is; the last ones may be filled up with others, which count for nothing.
+    there: [Wide; CHUNKS],
     count: usize,
     chunks: usize,
 }
@@ -61,19 +65,19 @@ pub(super) struct Search {
 impl Set {
     /// The texels of `mask`, with as many of their channels as `channels` says.
     pub(super) fn of(texels: &[[f32; 4]; 16], mask: u16, channels: usize) -> Self {
-        let mut planes = [[Wide::default(); 4]; 4];
-        let mut there = [Wide::default(); 4];
+        let mut planes = [[Wide::default(); CHUNKS]; 4];
+        let mut there = [Wide::default(); CHUNKS];
         let mut count = 0;
         for (at, texel) in texels.iter().enumerate() {
             if mask >> at & 1 == 1 {
                 for channel in 0..channels {
-                    planes[channel][count / 4].0[count % 4] = texel[channel];
+                    planes[channel][count / LANES].0[count % LANES] = texel[channel];
                 }
-                there[count / 4].0[count % 4] = 1.0;
+                there[count / LANES].0[count % LANES] = 1.0;
                 count += 1;
             }
         }
-        Self { planes, there, count, chunks: count.div_ceil(4) }
+        Self { planes, there, count, chunks: count.div_ceil(LANES) }
     }
 
     /// One channel alone, as the first of the set.
@@ -84,6 +88,11 @@ impl Set {
 
     /// The best endpoints found.
     pub(super) fn fit(&self, grid: &Grid, search: Search) -> Fit {
+        simd::run(FitSet { set: self, grid, search })
+    }
+
+    #[inline(always)]
+    fn fit_plain(&self, grid: &Grid, search: Search) -> Fit {
         let mut best = Fit { codes: [[0; 4]; 2], lowest: [0; 2], indices: [0; 16], error: f32::MAX };
         let mut ends = self.line();
         for _ in 0..=search.refits {
@@ -107,13 +116,15 @@ impl Set {
         best
     }
 
-    fn keep(&self, fit: &mut Fit, picked: &[Wide; 4]) {
+    #[inline(always)]
+    fn keep(&self, fit: &mut Fit, picked: &[Wide; CHUNKS]) {
         for at in 0..self.count {
-            fit.indices[at] = picked[at / 4].0[at % 4] as u8;
+            fit.indices[at] = picked[at / LANES].0[at % LANES] as u8;
         }
     }
 
     /// The ends of what the texels span along their longest axis.
+    #[inline(always)]
     fn line(&self) -> [[f32; 4]; 2] {
         let share = 1.0 / self.count.max(1) as f32;
         let mut mean = [0.0f32; 4];
@@ -124,7 +135,7 @@ impl Set {
             }
             mean[channel] = sum.sum() * share;
         }
-        let mut away = [[Wide::default(); 4]; 4];
+        let mut away = [[Wide::default(); CHUNKS]; 4];
         for channel in 0..4 {
             let mean = Wide::splat(mean[channel]);
             for chunk in 0..self.chunks {
@@ -158,7 +169,8 @@ impl Set {
     }
 
     /// Rounds endpoints to the grid, and picks the indices.
-    fn code(&self, ends: [[f32; 4]; 2], grid: &Grid, all_lowest: bool) -> (Fit, [Wide; 4]) {
+    #[inline(always)]
+    fn code(&self, ends: [[f32; 4]; 2], grid: &Grid, all_lowest: bool) -> (Fit, [Wide; CHUNKS]) {
         let tried: &[[usize; 2]] = match grid.parity {
             Parity::None => &[[NONE, NONE]],
             Parity::Shared => &[[0, 0], [1, 1]],
@@ -166,7 +178,7 @@ impl Set {
         };
         let lone = (tried.len() > 1 && !all_lowest).then(|| nearest_lowest(&ends, grid));
         let tried = lone.as_ref().map_or(tried, std::slice::from_ref);
-        let mut best: Option<(Fit, [Wide; 4])> = None;
+        let mut best: Option<(Fit, [Wide; CHUNKS])> = None;
         for &lowest in tried {
             let codes = [round(ends[0], grid, lowest[0]), round(ends[1], grid, lowest[1])];
             let (error, picked) = self.pick(codes, lowest, grid);
@@ -176,13 +188,13 @@ impl Set {
             }
         }
         best.unwrap_or_else(|| {
-            (Fit { codes: [[0; 4]; 2], lowest: [0; 2], indices: [0; 16], error: f32::MAX }, [Wide::default(); 4])
+            (Fit { codes: [[0; 4]; 2], lowest: [0; 2], indices: [0; 16], error: f32::MAX }, [Wide::default(); CHUNKS])
         })
     }
 
     /// The nearest index of each texel by its place along the line, and the sum of squared errors: all exact in floats.
-    #[inline]
-    fn pick(&self, codes: [[u8; 4]; 2], lowest: [usize; 2], grid: &Grid) -> (f32, [Wide; 4]) {
+    #[inline(always)]
+    fn pick(&self, codes: [[u8; 4]; 2], lowest: [usize; 2], grid: &Grid) -> (f32, [Wide; CHUNKS]) {
         let a = color(codes[0], grid, lowest[0]);
         let b = color(codes[1], grid, lowest[1]);
         let delta: [f32; 4] = std::array::from_fn(|channel| b[channel] - a[channel]);
@@ -193,7 +205,7 @@ impl Set {
         let slope = delta.map(|value| Wide::splat(value * scale));
         let (most, share) = (Wide::splat(steps), Wide::splat(64.0 / steps));
         let mut error = Wide::default();
-        let mut picked = [Wide::default(); 4];
+        let mut picked = [Wide::default(); CHUNKS];
         for chunk in 0..self.chunks {
             let mut place = Wide::default();
             for channel in 0..4 {
@@ -214,7 +226,8 @@ impl Set {
         (error.sum(), picked)
     }
 
-    fn refit(&self, picked: &[Wide; 4], grid: &Grid) -> Option<[[f32; 4]; 2]> {
+    #[inline(always)]
+    fn refit(&self, picked: &[Wide; CHUNKS], grid: &Grid) -> Option<[[f32; 4]; 2]> {
         let (share, one) = (Wide::splat(64.0 / grid.steps()), Wide::splat(1.0));
         let (mut nn, mut nf, mut ff) = (Wide::default(), Wide::default(), Wide::default());
         let (mut near, mut far) = ([Wide::default(); 4], [Wide::default(); 4]);
@@ -234,6 +247,7 @@ impl Set {
     }
 
     /// Steps each value of both endpoints up and down for as long as that helps.
+    #[inline(always)]
     fn step(&self, best: &mut Fit, grid: &Grid) {
         let lowest =
             |fit: &Fit| fit.lowest.map(|bit| if grid.parity == Parity::None { NONE } else { usize::from(bit) });
@@ -264,6 +278,21 @@ impl Set {
     }
 }
 
+struct FitSet<'a> {
+    set: &'a Set,
+    grid: &'a Grid,
+    search: Search,
+}
+
+impl Kernel for FitSet<'_> {
+    type Out = Fit;
+
+    #[inline(always)]
+    fn run(self) -> Fit {
+        self.set.fit_plain(self.grid, self.search)
+    }
+}
+
 /// The place in the tables of values without a shared lowest bit.
 const NONE: usize = 2;
 
@@ -278,6 +307,7 @@ static NEAREST: LazyLock<Vec<[[u8; 256]; 3]>> = LazyLock::new(|| {
     (0..=8).map(|bits| std::array::from_fn(|lowest| if bits < 4 { [0; 256] } else { table(bits, lowest) })).collect()
 });
 
+#[inline(always)]
 fn widened(code: u32, bits: u32, lowest: usize) -> u32 {
     if lowest == NONE {
         widen(code, bits)
@@ -288,7 +318,7 @@ fn widened(code: u32, bits: u32, lowest: usize) -> u32 {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn round(end: [f32; 4], grid: &Grid, lowest: usize) -> [u8; 4] {
     std::array::from_fn(|channel| {
         let value = (end[channel].clamp(0.0, 255.0) + 0.5) as u8;
@@ -296,7 +326,7 @@ fn round(end: [f32; 4], grid: &Grid, lowest: usize) -> [u8; 4] {
     })
 }
 
-#[inline]
+#[inline(always)]
 fn color(codes: [u8; 4], grid: &Grid, lowest: usize) -> [f32; 4] {
     std::array::from_fn(|channel| match grid.bits[channel] {
         0 => 0.0,
@@ -305,6 +335,7 @@ fn color(codes: [u8; 4], grid: &Grid, lowest: usize) -> [f32; 4] {
 }
 
 /// The lowest bits with which the rounded endpoints are nearest to the wanted ones.
+#[inline(always)]
 fn nearest_lowest(ends: &[[f32; 4]; 2], grid: &Grid) -> [usize; 2] {
     let off = |end: usize, lowest: usize| {
         let rounded = color(round(ends[end], grid, lowest), grid, lowest);
