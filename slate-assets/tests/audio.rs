@@ -77,8 +77,9 @@ fn normalizing_brings_the_peak_to_minus_one_decibel() {
     for loud in [100.0, 8_000.0, 32_000.0] {
         let (report, _, out) = process(&wav(1, 48_000, &tone(48_000, 48_000, loud)), &options(1, 48_000, true));
         let peak = out.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
-        assert!(peak.abs_diff(29_205) <= 1, "{peak}");
-        assert!((report["peak"].as_f64().unwrap() - 0.891_25).abs() < 1e-4);
+        // 29 205 is the ceiling; the tone's top between two samples is a few steps of 16 bits higher than those.
+        assert!((29_175..=29_206).contains(&peak), "{peak}");
+        assert!((report["peak"].as_f64().unwrap() - 0.891_25).abs() < 1e-3);
         assert_eq!(report["seconds"], 1.0);
     }
     let (report, _, out) = process(&wav(1, 48_000, &[0; 100]), &options(1, 48_000, true));
