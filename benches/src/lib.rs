@@ -108,8 +108,8 @@ pub fn rounds(default: usize) -> usize {
 }
 
 /// Whether the command line wants a table: those whose title holds one of its plain words, all without any.
-fn is_wanted(title: &str) -> bool {
-    let words: Vec<String> = std::env::args().skip(1).take_while(|argument| argument != "--rounds").collect();
+pub fn is_wanted(title: &str) -> bool {
+    let words: Vec<String> = std::env::args().skip(1).take_while(|argument| !argument.starts_with("--")).collect();
     words.is_empty() || words.iter().any(|word| title.to_lowercase().contains(&word.to_lowercase()))
 }
 

@@ -1,9 +1,9 @@
 //! The way of a sound from its file to the output's rate and channels, in pieces.
 
-use super::{decode::Decoder, loops::Loop, mix::Mixer, resample::Resampler};
+use super::{art::Picture, decode::Decoder, loops::Loop, mix::Mixer, peak, resample::Resampler};
 use slate_core::{
     Error, Result,
-    asset::{AssetLimits, AudioOptions, Progress, Work},
+    asset::{AssetLimits, AudioFormat, AudioOptions, Progress, Work},
 };
 
 /// What one pass over a sound told.
@@ -21,6 +21,9 @@ pub(super) struct Told {
 /// What a sound's header tells of what the output is to be.
 pub(super) struct Kept {
     pub(super) tags: Vec<(String, String)>,
+    pub(super) pictures: Vec<Picture>,
+    /// How many pictures the output will not have.
+    pub(super) pictures_dropped: usize,
     /// At the output's rate.
     pub(super) looped: Option<Loop>,
     /// Bits of the samples where nothing changes them on the way.
@@ -34,7 +37,13 @@ pub(super) fn kept(work: &Work<'_>, options: &AudioOptions) -> Result<Kept> {
         && decoder.positions.len() == usize::from(options.channels)
         && !options.remove_dc;
     let looped = decoder.looped.map(|looped| looped.at_rate(decoder.rate, options.sample_rate));
-    Ok(Kept { tags: decoder.tags, looped, exact_bits: decoder.bits.filter(|_| untouched) })
+    let (mut pictures, mut pictures_dropped) = decoder.pictures;
+    if !options.keep_pictures || options.format == AudioFormat::Wav {
+        pictures_dropped += pictures.len();
+        pictures.clear();
+    }
+    let exact_bits = decoder.bits.filter(|_| untouched);
+    Ok(Kept { tags: decoder.tags, pictures, pictures_dropped, looped, exact_bits })
 }
 
 /// Decodes, mixes and resamples the whole input; `sink` takes interleaved samples, some at a time.
@@ -59,13 +68,7 @@ pub(super) fn stream(
         out.clear();
         let more = decoder.next(&mut decoded)?;
         if more {
-            for sample in &mut decoded {
-                if !sample.is_finite() {
-                    (*sample, non_finite) = (0.0, non_finite + 1);
-                }
-                // Far beyond what any format means: sums of such stay numbers.
-                *sample = sample.clamp(-LOUDEST, LOUDEST);
-            }
+            non_finite += tame(&mut decoded);
             source_frames += (decoded.len() / source_channels) as u64;
             AssetLimits::check(NAME, source_frames, most)?;
             if let Some(blocker) = &mut blocker {
@@ -77,7 +80,7 @@ pub(super) fn stream(
             resampler.finish(&mut out);
         }
         frames += (out.len() / usize::from(options.channels)) as u64;
-        peak = out.iter().fold(peak, |peak, sample| peak.max(sample.abs()));
+        peak = peak.max(peak::loudest(&out));
         sink(&out)?;
         progress.report(decoder.share());
         if !more {
@@ -91,7 +94,24 @@ pub(super) fn stream(
     Ok(Told { format: decoder.format, source_channels, source_rate, frames, peak, non_finite })
 }
 
-/// 120 dB above full scale.
+/// Makes silence of what is no finite number, and tells how many there were; the rest stays within [`LOUDEST`].
+fn tame(samples: &mut [f32]) -> u64 {
+    // Nearly always: a look that vector units can do at once.
+    let sane = samples.iter().fold(true, |sane, sample| sane & (sample.abs() <= LOUDEST));
+    if sane {
+        return 0;
+    }
+    let mut count = 0;
+    for sample in samples {
+        if !sample.is_finite() {
+            (*sample, count) = (0.0, count + 1);
+        }
+        *sample = sample.clamp(-LOUDEST, LOUDEST);
+    }
+    count
+}
+
+/// 120 dB above full scale, far beyond what any format means: sums of such stay numbers.
 const LOUDEST: f32 = 1e6;
 
 /// Takes out what doesn't move: a high pass at 5 Hz.

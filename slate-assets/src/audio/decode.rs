@@ -1,4 +1,5 @@
 use super::{
+    art::{self, Picture},
     loops::{self, Loop},
     opus::{self, OpusDecoder},
 };
@@ -37,6 +38,8 @@ pub(super) struct Decoder {
     pub(super) bits: Option<u32>,
     /// Titles and the like, by name; no pictures.
     pub(super) tags: Vec<(String, String)>,
+    /// Pictures that can be kept, and how many can't.
+    pub(super) pictures: (Vec<Picture>, usize),
     pub(super) looped: Option<Loop>,
     /// The number of frames that the header tells.
     pub(super) announced_frames: Option<u64>,
@@ -92,6 +95,7 @@ impl Decoder {
             let lossless = matches!(format, "wav" | "flac" | "aiff");
             let floats = matches!(params.sample_format, Some(SampleFormat::F32 | SampleFormat::F64));
             let bits = params.bits_per_sample.filter(|_| lossless && !floats);
+            let pictures = pictures_of(&mut *reader);
             let tags = tags(&mut *reader);
             let looped = Loop::of_tags(&tags);
             Ok(Self {
@@ -100,6 +104,7 @@ impl Decoder {
                 positions,
                 bits,
                 tags,
+                pictures,
                 looped,
                 announced_frames,
                 reader,
@@ -188,6 +193,11 @@ fn detect(input: &AssetInput) -> Result<&'static str> {
                 .with("asset", input.name()))
         }
     }
+}
+
+fn pictures_of(reader: &mut dyn FormatReader) -> (Vec<Picture>, usize) {
+    let mut metadata = reader.metadata();
+    metadata.skip_to_latest().map_or_else(Default::default, |revision| art::pictures(&revision.media.visuals))
 }
 
 /// What is told of the sound, as names and values. What is long is no title.

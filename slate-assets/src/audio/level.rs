@@ -58,7 +58,8 @@ pub(super) fn level(work: &Work<'_>, options: &AudioOptions, looped: Option<Loop
     let mut share = 0.4;
     if options.normalize {
         plan.gain = match options.normalize_to {
-            Normalize::Peak if source.sample_peak > 0.0 => factor(options.ceiling.into()) / source.sample_peak,
+            // Players let through what is between the samples, too.
+            Normalize::Peak if source.true_peak > 0.0 => factor(options.ceiling.into()) / source.true_peak,
             Normalize::Peak => 1.0,
             _ => {
                 let (gain, ceiling) = to_loudness(work, options, plan, &source, &mut share)?;

@@ -1,7 +1,7 @@
 //! How loud a sound is: ITU-R BS.1770-5 and EBU Tech 3341 (integrated, with gates), EBU Tech 3342 (its range), and the
 //! true peak between the samples.
 
-use super::peak::TruePeak;
+use super::peak::{self, TruePeak};
 use std::f64::consts::PI;
 
 /// Steps of 100 ms in a block of 400 ms, and in a short-term block of 3 s.
@@ -13,6 +13,7 @@ const ABSOLUTE: f64 = -70.0;
 /// Listens to a sound from its beginning to its end.
 pub(super) struct Meter {
     weights: Vec<f64>,
+    /// For each pair of channels.
     filters: Vec<[Biquad; 2]>,
     peaks: Vec<TruePeak>,
     /// Frames of a step of 100 ms, to the next whole frame.
@@ -44,7 +45,7 @@ impl Meter {
         let filters = k_weighting(rate);
         Self {
             weights: (0..channels).map(|channel| weight(channels, channel)).collect(),
-            filters: vec![filters; channels],
+            filters: vec![filters; channels.div_ceil(2)],
             peaks: vec![TruePeak::new(); channels],
             step: (rate as usize).div_ceil(10),
             filled: 0,
@@ -61,14 +62,14 @@ impl Meter {
         while !rest.is_empty() {
             let count = (self.step - self.filled).min(rest.len() / channels);
             let (now, later) = rest.split_at(count * channels);
-            for (channel, (filters, weight)) in self.filters.iter_mut().zip(&self.weights).enumerate() {
-                let mut sum = 0.0;
-                for sample in now.iter().skip(channel).step_by(channels) {
-                    let shelved = filters[0].next(f64::from(*sample));
-                    let value = filters[1].next(shelved);
-                    sum += value * value;
-                }
-                self.sum += sum * weight;
+            for (pair, filters) in self.filters.iter_mut().enumerate() {
+                let first = 2 * pair;
+                let weights = &self.weights[first..channels.min(first + 2)];
+                let sums = match weights.len() {
+                    2 => squares(filters, now.chunks_exact(channels).map(|frame| [frame[first], frame[first + 1]])),
+                    _ => squares(filters, now.chunks_exact(channels).map(|frame| [frame[first], 0.0])),
+                };
+                sums.iter().zip(weights).for_each(|(sum, weight)| self.sum += sum * weight);
                 filters.iter_mut().for_each(Biquad::settle);
             }
             self.filled += count;
@@ -79,7 +80,7 @@ impl Meter {
             }
             rest = later;
         }
-        self.sample_peak = frames.iter().fold(self.sample_peak, |peak, sample| peak.max(sample.abs()));
+        self.sample_peak = self.sample_peak.max(peak::loudest(frames));
         for (channel, peak) in self.peaks.iter_mut().enumerate() {
             peak.push(frames.iter().skip(channel).step_by(channels).copied());
         }
@@ -145,24 +146,41 @@ fn weight(channels: usize, channel: usize) -> f64 {
     }
 }
 
+/// The sums of squares of two channels, filtered.
+fn squares(filters: &mut [Biquad; 2], frames: impl Iterator<Item = [f32; 2]>) -> [f64; 2] {
+    let [mut shelf, mut high] = *filters;
+    let mut sums = [0.0; 2];
+    for frame in frames {
+        let values = high.next(shelf.next(frame.map(f64::from)));
+        sums = std::array::from_fn(|lane| sums[lane] + values[lane] * values[lane]);
+    }
+    *filters = [shelf, high];
+    sums
+}
+
+/// One filter for two channels side by side: vector units can do both at once, and the sums are the same without any.
 #[derive(Clone, Copy, Default)]
 struct Biquad {
     b: [f64; 3],
     a: [f64; 2],
-    state: [f64; 2],
+    state: [[f64; 2]; 2],
 }
 
 impl Biquad {
-    fn next(&mut self, x: f64) -> f64 {
-        let y = self.b[0] * x + self.state[0];
-        self.state[0] = self.b[1] * x - self.a[0] * y + self.state[1];
-        self.state[1] = self.b[2] * x - self.a[1] * y;
+    #[inline]
+    fn next(&mut self, x: [f64; 2]) -> [f64; 2] {
+        let Self { b, a, state: [one, two] } = *self;
+        let y: [f64; 2] = std::array::from_fn(|lane| b[0] * x[lane] + one[lane]);
+        self.state = [
+            std::array::from_fn(|lane| b[1] * x[lane] - a[0] * y[lane] + two[lane]),
+            std::array::from_fn(|lane| b[2] * x[lane] - a[1] * y[lane]),
+        ];
         y
     }
 
     /// What is too small to matter becomes nothing: tiny numbers are slow.
     fn settle(&mut self) {
-        self.state.iter_mut().filter(|state| state.abs() < 1e-30).for_each(|state| *state = 0.0);
+        self.state.as_flattened_mut().iter_mut().filter(|state| state.abs() < 1e-30).for_each(|state| *state = 0.0);
     }
 }
 
@@ -177,12 +195,12 @@ fn k_weighting(rate: u32) -> [Biquad; 2] {
     let shelf = Biquad {
         b: [(gain + band * k / q + k * k) / a0, 2.0 * (k * k - gain) / a0, (gain - band * k / q + k * k) / a0],
         a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
-        state: [0.0; 2],
+        state: [[0.0; 2]; 2],
     };
     let (k, q) = (tangent(38.135_470_876_024_44), 0.500_327_037_323_877_3);
     let a0 = 1.0 + k / q + k * k;
     let high =
-        Biquad { b: [1.0, -2.0, 1.0], a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0], state: [0.0; 2] };
+        Biquad { b: [1.0, -2.0, 1.0], a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0], state: [[0.0; 2]; 2] };
     [shelf, high]
 }
 

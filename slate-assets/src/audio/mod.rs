@@ -4,6 +4,7 @@
 //! more memory than a second. All of it is plain sums in a fixed order and `libm`'s functions, so that bytes don't
 //! depend on the machine's vector units.
 
+mod art;
 mod chain;
 mod decode;
 mod dither;
@@ -25,6 +26,7 @@ mod tags;
 mod vorbis;
 mod wav;
 
+use art::Picture;
 use chain::{Kept, stream};
 use dither::Quantizer;
 use flac::FlacEncoder;
@@ -45,7 +47,7 @@ use wav::WavEncoder;
 /// Reads a sound, mixes its channels, resamples it, sets its level and writes it, named after the input.
 ///
 /// - `normalize` brings the sound to a loudness by EBU R128 with a ceiling for true peaks, by a limiter that looks ahead
-///   where it must; or to a highest sample, with `normalizeTo: peak`. A sound shorter than 400 ms is measured whole.
+///   where it must; or to a true peak, with `normalizeTo: peak`. A sound shorter than 400 ms is measured whole.
 ///   It is never made more than 40 dB louder, and the limiter takes 12 dB at most: the report tells what came of it.
 /// - Mono goes to both sides of stereo; down-mixes follow ITU-R BS.775, scaled so that none clips.
 /// - Loop points (`smpl` and `cue ` of WAV, `LOOPSTART` and `LOOPLENGTH` of tags) move with the rate and with what is
@@ -60,7 +62,7 @@ impl Processor for AudioProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "audio",
-        version: 2,
+        version: 3,
         kind: AssetKind::Audio,
         reads: &["aac", "aif", "aiff", "flac", "m4a", "mp3", "ogg", "opus", "wav"],
         writes: &["flac", "mp3", "ogg", "opus", "wav"],
@@ -149,6 +151,8 @@ impl Processor for AudioProcessor {
         report.insert("limitedBy".into(), (0.0 - decibels(limited)).max(0.0).into());
         report.insert("clippedSamples".into(), encoded.clipped.into());
         report.insert("nonFiniteSamples".into(), told.non_finite.into());
+        report.insert("picturesKept".into(), kept.pictures.len().into());
+        report.insert("picturesDropped".into(), kept.pictures_dropped.into());
         if let Some(looped) = kept.looped {
             report.insert("loopStart".into(), looped.start.into());
             report.insert("loopLength".into(), (looped.end - looped.start).into());
@@ -163,6 +167,9 @@ fn encoder(work: &mut Work<'_>, options: &AudioOptions, kept: &Kept) -> Result<B
     let mut comments = if options.keep_metadata { kept.tags.clone() } else { Vec::new() };
     comments.retain(|(name, _)| !name.starts_with("LOOP"));
     comments.extend(kept.looped.iter().flat_map(|looped| looped.tags()));
+    if matches!(options.format, AudioFormat::Ogg | AudioFormat::Opus) {
+        comments.extend(kept.pictures.iter().map(Picture::comment));
+    }
     let exact = kept.exact_bits.is_some_and(|bits| bits <= options.bit_depth.into());
     let quantizer = || Quantizer::new(channels.into(), rate, options.bit_depth.min(24), options.dither, exact);
     Ok(match options.format {
@@ -170,10 +177,10 @@ fn encoder(work: &mut Work<'_>, options: &AudioOptions, kept: &Kept) -> Result<B
             Box::new(WavEncoder::new(out, channels, rate, options.bit_depth, quantizer(), kept.looped)?)
         }
         AudioFormat::Flac => {
-            Box::new(FlacEncoder::new(out, channels, rate, options.bit_depth, quantizer(), &comments)?)
+            Box::new(FlacEncoder::new(out, channels, rate, options.bit_depth, quantizer(), &comments, &kept.pictures)?)
         }
         AudioFormat::Opus => Box::new(OpusEncoder::new(out, channels, rate, options.bitrate, &comments)?),
-        AudioFormat::Mp3 => Box::new(Mp3Encoder::new(out, channels, rate, options.bitrate, &comments)?),
+        AudioFormat::Mp3 => Box::new(Mp3Encoder::new(out, channels, rate, options.bitrate, &comments, &kept.pictures)?),
         _ => {
             let wanted = options.quality.map_or(Rate::Average(options.bitrate), Rate::Quality);
             Box::new(VorbisEncoder::new(out, channels, rate, wanted, &comments)?)

@@ -1,9 +1,15 @@
 //! MPEG layer 3, by the crate `rusty_mp3`; LAME's tag in the first frame tells where the sound begins and ends.
 
-use super::sink::{Encoded, Encoder, failed};
+use super::{
+    art::Picture,
+    sink::{Encoded, Encoder, failed},
+};
 use rusty_mp3::{Error as Mp3Error, Mp3Encoder as Codec, Mp3EncoderConfig};
 use slate_core::{Error, Result, asset::WriteSeek};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::{
+    ffi::OsString,
+    io::{BufWriter, Seek, SeekFrom, Write},
+};
 
 pub(super) const RATES: [u32; 9] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
@@ -17,6 +23,27 @@ pub(super) struct Mp3Encoder {
     first: u64,
 }
 
+/// `rusty_mp3` lets variables of the environment change what it writes, and has no other way to set or to ignore them.
+/// The same input has to give the same bytes, so nothing is written where there is one.
+fn check_environment() -> Result<()> {
+    check_names(std::env::vars_os().map(|(name, _)| name))
+}
+
+fn check_names(mut names: impl Iterator<Item = OsString>) -> Result<()> {
+    let changes = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b"MP3_") || name.starts_with(b"RFF_MP3_")
+    };
+    match names.find(changes) {
+        None => Ok(()),
+        Some(name) => Err(Error::unsupported(
+            "MP3 is not written while the environment has variables that begin with MP3_ or RFF_MP3_: its encoder reads them, \
+             and the same input would give other bytes; unset them",
+        )
+        .with("variable", name.to_string_lossy())),
+    }
+}
+
 impl Mp3Encoder {
     pub(super) fn new(
         out: Box<dyn WriteSeek>,
@@ -24,9 +51,11 @@ impl Mp3Encoder {
         rate: u32,
         kilobits: u32,
         comments: &[(String, String)],
+        pictures: &[Picture],
     ) -> Result<Self> {
+        check_environment()?;
         let mut out = BufWriter::with_capacity(64 * 1024, out);
-        let title = id3(comments);
+        let title = id3(comments, pictures);
         out.write_all(&title).map_err(failed)?;
         let codec = Codec::new(Mp3EncoderConfig { bitrate_kbps: kilobits, vbr_quality: None });
         Ok(Self { out, codec, channels, rate, first: title.len() as u64 })
@@ -65,8 +94,14 @@ fn problem(error: &Mp3Error) -> Error {
 }
 
 /// An ID3v2.3 tag; what has no field of its own is a `TXXX`.
-fn id3(comments: &[(String, String)]) -> Vec<u8> {
+fn id3(comments: &[(String, String)], pictures: &[Picture]) -> Vec<u8> {
     let mut frames = Vec::new();
+    let mut frame = |id: &[u8; 4], body: &[u8]| {
+        frames.extend(id);
+        frames.extend((body.len() as u32).to_be_bytes());
+        frames.extend([0, 0]);
+        frames.extend(body);
+    };
     for (name, value) in comments {
         let (id, own) = match name.as_str() {
             "TITLE" => (b"TIT2", true),
@@ -90,11 +125,9 @@ fn id3(comments: &[(String, String)]) -> Vec<u8> {
             text.extend([0, 0]);
         }
         wide(&mut text, value);
-        frames.extend(id);
-        frames.extend((text.len() as u32).to_be_bytes());
-        frames.extend([0, 0]);
-        frames.extend(text);
+        frame(id, &text);
     }
+    pictures.iter().for_each(|picture| frame(b"APIC", &picture.apic()));
     if frames.is_empty() {
         return frames;
     }
@@ -103,4 +136,20 @@ fn id3(comments: &[(String, String)]) -> Vec<u8> {
     tag.extend([21, 14, 7, 0].map(|shift| (size >> shift) as u8 & 0x7F));
     tag.extend(frames);
     tag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slate_core::ErrorKind;
+
+    #[test]
+    fn variables_that_would_change_bytes_are_refused() {
+        let check = |names: &[&str]| check_names(names.iter().map(OsString::from));
+        assert!(check(&["PATH", "MP3", "HOME", "LAME_MP3_X"]).is_ok());
+        for name in ["MP3_RESERVOIR", "MP3_SMR_DB", "RFF_MP3_XRPOW"] {
+            let error = check(&["PATH", name]).unwrap_err();
+            assert!(error.kind() == ErrorKind::Unsupported && format!("{error:?}").contains(name), "{error:?}");
+        }
+    }
 }

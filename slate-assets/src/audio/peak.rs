@@ -55,8 +55,7 @@ impl TruePeak {
         let last = self.line.len().saturating_sub(TAPS - 1);
         for from in (0..last).step_by(STRETCH) {
             let stretch = &self.line[from..(from + STRETCH + TAPS - 1).min(self.line.len())];
-            let samples = stretch.iter().fold(0.0f32, |most, sample| most.max(sample.abs()));
-            if samples * *MOST <= self.most {
+            if loudest(stretch) * *MOST <= self.most {
                 continue;
             }
             for window in stretch.windows(TAPS) {
@@ -65,6 +64,19 @@ impl TruePeak {
         }
         self.line.drain(..last);
     }
+}
+
+/// The highest magnitude. Eight at a time, which vector units can do at once.
+pub(super) fn loudest(samples: &[f32]) -> f32 {
+    let higher = |most: f32, sample: f32| if sample.abs() > most { sample.abs() } else { most };
+    let (mut lanes, chunks) = ([0.0f32; 8], samples.chunks_exact(8));
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (most, sample) in lanes.iter_mut().zip(chunk) {
+            *most = higher(*most, *sample);
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(0.0, higher)
 }
 
 /// The highest magnitude from the sample before the middle of [`TAPS`] samples up to the next.

@@ -24,12 +24,15 @@ pub(super) struct WavEncoder {
     looped: Option<Loop>,
     header: u32,
     data: u64,
+    coded: Vec<u8>,
 }
 
 /// KSDATAFORMAT_SUBTYPE_PCM and _IEEE_FLOAT but for their first byte, which is the format's number.
 const SUBTYPE: [u8; 15] = [0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 /// The usual speakers for 1 to 8 channels, as the bits of `dwChannelMask`.
 const SPEAKERS: [u32; 8] = [0x4, 0x3, 0x7, 0x33, 0x37, 0x3F, 0x13F, 0x63F];
+/// Samples that are coded at a time.
+const PIECE: usize = 4096;
 /// What is kept free for the chunk of loop points.
 const TAIL: u64 = 1024;
 
@@ -68,7 +71,16 @@ impl WavEncoder {
         let mut out = BufWriter::with_capacity(64 * 1024, out);
         out.write_all(&head).map_err(failed)?;
         let quantizer = (!float).then_some(quantizer);
-        Ok(Self { out, rate, quantizer, bytes: bits / 8, looped, header: head.len() as u32, data: 0 })
+        Ok(Self {
+            out,
+            rate,
+            quantizer,
+            bytes: bits / 8,
+            looped,
+            header: head.len() as u32,
+            data: 0,
+            coded: Vec::new(),
+        })
     }
 }
 
@@ -77,15 +89,19 @@ impl Encoder for WavEncoder {
         self.data += frames.len() as u64 * u64::from(self.bytes);
         let size = self.data + u64::from(self.header) + TAIL;
         AssetLimits::check("the size of a wav file", size, u64::from(u32::MAX))?;
-        for &sample in frames {
+        let width = usize::from(self.bytes);
+        for piece in frames.chunks(PIECE) {
+            self.coded.clear();
             match &mut self.quantizer {
-                None => self.out.write_all(&sample.to_le_bytes()),
+                None => self.coded.extend(piece.iter().flat_map(|sample| sample.to_le_bytes())),
+                Some(quantizer) if width == 2 => {
+                    self.coded.extend(piece.iter().flat_map(|sample| (quantizer.next(*sample) as i16).to_le_bytes()));
+                }
                 Some(quantizer) => {
-                    let value = quantizer.next(sample).to_le_bytes();
-                    self.out.write_all(&value[..usize::from(self.bytes)])
+                    piece.iter().for_each(|sample| self.coded.extend(&quantizer.next(*sample).to_le_bytes()[..width]));
                 }
             }
-            .map_err(failed)?;
+            self.out.write_all(&self.coded).map_err(failed)?;
         }
         Ok(())
     }

@@ -1,24 +1,30 @@
-//! Encoders of sounds, beside those of other people: bitrate, how much of the noise is hidden, and CPU time.
+//! Sounds beside other people's programs: encoders by bitrate, grade and CPU time, decoders and the rest by speed,
+//! resampling by what becomes of tones.
 //!
 //! ```sh
 //! python3 benches/sounds.py /tmp/sounds      # makes the sounds: needs fluidsynth, a sound font, sox and espeak-ng
-//! cargo run --release -p slate-benches --bin sounds /tmp/sounds
+//! cargo run --release -p slate-benches --bin sounds -- --rounds 5 --sounds /tmp/sounds
+//! cargo run --release -p slate-benches --bin sounds decoded resampled --sounds /tmp/sounds     # tables by their titles
+//! cargo run --release -p slate-benches --bin sounds odg --sounds /tmp/sounds --only Vorbis       # encoders by their names
 //! ```
 
+mod fft;
 mod nmr;
+mod peaq;
+mod run;
+mod speed;
+mod sweeps;
 
 use bytes::Bytes;
 use nmr::Ear;
-use slate_assets::audio::AudioProcessor;
-use slate_benches::{Result, Watch};
-use slate_core::{
-    Cancel,
-    asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, MemoryOutput, Processor, Progress, Work},
-};
+use peaq::Peaq;
+use rayon::prelude::*;
+use run::{children, floats, process, told};
+use slate_benches::{Result, Watch, is_wanted};
+use slate_core::asset::{AudioFormat, AudioOptions};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 /// One way to encode: `None` for the arguments is SLATE itself.
@@ -80,103 +86,105 @@ const WAYS: &[Way] = &[
 ];
 
 fn main() -> Result<()> {
-    let folder = std::env::args().nth(1).ok_or("name a folder of stereo WAV files of 48 kHz and 16 bits")?;
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--sounds").skip(1);
+    let folder = arguments.next().ok_or("name a folder of stereo WAV files of 48 kHz and 16 bits: --sounds DIR")?;
     let mut sounds: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     sounds.retain(|path| path.extension().is_some_and(|extension| extension == "wav"));
     sounds.sort();
-    let ear = Ear::new();
     let scratch = tempfile::tempdir()?;
-    println!("{} sounds\n", sounds.len());
-    println!("| encoder | kbit/s | noise to mask | disturbed frames | times as fast as played (CPU) |");
-    println!("|---|---:|---:|---:|---:|");
-    for way in WAYS {
+    speed::run(&sounds, scratch.path())?;
+    sweeps::run(scratch.path())?;
+    encoders(&sounds, scratch.path())
+}
+
+/// What each encoder makes of each sound.
+fn encoders(sounds: &[PathBuf], scratch: &Path) -> Result<()> {
+    let title = format!("ODG of encoders on {} sounds", sounds.len());
+    if !is_wanted(&title) {
+        return Ok(());
+    }
+    let only = std::env::args().skip_while(|argument| argument != "--only").nth(1);
+    let (ear, peaq) = (Ear::new(), Peaq::new());
+    println!("### {title}\n");
+    println!(
+        "| encoder | kbit/s | ODG, mean | ODG, worst | noise to mask | disturbed frames | times as fast as played (CPU) |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|");
+    for way in WAYS.iter().filter(|way| only.as_ref().is_none_or(|only| way.name.contains(only))) {
         if let Some(program) = way.program
-            && Command::new(program).stdout(Stdio::null()).stderr(Stdio::null()).status().is_err()
+            && !run::is_here(program)
         {
-            println!("| {} | skipped: {program} is not here | | | |", way.name);
+            println!("| {} | skipped: {program} is not here | | | | | |", way.name);
             continue;
         }
-        let (mut rate, mut ratio, mut disturbed, mut seconds, mut cpu) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        for sound in &sounds {
-            let out = scratch.path().join("out").with_extension(way.extension);
+        // One at a time: the CPU time of a program is told for all that have ended.
+        let mut coded = Vec::new();
+        let (mut rate, mut seconds, mut cpu) = (0.0, 0.0, 0.0);
+        for (at, sound) in sounds.iter().enumerate() {
+            let out = scratch.join(format!("out{at}")).with_extension(way.extension);
             cpu += encode(way, sound, &out)?;
-            let [before, after] = [sound, &out].map(|path| floats(path));
-            let (before, after) = (before?, after?);
-            let length = before.len() as f64 / 2.0 / 48_000.0;
-            let told = ear.compare(&before, &after);
-            rate += fs::metadata(&out)?.len() as f64 * 8.0 / length / 1000.0;
-            ratio += told.ratio;
-            disturbed += told.disturbed;
-            seconds += length;
+            coded.push((sound, out));
+        }
+        let judged: Vec<_> = (coded.par_iter())
+            .map(|(sound, out)| -> Result<_> {
+                let (before, after) = (floats(sound, run::RATE)?, floats(out, run::RATE)?);
+                let length = before.len() as f64 / 2.0 / f64::from(run::RATE);
+                let grade = peaq.grade(&before, &after).ok_or("a silent sound has no grade")?;
+                Ok((
+                    length,
+                    fs::metadata(out)?.len() as f64 * 8.0 / length / 1000.0,
+                    grade,
+                    ear.compare(&before, &after),
+                ))
+            })
+            .collect::<Result<_>>()?;
+        let count = sounds.len() as f64;
+        let (mut ratio, mut disturbed, mut grades, mut worst) = (0.0, 0.0, 0.0, f64::MAX);
+        for ((sound, _), (length, kilobits, grade, told)) in coded.iter().zip(judged) {
+            (rate, seconds, grades) = (rate + kilobits, seconds + length, grades + grade);
+            (ratio, disturbed, worst) = (ratio + told.ratio, disturbed + told.disturbed, worst.min(grade));
             if std::env::var_os("SLATE_VERBOSE").is_some() {
-                eprintln!("{} {}: {:.1} dB", way.name, sound.display(), told.ratio);
+                eprintln!(
+                    "{}\t{}\t{kilobits:.0} kbit/s\tODG {grade:.2}\tNMR {:.1} dB",
+                    way.name,
+                    sound.file_stem().unwrap_or_default().display(),
+                    told.ratio
+                );
             }
         }
-        let count = sounds.len() as f64;
         println!(
-            "| {} | {:.0} | {:.1} dB | {:.1} % | {:.0}× |",
+            "| {} | {:.0} | {:.2} | {worst:.2} | {:.1} dB | {:.1} % | {:.0}× |",
             way.name,
             rate / count,
+            grades / count,
             ratio / count,
             disturbed / count * 100.0,
             seconds / cpu.max(1e-9)
         );
     }
+    println!();
     Ok(())
 }
 
 /// Encodes one sound; the CPU seconds of it, for programs with their start.
 fn encode(way: &Way, sound: &Path, out: &Path) -> Result<f64> {
     let Some(program) = way.program else {
-        let mut options = AudioOptions::default();
-        options.normalize = false;
+        let mut options = run::options(AudioFormat::Ogg);
         (way.change)(&mut options);
         let bytes = Bytes::from(fs::read(sound)?);
         let mut watch = Watch::new();
-        let made = watch.time(1, || process(bytes, &options))?;
+        let (made, _) = watch.time(1, || process("sound.wav", bytes, &options))?;
         fs::write(out, made)?;
         return Ok(watch.sample().cpu.as_secs_f64());
     };
-    let place = |argument: &&str| match *argument {
-        "IN" => sound.as_os_str().to_owned(),
-        "OUT" => out.as_os_str().to_owned(),
-        other => other.into(),
+    let place = |argument: &&'static str| match *argument {
+        "IN" => sound.to_str().unwrap_or_default().to_owned(),
+        "OUT" => out.to_str().unwrap_or_default().to_owned(),
+        other => other.to_owned(),
     };
+    let words: Vec<String> = std::iter::once(program.to_owned()).chain(way.arguments.iter().map(place)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let before = children()?;
-    let done = Command::new(program).args(way.arguments.iter().map(place)).stdin(Stdio::null()).output()?;
-    if !done.status.success() {
-        return Err(format!("{program} failed: {}", String::from_utf8_lossy(&done.stderr)).into());
-    }
+    told(&words)?;
     Ok(children()? - before)
-}
-
-/// CPU seconds of the programs that have ended, as Linux tells them in steps of 10 ms.
-fn children() -> Result<f64> {
-    let text = fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).ok_or("an odd /proc/self/stat")?.parse::<f64>()?) };
-    // The fourteenth and fifteenth after the name.
-    Ok((ticks(13)? + ticks(14)?) / 100.0)
-}
-
-fn process(bytes: Bytes, options: &AudioOptions) -> Result<Bytes> {
-    let input = AssetInput::from_bytes("sound.wav", bytes);
-    let (limits, cancel, progress) = (AssetLimits::default(), Cancel::new(), Progress::ignored());
-    let mut output = MemoryOutput::new(limits.output_bytes);
-    let mut work = Work { input: &input, output: &mut output, limits: &limits, cancel: &cancel, progress: &progress };
-    AudioProcessor.process(&mut work, options)?;
-    Ok(output.take().into_values().next().ok_or("nothing was written")?)
-}
-
-/// Decoded by SLATE to interleaved stereo floats.
-fn floats(path: &Path) -> Result<Vec<f32>> {
-    let mut options = AudioOptions::default();
-    (options.format, options.bit_depth, options.normalize) = (AudioFormat::Wav, 32, false);
-    let input = AssetInput::from_file(path)?;
-    let (limits, cancel, progress) = (AssetLimits::default(), Cancel::new(), Progress::ignored());
-    let mut output = MemoryOutput::new(limits.output_bytes);
-    let mut work = Work { input: &input, output: &mut output, limits: &limits, cancel: &cancel, progress: &progress };
-    AudioProcessor.process(&mut work, &options)?;
-    let wav = output.take().into_values().next().ok_or("nothing was decoded")?;
-    Ok(hound::WavReader::new(&wav[..])?.into_samples::<f32>().collect::<Result<_, _>>()?)
 }

@@ -4,6 +4,7 @@
 //! Spectra of 2048 samples are weighted by the ear's canal, gathered in quarters of a Bark and spread to their neighbours;
 //! the noise is the difference of magnitudes. −10 dB is transparent to most ears, 0 dB is plainly heard.
 
+use super::fft::Fft;
 use std::f64::consts::PI;
 
 const SIZE: usize = 2048;
@@ -14,6 +15,7 @@ const HIGH: f64 = 18_000.0;
 
 /// The model, for 48 kHz.
 pub(super) struct Ear {
+    fft: Fft,
     window: Vec<f64>,
     weights: Vec<f64>,
     /// For each band, shares of the bins it is made of.
@@ -60,6 +62,7 @@ impl Ear {
         let mask = |band: usize| if band as f64 * BAND <= 12.0 { 3.0 } else { 0.25 * BAND * band as f64 };
         let after = |f: &f64| (-(HOP as f64) / 48_000.0 / (0.008 + 100.0 / f * 0.022)).exp();
         let mut ear = Self {
+            fft: Fft::new(SIZE),
             window: (0..SIZE).map(|n| 0.5 - 0.5 * (2.0 * PI * n as f64 / SIZE as f64).cos()).collect(),
             weights: (0..=SIZE / 2).map(weight).collect(),
             bands: bands.collect(),
@@ -117,7 +120,7 @@ impl Ear {
         let mut re: Vec<f64> =
             (0..SIZE).map(|n| f64::from(samples[(from + n) * 2 + channel]) * self.window[n]).collect();
         let mut im = vec![0.0; SIZE];
-        fft(&mut re, &mut im);
+        self.fft.run(&mut re, &mut im);
         (0..=SIZE / 2).map(|bin| (re[bin] * re[bin] + im[bin] * im[bin]).sqrt() * self.weights[bin]).collect()
     }
 
@@ -149,30 +152,5 @@ impl Ear {
             }
         }
         out.iter().map(|sum| sum.powf(2.5)).collect()
-    }
-}
-
-fn fft(re: &mut [f64], im: &mut [f64]) {
-    let count = re.len();
-    let bits = count.trailing_zeros();
-    for at in 0..count {
-        let other = at.reverse_bits() >> (usize::BITS - bits);
-        if at < other {
-            re.swap(at, other);
-            im.swap(at, other);
-        }
-    }
-    let mut half = 1;
-    while half < count {
-        for k in 0..half {
-            let (sin, cos) = (-PI * k as f64 / half as f64).sin_cos();
-            for low in (k..count).step_by(2 * half) {
-                let high = low + half;
-                let (r, i) = (re[high] * cos - im[high] * sin, re[high] * sin + im[high] * cos);
-                (re[high], im[high]) = (re[low] - r, im[low] - i);
-                (re[low], im[low]) = (re[low] + r, im[low] + i);
-            }
-        }
-        half *= 2;
     }
 }

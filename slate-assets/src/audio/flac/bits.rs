@@ -46,8 +46,8 @@ impl Bits {
 
     /// Ends the header by its sum.
     pub(super) fn header_sum(&mut self) {
-        let sum = sum(&self.bytes, 8, 0x07);
-        self.put(sum, 8);
+        let sum = sum_8(&self.bytes);
+        self.put(sum.into(), 8);
     }
 
     /// Fills the last byte up and ends the frame by its sum.
@@ -55,22 +55,50 @@ impl Bits {
         if self.count > 0 {
             self.put(0, 8 - self.count);
         }
-        let sum = sum(&self.bytes, 16, 0x8005);
-        self.put(sum, 16);
+        let sum = sum_16(&self.bytes);
+        self.put(sum.into(), 16);
         self.bytes
     }
 }
 
-fn sum(bytes: &[u8], width: u32, polynomial: u32) -> u32 {
-    let mask = (1u32 << width) - 1;
-    let step = |sum: u32, _| sum << 1 ^ if sum >> (width - 1) & 1 == 1 { polynomial } else { 0 };
-    let table: Vec<u32> = (0..256u32).map(|byte| (0..8).fold(byte << (width - 8), step) & mask).collect();
-    bytes.iter().fold(0, |sum, byte| (sum << 8 ^ table[((sum >> (width - 8)) as u8 ^ byte) as usize]) & mask)
+/// The sums of single bytes, made once, at compile time.
+static SUMS_8: [u16; 256] = sums(8, 0x07);
+static SUMS_16: [u16; 256] = sums(16, 0x8005);
+
+const fn sums(width: u32, polynomial: u16) -> [u16; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut sum = (byte as u16) << (width - 8);
+        let mut bit = 0;
+        while bit < 8 {
+            let out = sum >> (width - 1) & 1 == 1;
+            sum = sum << 1 ^ if out { polynomial } else { 0 };
+            bit += 1;
+        }
+        table[byte] = if width == 8 { sum & 0xFF } else { sum };
+        byte += 1;
+    }
+    table
+}
+
+fn sum_8(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |sum, byte| SUMS_8[usize::from(sum ^ byte)] as u8)
+}
+
+fn sum_16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |sum, byte| sum << 8 ^ SUMS_16[usize::from((sum >> 8) as u8 ^ byte)])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_are_those_of_the_standards() {
+        // The check values of CRC-8/SMBUS and CRC-16/UMTS, which have these polynomials.
+        assert_eq!((sum_8(b"123456789"), sum_16(b"123456789")), (0xF4, 0xFEE8));
+    }
 
     #[test]
     fn numbers_are_coded_as_characters_are() {

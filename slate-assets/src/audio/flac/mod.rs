@@ -5,6 +5,7 @@ mod bits;
 mod subframe;
 
 use super::{
+    art::Picture,
     dither::Quantizer,
     sink::{Encoded, Encoder, failed},
     tags,
@@ -27,6 +28,8 @@ pub(super) struct FlacEncoder {
     lines: Vec<Vec<i32>>,
     coder: Coder,
     md5: Md5,
+    /// The block's samples as the sum takes them.
+    plain: Vec<u8>,
     frames: u64,
     block: u64,
     least: u32,
@@ -41,6 +44,7 @@ impl FlacEncoder {
         bits: u16,
         quantizer: Quantizer,
         comments: &[(String, String)],
+        pictures: &[Picture],
     ) -> Result<Self> {
         let mut encoder = Self {
             out: BufWriter::with_capacity(64 * 1024, out),
@@ -50,6 +54,7 @@ impl FlacEncoder {
             lines: vec![Vec::with_capacity(BLOCK); channels.into()],
             coder: Coder::default(),
             md5: Md5::new(),
+            plain: Vec::new(),
             frames: 0,
             block: 0,
             least: u32::MAX,
@@ -58,8 +63,14 @@ impl FlacEncoder {
         let mut head = b"fLaC\0\0\0\x22".to_vec();
         head.extend(encoder.info());
         let comments = tags::comments(comments);
-        head.extend((0x8400_0000 | comments.len() as u32).to_be_bytes());
+        let last = |is: bool| if is { 0x8000_0000u32 } else { 0 };
+        head.extend((last(pictures.is_empty()) | 0x0400_0000 | comments.len() as u32).to_be_bytes());
         head.extend(comments);
+        for (at, picture) in pictures.iter().enumerate() {
+            let block = picture.block();
+            head.extend((last(at + 1 == pictures.len()) | 0x0600_0000 | block.len() as u32).to_be_bytes());
+            head.extend(block);
+        }
         encoder.out.write_all(&head).map_err(failed)?;
         Ok(encoder)
     }
@@ -97,6 +108,8 @@ impl FlacEncoder {
             self.header(count, self.lines.len() as u32 - 1, &mut bits);
             self.lines.iter().for_each(|line| self.coder.subframe(line, depth, &mut bits));
         }
+        self.md5.update(&self.plain);
+        self.plain.clear();
         let frame = bits.finish();
         self.out.write_all(&frame).map_err(failed)?;
         (self.least, self.most) = (self.least.min(frame.len() as u32), self.most.max(frame.len() as u32));
@@ -144,7 +157,7 @@ impl Encoder for FlacEncoder {
         for frame in frames.chunks_exact(channels) {
             for (line, sample) in self.lines.iter_mut().zip(frame) {
                 let value = self.quantizer.next(*sample);
-                self.md5.update(&value.to_le_bytes()[..bytes]);
+                self.plain.extend_from_slice(&value.to_le_bytes()[..bytes]);
                 line.push(value);
             }
             self.frames += 1;

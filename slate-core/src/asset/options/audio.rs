@@ -22,7 +22,7 @@ wire_enum! {
     Normalize {
         /// A loudness as it is heard: EBU R128.
         Loudness = "loudness",
-        /// The highest sample.
+        /// The highest peak, between the samples too.
         Peak = "peak",
     }
 }
@@ -94,8 +94,11 @@ pub struct AudioOptions {
     pub dither: Dither,
     /// Whether to take out a constant that samples are off by; default `false`.
     pub remove_dc: bool,
-    /// Whether titles and other comments are kept; default `true`. Pictures never are; loop points always.
+    /// Whether titles and other comments are kept; default `true`. Loop points always are.
     pub keep_metadata: bool,
+    /// Whether pictures are kept, such as an album's cover; default `false`. WAV has no place for any. Up to four PNG, JPEG,
+    /// GIF or WebP of 8 MiB each are kept; the report tells how many were not.
+    pub keep_pictures: bool,
     /// Whether to draw the sound's waveform and spectrum besides, as PNG; default `false`.
     pub preview: bool,
 }
@@ -119,6 +122,7 @@ impl Default for AudioOptions {
             dither: Dither::Shaped,
             remove_dc: false,
             keep_metadata: true,
+            keep_pictures: false,
             preview: false,
         }
     }
