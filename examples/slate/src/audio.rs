@@ -63,6 +63,9 @@ pub(crate) struct Wanted {
     /// Seconds to go out over.
     #[arg(long)]
     fade_out: Option<f32>,
+    /// Keeps the cover and other pictures of the source.
+    #[arg(long)]
+    keep_pictures: bool,
     /// Draws the waveform and the spectrum beside each result.
     #[arg(long)]
     preview: bool,
@@ -152,6 +155,7 @@ fn options(wanted: &Wanted) -> Result<AudioOptions> {
     options.trim_silence = wanted.trim.or(options.trim_silence);
     options.fade_in = wanted.fade_in.unwrap_or(options.fade_in);
     options.fade_out = wanted.fade_out.unwrap_or(options.fade_out);
+    options.keep_pictures |= wanted.keep_pictures;
     options.preview |= wanted.preview;
     Ok(options)
 }

@@ -9,7 +9,7 @@ use crate::{
 use clap::{Args, ValueEnum};
 use slate_core::{
     Error, Result,
-    asset::{AssetOptions, AssetOutput, LodOutput, MeshCompression, ModelFormat, ModelOptions},
+    asset::{AssetOptions, AssetOutput, LodOutput, MeshCompression, ModelFormat, ModelOptions, UpAxis},
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub(crate) struct ModelArgs {
     /// A model (glb, gltf, fbx, obj), or a folder with all models below it.
     pub(crate) input: PathBuf,
-    /// The file to write, whose extension picks the format (glb, gltf, obj), or a folder, where models become glb.
+    /// The file to write, whose extension picks the format (glb, gltf, obj, fbx), or a folder, where models become glb.
     pub(crate) output: PathBuf,
     /// Levels of detail, each by the share of triangles that it keeps, for example 0.75,0.5,0.25 [default: none].
     #[arg(long, value_delimiter = ',', value_name = "SHARES")]
@@ -31,6 +31,18 @@ pub(crate) struct ModelArgs {
     /// Factor on every position.
     #[arg(long, default_value_t = 1.0)]
     scale: f32,
+    /// The axis that points up in an OBJ: y or z; FBX tells it, and in glTF it is y.
+    #[arg(long, default_value = "y", value_name = "AXIS")]
+    up: UpAxis,
+    /// Lifts nodes that nothing moves out of their parents.
+    #[arg(long)]
+    flatten: bool,
+    /// Makes one mesh of those that share a material and that nothing moves.
+    #[arg(long)]
+    join: bool,
+    /// Stores a mesh that stands in many places once, with its places.
+    #[arg(long)]
+    instance: bool,
     /// Changes nothing but what else is asked for.
     #[arg(long)]
     keep: bool,
@@ -84,11 +96,11 @@ fn options(wanted: &ModelArgs, single: bool) -> Result<ModelOptions> {
     if single {
         let extension = wanted.output.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
         options.format = extension.unwrap_or_default().parse::<ModelFormat>().map_err(|error| {
-            Error::invalid("OUT ends in .glb, .gltf or .obj").with("OUT", wanted.output.display()).because(error)
+            Error::invalid("OUT ends in .glb, .gltf, .obj or .fbx").with("OUT", wanted.output.display()).because(error)
         })?;
         // Their files name each other.
         let (input, output) = (wanted.input.file_stem(), wanted.output.file_stem());
-        if options.format != ModelFormat::Glb && input != output {
+        if matches!(options.format, ModelFormat::Gltf | ModelFormat::Obj) && input != output {
             return Err(Error::invalid(
                 "a gltf or obj keeps the name of its source, because its files name each other",
             )
@@ -100,6 +112,9 @@ fn options(wanted: &ModelArgs, single: bool) -> Result<ModelOptions> {
         options.lod_levels.clone_from(&wanted.lods);
     }
     (options.lod_output, options.compress, options.scale) = (wanted.lod_output, wanted.compress, wanted.scale);
+    options.up = wanted.up;
+    (options.steps.flatten, options.steps.join, options.steps.instance) =
+        (wanted.flatten, wanted.join, wanted.instance);
     options.validate()?;
     Ok(options)
 }
