@@ -48,10 +48,13 @@ fn folders_and_wrong_names_are_told_apart() {
         assert!(out.join(name).is_file(), "{name}");
     }
     let tower = models().join("tower.glb");
-    for wrong in ["tower.fbx", "tower", "other.gltf"] {
+    for wrong in ["tower.blend", "tower", "other.gltf"] {
         let done = slate(folder.path(), &[tower.to_str().unwrap(), out.join(wrong).to_str().unwrap()]);
         assert!(!done.status.success(), "{wrong}");
     }
     let done = slate(folder.path(), &[tower.to_str().unwrap(), out.join("tower.obj").to_str().unwrap()]);
     assert!(done.status.success() && out.join("tower.mtl").is_file());
+    let renamed = out.join("keep.fbx");
+    let done = slate(folder.path(), &[tower.to_str().unwrap(), renamed.to_str().unwrap(), "--join", "--instance"]);
+    assert!(done.status.success() && renamed.is_file(), "{}", String::from_utf8_lossy(&done.stderr));
 }
