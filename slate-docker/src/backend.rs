@@ -379,6 +379,8 @@ impl RuntimeBackend for DockerBackend {
         {
             let asked = watch::killed_for_memory(&self.0.docker, instance.id.as_str(), ended).await;
             exit.out_of_memory = asked.map_err(|error| told(error, id, "inspect"))?;
+            // Whoever takes an instance away by force kills it first: then it is gone by now.
+            self.0.owned(id.as_str()).await.map_err(|error| told(error, id, "inspect"))?;
         }
         Ok(instance)
     }

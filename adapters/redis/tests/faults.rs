@@ -102,9 +102,9 @@ async fn the_cache_follows_the_primary_that_sentinels_choose() {
     cache.put("a", "1".into(), LONG).await.unwrap();
     let primary = group.primary().unwrap();
     let old = primary.port();
-    // Given to the replicas before the primary dies.
+    // Given to the replicas before the primary dies: `WAIT` is for what its own connection has written, and all before.
     let given = async {
-        while !primary.ask("WAIT 2 1000", "\n").is_ok_and(|count| count.contains(":2")) {
+        while primary.ask("SET later 1\r\nWAIT 2 1000", ":2\r\n").is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

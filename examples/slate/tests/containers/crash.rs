@@ -84,7 +84,9 @@ async fn kills(pools: &str) {
     world.backend.remove(running.container_id.as_ref().unwrap(), force).await.unwrap();
     let gone = world.ended(removed).await;
     assert_eq!(gone.status, SessionState::Error, "{gone:#?}");
-    assert!(gone.error_message.as_ref().unwrap().contains("removed from outside"), "{gone:#?}");
+    // The engine kills it first, and where that takes long somebody may see it killed and still there.
+    let message = gone.error_message.as_deref().unwrap();
+    assert!(message.contains("removed from outside") || message == "exit code 137", "{gone:#?}");
 
     for id in started {
         let session = world.ended(id).await;
