@@ -91,10 +91,13 @@ impl Supervisor {
         if session.lease.attempt != self.work.attempt {
             return Ok(true);
         }
-        // Nobody can have made anything for a session that was never taken care of: the engine isn't asked.
+        // Nobody can have made anything for a session that was never taken care of: a claim from a pool asks the engine nothing.
         let untouched = session.status == SessionState::Creating && session.lease.attempt == 1 && !self.looked;
         self.looked = true;
-        let observed = if untouched { Observed::Missing } else { self.observe(&session).await? };
+        let observed = match untouched && self.pool_of(&session).is_some() {
+            true => Observed::Missing,
+            false => self.observe(&session).await?,
+        };
         if let Observed::Present(instance) = &observed
             && instance.started_at.is_some()
         {
@@ -187,7 +190,7 @@ impl Supervisor {
                 self.record(session, SessionState::Running, &Observed::Missing).await?;
                 return Ok(false);
             }
-            Ok(None) => context.runtime.create(&spec).await,
+            Ok(None) => context.runtime.create(&spec).await.map(drop),
             Err(error) => Err(error),
         };
         match made {
@@ -195,11 +198,7 @@ impl Supervisor {
             // label as soon as it is whole.
             Err(error) if error.kind() == ErrorKind::AlreadyExists && failures < MAX_FAILURES => Err(error),
             Err(error) => self.give_up_or(session, error, failures).await,
-            Ok(instance) => {
-                let mut session = session.clone();
-                session.container_id = Some(instance);
-                self.record(session, SessionState::Starting, &Observed::Missing).await.map(|_| false)
-            }
+            Ok(()) => Ok(false),
         }
     }
 
