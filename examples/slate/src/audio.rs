@@ -78,11 +78,7 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Res
     let format = options.format.as_str();
     let options = AssetOptions::Audio(options);
     let is_file = wanted.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(format));
-    let jobs = match (wanted.input.is_dir(), is_file) {
-        (true, _) => Job::all_below(&wanted.input, &wanted.output, &[options])?,
-        (false, true) => vec![Job::to_file(&wanted.input, &wanted.output, options)],
-        (false, false) => vec![Job::into_folder(&wanted.input, &wanted.output, options)],
-    };
+    let jobs = Job::all_of(&wanted.input, &wanted.output, is_file, options)?;
     let opened = Opened::open(config).await?;
     let done = convert::run(&*opened.pieces.assets, output, "sounds", jobs).await?;
     let sound = tell(output, format, &done)?;

@@ -43,8 +43,17 @@ pub(crate) struct Made {
 pub(crate) type Done = BTreeMap<String, Result<Made>>;
 
 impl Job {
-    /// Makes one file into another.
-    pub(crate) fn to_file(source: &Path, target: &Path, options: AssetOptions) -> Self {
+    /// Makes a file into another or, where the output isn't the name of a file, into others in a folder; or makes all files
+    /// below a folder.
+    pub(crate) fn all_of(input: &Path, output: &Path, is_file: bool, options: AssetOptions) -> Result<Vec<Self>> {
+        match (input.is_dir(), is_file) {
+            (true, _) => Self::all_below(input, output, &[options]),
+            (false, true) => Ok(vec![Self::to_file(input, output, options)]),
+            (false, false) => Ok(vec![Self::into_folder(input, output, options)]),
+        }
+    }
+
+    fn to_file(source: &Path, target: &Path, options: AssetOptions) -> Self {
         Self { source: source.to_owned(), options, target: Target::File(target.to_owned()) }
     }
 
@@ -113,7 +122,8 @@ fn stem(path: &Path) -> String {
 /// Carries the jobs out, several at a time, and shows how far it is. An interruption ends all of them.
 ///
 /// # Errors
-/// `NotFound` where there are none; `Invalid` where two of them would write the same files; `Canceled`. What goes wrong with one file is told in its place.
+/// `NotFound` where there are none; `Invalid` where two of them would write the same files; `Canceled`. What goes wrong with
+/// one file is told in its place.
 pub(crate) async fn run(pipeline: &dyn AssetPipeline, output: &Output, what: &str, jobs: Vec<Job>) -> Result<Done> {
     if jobs.is_empty() {
         return Err(Error::not_found(format!("there are no {what} there")));

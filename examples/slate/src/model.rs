@@ -65,11 +65,7 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: ModelArgs) -> 
     let output = if wanted.report == Shown::Json { &json } else { output };
     let single = !wanted.input.is_dir();
     let options = AssetOptions::Model(options(&wanted, single)?);
-    let jobs = if single {
-        vec![Job::to_file(&wanted.input, &wanted.output, options)]
-    } else {
-        Job::all_below(&wanted.input, &wanted.output, &[options])?
-    };
+    let jobs = Job::all_of(&wanted.input, &wanted.output, single, options)?;
     let opened = Opened::open(config).await?;
     let done = convert::run(&*opened.pieces.assets, output, "models", jobs).await?;
     let (mut document, mut sound) = (BTreeMap::new(), true);

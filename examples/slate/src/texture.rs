@@ -70,11 +70,7 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Res
     TextureProcessor.check(&options)?;
     let asked = AssetOptions::Texture(options.clone());
     let is_file = wanted.output.extension().is_some() && !wanted.output.is_dir();
-    let jobs = match (wanted.input.is_dir(), is_file) {
-        (true, _) => Job::all_below(&wanted.input, &wanted.output, &[asked])?,
-        (false, true) => vec![Job::to_file(&wanted.input, &wanted.output, asked)],
-        (false, false) => vec![Job::into_folder(&wanted.input, &wanted.output, asked)],
-    };
+    let jobs = Job::all_of(&wanted.input, &wanted.output, is_file, asked)?;
     let opened = Opened::open(config).await?;
     let done = convert::run(&*opened.pieces.assets, output, "textures", jobs).await?;
     let (mut sheet, mut documents, mut failed) = (Sheet::default(), BTreeMap::new(), 0);

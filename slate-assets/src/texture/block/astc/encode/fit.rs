@@ -207,7 +207,9 @@ impl Work<'_> {
         for (plane, codes) in codes.iter_mut().enumerate().take(self.planes) {
             let mut sums = [0.0f32; MOST_WEIGHTS];
             let mut shares = [1e-6f32; MOST_WEIGHTS];
-            for (at, taps) in self.grid.taps.iter().enumerate().take(self.block.count) {
+            // How far along the line between its ends each texel is, and the line's squared length.
+            let mut places = [(0.0f32, 0.0f32); MOST_TEXELS];
+            for (at, (taps, place)) in self.grid.taps.iter().zip(&mut places).enumerate().take(self.block.count) {
                 let [low, high] = &ends[usize::from(self.trial.subset[at])];
                 let (mut along, mut length) = (0.0, 0.0);
                 for channel in (0..4).filter(|&channel| (self.trial.apart == Some(channel)) == (plane == 1)) {
@@ -215,6 +217,7 @@ impl Work<'_> {
                     along += (self.block.points[at][channel] - low[channel]) * delta;
                     length += delta * delta;
                 }
+                *place = (along, length);
                 for &(weight, share) in taps {
                     let share = f32::from(share);
                     sums[usize::from(weight)] += (along.clamp(0.0, length)) * share;
@@ -228,17 +231,10 @@ impl Work<'_> {
             }
             // Neighbours smooth each other: give back what is left.
             let mut left = [0.0f32; MOST_WEIGHTS];
-            for (at, taps) in self.grid.taps.iter().enumerate().take(self.block.count) {
-                let [low, high] = &ends[usize::from(self.trial.subset[at])];
+            for (taps, (along, length)) in self.grid.taps.iter().zip(places).take(self.block.count) {
                 let mixed: f32 =
                     taps.iter().map(|&(weight, share)| weights[usize::from(weight)] * f32::from(share)).sum();
                 let mixed = mixed / 16.0;
-                let (mut along, mut length) = (0.0, 0.0);
-                for channel in (0..4).filter(|&channel| (self.trial.apart == Some(channel)) == (plane == 1)) {
-                    let delta = high[channel] - low[channel];
-                    along += (self.block.points[at][channel] - low[channel]) * delta;
-                    length += delta * delta;
-                }
                 for &(weight, share) in taps {
                     left[usize::from(weight)] += (along - mixed * length) * f32::from(share);
                 }
