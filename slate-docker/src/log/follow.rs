@@ -281,7 +281,15 @@ impl Reader {
             if entries % BATCH == 0 {
                 self.progress.notify_one();
             }
-            let Some(mut chunk) = numbering.take(entry.map_err(|error| translate(error, "logs"))?) else { continue };
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    // What was read is not read again: it is handed on first.
+                    self.hand_on(&mut batch).await?;
+                    return Err(translate(error, "logs").into());
+                }
+            };
+            let Some(mut chunk) = numbering.take(entry) else { continue };
             let LogCursor(cursor) = chunk.cursor;
             if self.last.is_some_and(|last| cursor <= last) {
                 joined = true;
