@@ -2,10 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
-#[path = "logs/cutter.rs"]
-mod cutter;
 
-use common::{SOON, backend, backend_with, options, spec, within};
+use common::{SOON, backend, backend_with, cutter::Cutter, options, spec, within};
 use futures_util::{StreamExt, TryStreamExt};
 use slate_core::runtime::{
     ListOptions, LogChunk, LogCursor, LogOptions, MemorySize, RuntimeBackend, RuntimeBackendExt, labels,
@@ -143,7 +141,7 @@ async fn lines_read_before_the_connection_broke_are_not_lost() {
     let id = whole.run(&spec("broken", "seq 1 100 | sed 's/$/ lines of a log that breaks off/'")).await.unwrap();
     whole.wait_for_exit(&id, SOON).await.unwrap();
     // In the middle of the log, twice, and each time long before a bunch is full.
-    let cutter = cutter::Cutter::start("/logs?", &[2000, 4000]);
+    let cutter = Cutter::start("/logs?", &[2000, 4000]);
     let backend = DockerBackend::open(options().with_endpoint(cutter.endpoint())).await.unwrap();
     let logs = backend.logs(&id, LogOptions::default().with_follow(true));
     let chunks: Vec<_> = within("the end of the log", logs.try_collect()).await.unwrap();

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{agent, backend_with, fixture_with, image, lines, living, options, printed, spec, unique, within};
+use common::{
+    agent, backend_with, cutter::Cutter, fixture_with, image, lines, living, options, printed, spec, unique, within,
+};
 use slate_core::{
     ErrorKind, InstanceId,
     conformance::runtime,
@@ -111,6 +113,27 @@ async fn orphans_are_reaped() {
     backend.bind(&id, &work).await.unwrap();
     within("the reaping", printed(&backend, &id, "reaped")).await;
     backend.remove_if_there(&id).await.unwrap();
+}
+
+/// Whoever hands work over may be killed in the middle: the container waits on, and takes the work from the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_breaks_off_on_its_way_to_a_shell_is_no_work() {
+    let Some(whole) = backend_with(options()).await else { return };
+    let id = warm(&whole, "broken").await;
+    let cutter = Cutter::start("/exec/", &[20]);
+    let broken = DockerBackend::open(options().with_endpoint(cutter.endpoint())).await.unwrap();
+    let work = script("key", "echo all of it");
+    let error = broken.bind(&id, &work).await.unwrap_err();
+    assert_eq!((error.kind(), cutter.left()), (ErrorKind::Unavailable, 0), "{error:?}");
+    within("waiting on", async {
+        while whole.ping(&id).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    whole.bind(&id, &work).await.unwrap();
+    assert_eq!(lines(&whole, &id, LogOptions::default().with_follow(true)).await, ["all of it"]);
+    whole.remove_if_there(&id).await.unwrap();
 }
 
 /// A command is killed by the agent where the image's shell could not: it cleared its path.

@@ -15,8 +15,11 @@ use std::{sync::Arc, time::Duration};
 pub(super) const IDLE: &str =
     r#"cd /tmp/ && rm -f .slate-* && mkfifo .slate-go .slate-work && cd - >/dev/null && . /tmp/.slate-work"#;
 
-/// Hands a script over, unless there was work before: 0 done, 3 the same work, 4 other work, 5 not idle.
+/// Hands a script over, unless there was work before: 0 done, 3 the same work, 4 other work, 5 not idle, 6 no such program or
+/// folder, 7 the script broke off. It is read whole before anything is touched: whoever sends it may be killed meanwhile.
 const HAND_OVER: &str = r#"
+script=$(cat)
+case $script in *"$5") ;; *) exit 7 ;; esac
 if ! (set -C; printf %s "$1" >/tmp/.slate-key) 2>/dev/null; then
     [ "$(cat /tmp/.slate-key)" = "$1" ] && exit 3
     exit 4
@@ -24,11 +27,14 @@ fi
 [ -p /tmp/.slate-work ] || { rm -f /tmp/.slate-key; exit 5; }
 command -v -- "$2" >/dev/null || [ -z "$2" ] || { rm -f /tmp/.slate-key; exit 6; }
 [ -z "$3" ] || cd "$3" 2>/dev/null || { rm -f /tmp/.slate-key; exit 6; }
-cat >/tmp/.slate-work && echo "$4" && echo >/tmp/.slate-go"#;
+printf '%s\n' "$script" >/tmp/.slate-work && echo "$4" && echo >/tmp/.slate-go"#;
 
 /// What the hand-over says when the shell has its work. Before the program begins: it may end, and the container with it,
 /// before the hand-over itself has.
 const DONE: &str = "slate: handed over";
+
+/// How a script ends that is whole.
+const WHOLE: &str = "# slate: whole";
 
 /// Whether it idles.
 const ASK: &str = "[ -p /tmp/.slate-work ] && [ ! -e /tmp/.slate-key ]";
@@ -59,7 +65,8 @@ impl Shared {
     pub(super) async fn bind_by_exec(self: &Arc<Self>, id: &str, work: &Assignment) -> Result<()> {
         let program = work.command.first().cloned().unwrap_or_default();
         let folder = work.working_dir.clone().unwrap_or_default();
-        let words = ["sh", "-c", HAND_OVER, "sh", &work.key, &program, &folder, DONE].map(str::to_owned).to_vec();
+        let words =
+            ["sh", "-c", HAND_OVER, "sh", &work.key, &program, &folder, DONE, WHOLE].map(str::to_owned).to_vec();
         let (code, said) = self.run(id, words, Some(script(work))).await?;
         if said.starts_with(DONE) {
             return Ok(());
@@ -104,7 +111,7 @@ fn script(work: &Assignment) -> String {
         let words: Vec<_> = work.command.iter().map(|word| quoted(word)).collect();
         script += &format!("set -- {}\n", words.join(" "));
     }
-    script + "exec \"$@\" </dev/null\n"
+    script + "exec \"$@\" </dev/null\n" + WHOLE
 }
 
 fn quoted(word: &str) -> String {
@@ -122,7 +129,7 @@ mod tests {
             RuntimeSpec::new("s", ["echo", "it's $(date); `id`"]).with_env("A", "b\n'c").with_working_dir("/w x");
         let script = script(&Assignment::of_spec("k", &spec));
         let expected = "read -r _ </tmp/.slate-go; rm -f /tmp/.slate-go /tmp/.slate-work\nexport A='b\n'\\''c'\ncd '/w x'\n\
-             set -- 'echo' 'it'\\''s $(date); `id`'\nexec \"$@\" </dev/null\n";
+             set -- 'echo' 'it'\\''s $(date); `id`'\nexec \"$@\" </dev/null\n# slate: whole";
         assert_eq!(script, expected);
     }
 }

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its share")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub(crate) mod cutter;
+
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use slate_core::{

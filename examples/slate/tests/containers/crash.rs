@@ -93,7 +93,7 @@ async fn kills(pools: &str) {
         assert_eq!((session.status, session.restarts), (SessionState::Stopped, 0), "{session:#?}");
         // A second start of the same program would say its lines again.
         let expected: Vec<_> = (1..=LINES).map(|number| format!("line {number}")).collect();
-        assert_eq!(world.lines(LogSource::Session(id)).await, expected, "session {id}");
+        assert_eq!(world.lines(LogSource::Session(id)).await, expected, "{session:#?}");
     }
     let nothing_left = async |world: &World| {
         let there: BTreeSet<_> = world.instances().await.into_iter().collect();

@@ -20,7 +20,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use supervise::Supervisor;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 
 const NAME: &str = "orchestrator";
 
@@ -99,6 +99,8 @@ pub(super) struct Context {
     turns: Turns,
     /// Rung when there may be a session to claim.
     bell: Notify,
+    /// Held by each removal of an ended session's instance, which the orchestrator's end waits for.
+    removals: Arc<RwLock<()>>,
 }
 
 impl Orchestrator {
@@ -115,8 +117,9 @@ impl Orchestrator {
     ) -> Result<Handle> {
         let leases = Leases::new(WorkerId::unique(NAME), options.lease);
         let sessions = Sessions::new(journal.clone(), options.policy.clone(), options.default_quota);
-        let (turns, bell) = (Turns::default(), Notify::new());
-        let context = Arc::new(Context { journal, bus, runtime, logs, sessions, leases, options, turns, bell });
+        let (turns, bell, removals) = (Turns::default(), Notify::new(), Arc::default());
+        let context = Context { journal, bus, runtime, logs, sessions, leases, options, turns, bell, removals };
+        let context = Arc::new(context);
         let commands = commands::subscribe(&context).await?;
         let cancel = Cancel::new();
         Ok(Handle::spawn(NAME, cancel.clone(), async move {
@@ -130,6 +133,7 @@ impl Orchestrator {
             if let Err(error) = context.leases.release(&*context.journal.store().clone()).await {
                 tracing::warn!(%error, "the sessions' leases could not be given back and will run out");
             }
+            drop(context.removals.write().await);
         }))
     }
 }

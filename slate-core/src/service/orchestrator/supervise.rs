@@ -348,10 +348,23 @@ impl Supervisor {
         session.error_message = message;
         session.exit = exit;
         self.end(session, state).await?;
-        if let Observed::Present(instance) = observed {
-            self.context.runtime.remove_if_there(&instance.id).await?;
+        match observed {
+            Observed::Present(instance) => self.take_away(instance.id.clone()).await,
+            Observed::Missing => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Removes the instance of a session that has ended. It is done to its end whatever becomes of the supervisor: an ended
+    /// session is nobody's any more, so its lease counts as lost.
+    async fn take_away(&self, instance: InstanceId) -> Result<()> {
+        let context = Arc::clone(&self.context);
+        let going_on = Arc::clone(&context.removals).read_owned().await;
+        let removal = tokio::spawn(async move {
+            let removed = context.runtime.remove_if_there(&instance).await;
+            drop(going_on);
+            removed
+        });
+        removal.await.map_err(|error| Error::internal("the removal ended by a mistake").because(error))?
     }
 
     /// Waits for the instance's last lines, as long as some come.

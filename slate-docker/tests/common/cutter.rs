@@ -62,8 +62,13 @@ async fn pass(mut client: UnixStream, word: &str, cuts: Arc<Mutex<VecDeque<usize
     let cut = if asks { cuts.lock().unwrap().pop_front() } else { None };
     match cut {
         Some(bytes) => {
-            let mut part = engine.take(bytes as u64);
-            let _broken = tokio::io::copy(&mut part, &mut client).await;
+            let ((mut asking, mut asked), (answer, mut told)) = (client.split(), engine.split());
+            let mut part = answer.take(bytes as u64);
+            // The rest of the question too, until so much of the answer is there.
+            tokio::select! {
+                _ = tokio::io::copy(&mut asking, &mut told) => {}
+                _ = tokio::io::copy(&mut part, &mut asked) => {}
+            }
         }
         None => {
             let _ended = copy_bidirectional(&mut client, &mut engine).await;
