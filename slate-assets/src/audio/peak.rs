@@ -97,30 +97,36 @@ impl Kernel for Between<'_> {
 
     #[inline(always)]
     fn run(self) {
-        const LANES: usize = 16;
         let phases = &*BETWEEN;
-        let (whole, rest) = self.tops.as_chunks_mut::<LANES>();
-        let first_left = whole.len() * LANES;
-        for (at, tops) in whole.iter_mut().enumerate() {
-            *tops = highest::<LANES>(&self.line[at * LANES..], phases);
-        }
-        for (at, top) in rest.iter_mut().enumerate() {
-            [*top] = highest::<1>(&self.line[first_left + at..], phases);
+        for (at, tops) in self.tops.chunks_mut(LANES).enumerate() {
+            let line = &self.line[at * LANES..];
+            let most = match line.first_chunk() {
+                Some(span) => highest(span, phases),
+                None => {
+                    let mut span = [0.0; SPAN];
+                    span[..line.len()].copy_from_slice(line);
+                    highest(&span, phases)
+                }
+            };
+            tops.copy_from_slice(&most[..tops.len()]);
         }
     }
 }
 
-/// Of as many neighbours: each is summed in the order of its samples, so that neighbours don't matter.
+/// Neighbours that are looked at together, and the samples they need.
+const LANES: usize = 16;
+const SPAN: usize = LANES + TAPS - 1;
+
+/// Each is summed in the order of its samples, so that neighbours don't matter.
 #[inline(always)]
-fn highest<const LANES: usize>(line: &[f32], phases: &[[f32; TAPS]; 3]) -> [f32; LANES] {
+fn highest(line: &[f32; SPAN], phases: &[[f32; TAPS]; 3]) -> [f32; LANES] {
     let mut most: [f32; LANES] = std::array::from_fn(|lane| line[lane + BEFORE].abs());
-    let windows: [&[f32]; TAPS] = std::array::from_fn(|tap| &line[tap..tap + LANES]);
     for taps in phases {
         let mut sums = [0.0f32; LANES];
-        for (samples, tap) in windows.iter().zip(taps) {
-            sums = std::array::from_fn(|lane| sums[lane] + samples[lane] * tap);
+        for (tap, samples) in taps.iter().zip(line.windows(LANES)) {
+            sums.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += sample * tap);
         }
-        most = std::array::from_fn(|lane| if sums[lane].abs() > most[lane] { sums[lane].abs() } else { most[lane] });
+        most.iter_mut().zip(sums).for_each(|(most, sum)| *most = if sum.abs() > *most { sum.abs() } else { *most });
     }
     most
 }
