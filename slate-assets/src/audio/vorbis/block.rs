@@ -162,7 +162,7 @@ impl Blocks {
 }
 
 /// Where Vorbis' channel is in the order of WAVE: section 4.3.9.
-fn wave_channel(channels: usize, at: usize) -> usize {
+pub(in super::super) fn wave_channel(channels: usize, at: usize) -> usize {
     let order: &[usize] = match channels {
         3 => &[0, 2, 1],
         5 => &[0, 2, 1, 3, 4],

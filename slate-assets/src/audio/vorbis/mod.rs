@@ -29,6 +29,7 @@ use super::{
     ogg::{self, OggWriter},
     sink::{Encoded, Encoder},
 };
+pub(super) use block::wave_channel;
 use block::{BlockCoder, Blocks};
 pub(super) use mdct::Spectrum;
 use quality::Keeper;
