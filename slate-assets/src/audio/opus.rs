@@ -129,7 +129,7 @@ pub(super) struct OpusDecoder {
 
 /// Sounds of more than two channels are several streams in one packet.
 enum Streams {
-    One(Decoder),
+    One(Box<Decoder>),
     Many(Box<OpusMSDecoder>, Vec<i32>),
 }
 
@@ -149,7 +149,7 @@ impl OpusDecoder {
                 let layout = if channels == 1 { Channels::Mono } else { Channels::Stereo };
                 let mut codec = Decoder::new(RATE, layout).map_err(|error| failed(&error))?;
                 codec.set_gain(gain.into()).map_err(|error| failed(&error))?;
-                Streams::One(codec)
+                Streams::One(Box::new(codec))
             }
             (1, 3..=8) => {
                 let layout = head.get(19..21 + channels).ok_or_else(|| failed(&"its header is cut short"))?;
