@@ -1,19 +1,77 @@
-use super::pixels::{Floats, Pixels};
+use super::{
+    pixels::{Floats, Pixels},
+    resample::{self, Kernel, resample},
+};
 use rayon::prelude::*;
-use slate_core::{Cancel, Result, asset::TextureKind};
+use slate_core::{
+    Cancel, Result,
+    asset::{MipFilter, TextureKind, TextureOptions},
+};
 
 /// Pixels of the larger image that a pixel of the smaller one covers along one side, with their shares.
 type Taps = ([f32; 3], usize);
 
-/// The next level of the chain: half the size, rounded down, each pixel the mean of the area it covers.
-pub(super) fn half(source: &Floats, kind: TextureKind, cancel: &Cancel) -> Result<Floats> {
-    let (width, height) = (source.width, source.height);
-    filter(width, height, source.channels, kind, cancel, |at| source.data[at])
+/// The kernel of a filter; none for the box, which is the mean of the area that a pixel covers.
+pub(super) fn kernel(filter: MipFilter) -> Option<Kernel> {
+    match filter {
+        MipFilter::Triangle => Some(Kernel::Triangle),
+        MipFilter::Kaiser => Some(Kernel::Kaiser),
+        MipFilter::Lanczos => Some(Kernel::Lanczos),
+        _ => None,
+    }
 }
 
-/// The next level straight from an image as it was read, without a copy of it in floats.
+/// The next level of the chain: half the size, rounded down.
+pub(super) fn half(source: &Floats, options: &TextureOptions, cancel: &Cancel) -> Result<Floats> {
+    let (width, height, kind) = (source.width, source.height, options.kind);
+    let Some(kernel) = kernel(options.mip_filter) else {
+        return filter(width, height, source.channels, kind, cancel, |at| source.data[at]);
+    };
+    let mut level = resample(source, kernel, (width / 2).max(1), (height / 2).max(1), cancel)?;
+    level
+        .data
+        .par_chunks_mut(4096)
+        .for_each(|pixels| pixels.iter_mut().for_each(|pixel| *pixel = settled(*pixel, kind)));
+    Ok(level)
+}
+
+/// The next level by the box straight from an image as it was read, without a copy of it in floats.
 pub(super) fn half_of_pixels(source: &Pixels, kind: TextureKind, cancel: &Cancel) -> Result<Floats> {
     filter(source.width, source.height, source.channels, kind, cancel, |at| source.working(at, kind))
+}
+
+/// Half the number of slices of a volume, rounded down; one stays one.
+pub(super) fn half_of_depth(slices: Vec<Floats>, options: &TextureOptions, cancel: &Cancel) -> Result<Vec<Floats>> {
+    let (old, kind) = (slices.len() as u32, options.kind);
+    if old == 1 {
+        return Ok(slices);
+    }
+    let new = old / 2;
+    let all = match kernel(options.mip_filter) {
+        Some(kernel) => resample::taps(kernel, old, new),
+        None => (0..new)
+            .map(|at| {
+                let (weights, count) = taps(at, old, new);
+                resample::Taps { first: at as usize * 2, weights: weights[..count].to_vec() }
+            })
+            .collect(),
+    };
+    let (width, height, channels) = (slices[0].width, slices[0].height, slices[0].channels);
+    let of = |taps: &resample::Taps| {
+        cancel.check()?;
+        let mut data = vec![[0.0; 4]; slices[0].data.len()];
+        for (slice, &weight) in slices[taps.first..].iter().zip(&taps.weights) {
+            data.iter_mut().zip(&slice.data).for_each(|(out, pixel)| resample::add(out, pixel, weight));
+        }
+        data.iter_mut().for_each(|pixel| *pixel = settled(*pixel, kind));
+        Ok(Floats { width, height, channels, data })
+    };
+    all.par_iter().map(of).collect()
+}
+
+/// Normals of length 1; of all else nothing below 0, where sharp filters ring.
+fn settled(pixel: [f32; 4], kind: TextureKind) -> [f32; 4] {
+    if kind == TextureKind::Normal { unit(pixel) } else { pixel.map(|value| value.max(0.0)) }
 }
 
 fn filter(

@@ -233,7 +233,8 @@ fn narrowed(values: Vec<u8>, format: BlockFormat, kind: TextureKind) -> (u8, Vec
     }
 }
 
-fn wide(value: u8) -> u16 {
+/// The 16-bit value that stands for the same.
+pub(super) fn wide(value: u8) -> u16 {
     u16::from(value) * 257
 }
 
