@@ -95,7 +95,9 @@ fn stored(
         images.iter().flatten().map(size).sum(),
         work.limits.output_bytes,
     )?;
-    let rows = |level: &Pixels| u64::from(level.height.div_ceil(format.block_size().1));
+    // Rows of blocks, gone through twice where bytes are saved.
+    let rounds = if options.rate_distortion > 0.0 { 2 } else { 1 };
+    let rows = |level: &Pixels| rounds * u64::from(level.height.div_ceil(format.block_size().1));
     let (all, done) = (images.iter().flatten().map(rows).sum::<u64>(), Mutex::new(0u64));
     let progress = work.progress.part(0.5, 0.95);
     let row = || {
@@ -111,7 +113,7 @@ fn stored(
         let mut bytes = Vec::new();
         // Of a volume there are fewer slices from level to level.
         for image in images.iter().filter_map(|levels| levels.get(level)) {
-            bytes.extend(packed::encode(image, format, effort, &row)?);
+            bytes.extend(packed::encode(image, format, (effort, options.rate_distortion), &row)?);
         }
         levels.push(bytes);
     }
