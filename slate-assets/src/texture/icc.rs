@@ -56,7 +56,7 @@ pub(super) fn to_srgb(pixels: &mut Pixels, profile: &[u8]) -> Outcome {
     let channels = usize::from(pixels.channels);
     match &mut pixels.data {
         Samples::U8(samples) => {
-            convert(samples, channels, &profile.tables(255), profile.matrix, usize::from, to_srgb_8)
+            convert(samples, channels, &profile.tables(255), profile.matrix, usize::from, to_srgb_8);
         }
         Samples::U16(samples) => {
             convert(samples, channels, &profile.tables(65_535), profile.matrix, usize::from, to_srgb_16);

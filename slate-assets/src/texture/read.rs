@@ -48,7 +48,7 @@ pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> 
     let Some(slices) = options.slices else { return Ok(source) };
     let image = source.images.pop().filter(|_| source.images.is_empty() && source.shape.depth == 0);
     let image = image.ok_or_else(|| Error::invalid("slices are cut of one picture, and this is more than one"))?;
-    source.images = volume::cut(image, slices)?;
+    source.images = volume::cut(&image, slices)?;
     source.shape.depth = slices;
     Ok(source)
 }

@@ -11,7 +11,7 @@ use slate_core::{
 };
 
 /// Cuts a picture into slices of the same height, from top to bottom.
-pub(super) fn cut(source: Pixels, slices: u32) -> Result<Vec<Pixels>> {
+pub(super) fn cut(source: &Pixels, slices: u32) -> Result<Vec<Pixels>> {
     if !source.height.is_multiple_of(slices) {
         return Err(Error::invalid("the height is no multiple of the number of slices")
             .with("height", source.height)

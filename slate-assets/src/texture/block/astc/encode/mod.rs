@@ -28,8 +28,8 @@ struct Plan {
 
 const PLANS: [Plan; 5] = [
     Plan { modes: 1, rounds: 1, steps: false, lined: 0, pairs: 0, apart: 0 },
-    Plan { modes: 1, rounds: 1, steps: false, lined: 0, pairs: 0, apart: 1 },
-    Plan { modes: 3, rounds: 2, steps: false, lined: 12, pairs: 1, apart: 1 },
+    Plan { modes: 2, rounds: 1, steps: false, lined: 4, pairs: 1, apart: 0 },
+    Plan { modes: 3, rounds: 2, steps: false, lined: 16, pairs: 2, apart: 1 },
     Plan { modes: 4, rounds: 2, steps: true, lined: 32, pairs: 4, apart: 2 },
     Plan { modes: 8, rounds: 3, steps: true, lined: 96, pairs: 12, apart: 3 },
 ];
