@@ -3,7 +3,8 @@ mod texture;
 
 pub use audio::{AudioFormat, AudioOptions, AudioPreset, Dither, Normalize};
 pub use texture::{
-    AlphaMode, Compression, Resize, Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset,
+    AlphaMode, Compression, MipFilter, Resize, Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions,
+    TexturePreset,
 };
 
 use crate::{Error, Result, wire::wire_enum};
@@ -313,6 +314,14 @@ mod tests {
             AssetOptions::Texture(TextureOptions { quality: 101, ..Default::default() }),
             AssetOptions::Texture(TextureOptions {
                 resize: Some(Resize { width: 0, height: 1 }),
+                ..Default::default()
+            }),
+            AssetOptions::Texture(TextureOptions { rate_distortion: f32::NAN, ..Default::default() }),
+            AssetOptions::Texture(TextureOptions { rate_distortion: 1.0, ..Default::default() }),
+            AssetOptions::Texture(TextureOptions { slices: Some(0), ..Default::default() }),
+            AssetOptions::Texture(TextureOptions {
+                slices: Some(4),
+                compression: Compression::Astc,
                 ..Default::default()
             }),
             AssetOptions::Model(ModelOptions { scale: f32::NAN, ..Default::default() }),
