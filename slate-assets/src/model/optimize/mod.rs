@@ -7,6 +7,8 @@ mod resample;
 mod tangents;
 mod vertices;
 
+#[cfg(feature = "texture")]
+pub(super) use parts::prune_images;
 pub(super) use quantize::quantize;
 pub(super) use vertices::{reorder, transformed};
 
