@@ -35,7 +35,7 @@ fn one_model_becomes_lighter_with_levels() {
     assert_eq!(report["bytesAfter"].as_u64().unwrap(), fs::metadata(output).unwrap().len());
 
     let done = slate(folder.path(), &[input, output, "--images", "ktx2"]);
-    assert!(!done.status.success() && String::from_utf8_lossy(&done.stderr).contains("choose webp"));
+    assert!(!done.status.success() && String::from_utf8_lossy(&done.stdout).contains("choose webp"));
 }
 
 #[test]
