@@ -48,7 +48,7 @@ impl Processor for ModelProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "model",
-        version: 3,
+        version: 4,
         kind: AssetKind::Model,
         reads: &["glb", "gltf", "obj", "fbx"],
         writes: &["glb", "gltf", "obj", "fbx"],
@@ -105,7 +105,12 @@ impl Processor for ModelProcessor {
         work.progress.report(0.4);
         let mut further = Vec::new();
         if options.generate_lods {
-            let chains = lod::build(&model, &options.lod_levels, work, &mut report)?;
+            let mut chains = lod::build(&model, &options.lod_levels, work, &mut report)?;
+            // An FBX stores the vertices of each mesh; what an unknown extension may name stays as it is.
+            let one_file = options.format != ModelFormat::Fbx && options.lod_output != LodOutput::Files;
+            if one_file && model.kept.is_none() {
+                lod::share(&mut model, &mut chains, work.cancel)?;
+            }
             match options.lod_output {
                 LodOutput::Files => further = lod::files(&model, chains, options.lod_levels.len()),
                 LodOutput::Nodes => lod::nodes(&mut model, chains),
