@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use slate_core::{
     AssetJobId, BoxStream, Component, ComponentKind, Descriptor, Error, ErrorKind, Result, SystemClock, Timestamp,
-    UserId,
+    UserId, WorkerId,
     asset::{
         AssetKind, AssetOptions, AssetOutput, AssetPipeline, AssetTask, ProcessorInfo, Progress, Report, TextureOptions,
     },
@@ -19,13 +19,13 @@ use slate_core::{
         SessionState, Stage, TargetPlatform,
     },
     policy::MountPolicy,
-    runtime::{RuntimeSpec, RuntimeType},
+    runtime::{RuntimeBackendExt, RuntimeSpec, RuntimeType, labels},
     service::{
         Analytics, AnalyticsOptions, AssetProcessor, AssetWorkerOptions, Assets, BuildWorker, BuildWorkerOptions,
         Builds, Journal, LogAggregator, LogOptions, LogSink, NewSession, Orchestrator, OrchestratorOptions, Pieces,
         Projects, Relay, RelayOptions, ServicesOptions, Sessions, start_all,
     },
-    store::{EventQuery, LogQuery, PageRequest, Store},
+    store::{Claim, EventQuery, LogQuery, PageRequest, Queue, Store},
 };
 use std::{
     future::Future,
@@ -265,6 +265,35 @@ async fn lines_of_others_are_taken_over_the_bus() {
     assert_eq!((entry.timestamp, entry.metadata["line"].as_i64()), (Timestamp::from_millis(5), Some(42)));
     let refused: Json = world.bus.ask(subject, &serde_json::json!({ "nonsense": 1 }), SOON).await.unwrap();
     assert_eq!(refused["success"], false);
+    aggregator.shutdown(SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_ran_before_a_crash_though_nobody_wrote_it_down_is_not_started_again() {
+    let world = World::new().await;
+    let sessions = Sessions::new(world.journal.clone(), MountPolicy::none(), None);
+    let spec = RuntimeSpec::new("s", ["print", "once"]);
+    let new = NewSession::new(world.project.id, world.user.clone(), RuntimeType::Custom, "memory", spec.clone());
+    let session = sessions.create(new).await.unwrap();
+    // An orchestrator that claims it, makes its instance and starts it, and is gone before it says so.
+    let claim = Claim::new(WorkerId::new("gone").unwrap(), Duration::from_millis(1), 1);
+    assert_eq!(world.store.claim(Queue::Sessions, claim).await.unwrap().len(), 1);
+    let instance = world.runtime.run(&spec.with_label(labels::SESSION, session.id)).await.unwrap();
+    world.runtime.wait_for_exit(&instance, SOON).await.unwrap();
+
+    let (logs, aggregator) = world.logs().await;
+    let mut options = OrchestratorOptions::default();
+    options.poll = Duration::from_millis(20);
+    let (bus, runtime) = (Arc::clone(&world.bus), Arc::clone(&world.runtime));
+    let orchestrator = Orchestrator::start(world.journal.clone(), bus, runtime, logs, options).await.unwrap();
+    let ended = eventually("the session's end", || async {
+        let session = world.store.session(session.id).await.unwrap();
+        session.status.is_final().then_some(session)
+    })
+    .await;
+    assert_eq!((ended.status, ended.container_id), (SessionState::Stopped, Some(instance)));
+    assert_eq!(world.lines(LogSource::Session(session.id)).await, ["once"]);
+    orchestrator.shutdown(SOON).await.unwrap();
     aggregator.shutdown(SOON).await.unwrap();
 }
 

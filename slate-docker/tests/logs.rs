@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "logs/cutter.rs"]
+mod cutter;
 
 use common::{SOON, backend, backend_with, options, spec, within};
 use futures_util::{StreamExt, TryStreamExt};
@@ -133,4 +135,20 @@ async fn a_follower_of_a_silent_instance_sees_its_removal() {
     // Ended, or told that it is gone: never an endless wait.
     let read = within("the end", read).await.unwrap();
     assert!(read.len() <= 1, "{read:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_read_before_the_connection_broke_are_not_lost() {
+    let Some(whole) = backend().await else { return };
+    let id = whole.run(&spec("broken", "seq 1 100 | sed 's/$/ lines of a log that breaks off/'")).await.unwrap();
+    whole.wait_for_exit(&id, SOON).await.unwrap();
+    // In the middle of the log, twice, and each time long before a bunch is full.
+    let cutter = cutter::Cutter::start("/logs?", &[2000, 4000]);
+    let backend = DockerBackend::open(options().with_endpoint(cutter.endpoint())).await.unwrap();
+    let logs = backend.logs(&id, LogOptions::default().with_follow(true));
+    let chunks: Vec<_> = within("the end of the log", logs.try_collect()).await.unwrap();
+    assert_eq!(cutter.left(), 0, "the log was never cut");
+    assert_eq!(numbered(&chunks).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+    assert!(chunks.iter().all(|chunk| chunk.lost_before == 0));
+    whole.remove_if_there(&id).await.unwrap();
 }

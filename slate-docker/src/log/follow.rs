@@ -7,7 +7,7 @@ use crate::{
     error::{PLACE, translate},
     instance, resident,
 };
-use bollard::query_parameters::{AttachContainerOptions, LogsOptions};
+use bollard::query_parameters::{AttachContainerOptions, LogsOptions, WaitContainerOptions};
 use futures_util::StreamExt;
 use slate_core::{
     Error, ErrorKind, Result, Timestamp,
@@ -215,7 +215,7 @@ impl Reader {
             let bell = Bell::hang(attached, log.file.bytes() * u64::from(log.files) / 8, Arc::clone(&self.progress));
             self.read(Part::Rest).await?;
             self.ring(&bell).await?;
-            self.pause(PAUSE).await?;
+            self.ended_or(PAUSE).await?;
         }
     }
 
@@ -223,8 +223,12 @@ impl Reader {
     async fn ring(&mut self, bell: &Bell) -> Result<(), Stop> {
         let mut read = Count::default();
         loop {
-            let more = tokio::select! {
-                more = bell.rung() => more,
+            tokio::select! {
+                // What is left is read when the container is seen to have ended.
+                more = bell.rung() => if !more {
+                    self.expected = bell.count().lines - read.lines;
+                    return Ok(());
+                },
                 () = self.to.closed() => return Err(Stop::Unheard),
                 () = tokio::time::sleep(LOOK) => return Ok(()),
             };
@@ -236,14 +240,21 @@ impl Reader {
             if !near && !self.read(Part::Tail(entries.saturating_mul(16).saturating_add(4096))).await? {
                 self.read(Part::Rest).await?;
             }
-            self.expected = 0;
             bell.read(count);
             self.progress.notify_one();
             read = count;
-            if !more {
-                return Ok(());
-            }
             self.pause(PAUSE).await?;
+        }
+    }
+
+    /// Waits until the container has ended, which is a little after its output has, but no longer than this.
+    async fn ended_or(&self, limit: Duration) -> Result<(), Stop> {
+        let options = WaitContainerOptions { condition: "not-running".into() };
+        let mut ended = self.shared.docker.wait_container(&self.id, Some(options));
+        tokio::select! {
+            // Whatever is answered, a code other than 0 as an error, is looked at by who comes next.
+            _ = ended.next() => Ok(()),
+            paused = self.pause(limit) => paused,
         }
     }
 
@@ -281,7 +292,15 @@ impl Reader {
             if entries % BATCH == 0 {
                 self.progress.notify_one();
             }
-            let Some(mut chunk) = numbering.take(entry.map_err(|error| translate(error, "logs"))?) else { continue };
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    // What was read is not read again: it is handed on first.
+                    self.hand_on(&mut batch).await?;
+                    return Err(translate(error, "logs").into());
+                }
+            };
+            let Some(mut chunk) = numbering.take(entry) else { continue };
             let LogCursor(cursor) = chunk.cursor;
             if self.last.is_some_and(|last| cursor <= last) {
                 joined = true;
@@ -310,7 +329,11 @@ impl Reader {
             }
         }
         self.hand_on(&mut batch).await?;
-        Ok(joined || matches!(part, Part::Rest))
+        let whole = joined || matches!(part, Part::Rest);
+        if whole {
+            self.expected = 0;
+        }
+        Ok(whole)
     }
 
     async fn hand_on(&self, batch: &mut Vec<LogChunk>) -> Result<(), Stop> {

@@ -27,9 +27,9 @@ pub(crate) fn names<E: Entry>() -> String {
 
 impl Entry for LogEntry {
     const COLUMNS: &'static [(&'static str, Kind)] = &[
-        ("id", Kind::Id),
         ("source_kind", Kind::Text),
         ("source_id", Kind::Id),
+        ("id", Kind::Id),
         ("seq", Kind::Int),
         ("level", Kind::Text),
         ("message", Kind::Text),
@@ -38,18 +38,27 @@ impl Entry for LogEntry {
     ];
 
     fn values(&self) -> Result<Vec<Value>> {
-        let (kind, id) = place_of_source(self.source)?;
-        Ok(vec![
-            self.id.into(),
-            kind.into(),
-            id,
-            self.seq.map_or(Value::Null, Value::number),
-            self.level.as_str().into(),
-            Value::text(&self.message),
-            self.timestamp.into(),
-            Value::json(&self.metadata)?,
-        ])
+        log_values(self, self.message.clone()).map(Vec::from)
     }
+}
+
+/// How many of a line's columns, the first ones, tell its source.
+#[cfg(feature = "postgres")]
+pub(crate) const LOG_SOURCE: usize = 2;
+
+/// The values of a line whose message is given apart: who needs the line no more gives it away.
+pub(crate) fn log_values(line: &LogEntry, message: String) -> Result<[Value; 8]> {
+    let (kind, id) = place_of_source(line.source)?;
+    Ok([
+        kind.into(),
+        id,
+        line.id.into(),
+        line.seq.map_or(Value::Null, Value::number),
+        line.level.as_str().into(),
+        Value::Text(message),
+        line.timestamp.into(),
+        Value::json(&line.metadata)?,
+    ])
 }
 
 pub(crate) fn read_log(row: &impl Columns) -> Result<LogEntry> {

@@ -45,7 +45,7 @@ impl Encode<'_, Postgres> for Param {
     fn produces(&self) -> Option<PgTypeInfo> {
         let oid = match self {
             Self::One(value) => kind_of(value).map_or(0, |kind| oids(kind).0),
-            Self::Array(kind, _) => oids(*kind).1,
+            Self::Array(kind, _) => oids(element(*kind)).1,
         };
         Some(PgTypeInfo::with_oid(Oid(oid)))
     }
@@ -77,6 +77,15 @@ const fn oids(kind: Kind) -> (u32, u32) {
     }
 }
 
+/// What the elements of an array are sent as. JSON goes as text, to be cast row by row: an array of `jsonb` is parsed as a
+/// whole, and the server keeps what each parse leaves behind until the last.
+pub(super) const fn element(kind: Kind) -> Kind {
+    match kind {
+        Kind::Json => Kind::Text,
+        kind => kind,
+    }
+}
+
 fn write(value: &Value, buf: &mut Vec<u8>) {
     match value {
         Value::Null => {}
@@ -99,14 +108,17 @@ fn write_array(kind: Kind, values: &[Value], buf: &mut Vec<u8>) -> Result<(), Bo
     // One dimension, whose numbers begin at 1.
     buf.extend(1_i32.to_be_bytes());
     buf.extend(i32::from(has_null).to_be_bytes());
-    buf.extend(oids(kind).0.to_be_bytes());
+    buf.extend(oids(element(kind)).0.to_be_bytes());
     buf.extend(length.to_be_bytes());
     buf.extend(1_i32.to_be_bytes());
     for value in values {
         let start = buf.len();
         buf.extend((-1_i32).to_be_bytes());
         if !matches!(value, Value::Null) {
-            write(value, buf);
+            match value {
+                Value::Json(json) => write_json(json, buf),
+                value => write(value, buf),
+            }
             let size = i32::try_from(buf.len() - start - 4)?;
             buf[start..start + 4].copy_from_slice(&size.to_be_bytes());
         }

@@ -21,11 +21,15 @@ impl LogStore for PgStore {
     async fn append_logs(&self, entries: Vec<LogEntry>) -> Result<usize> {
         check::check_logs(&entries).map_err(|error| error.at(PLACE, "append_logs"))?;
         let stored = async {
+            let mut inserts = inserts(entries)?;
             // Hardly ever is a line there already. Asking for that row by row costs the server a third more.
-            match self.write(Append(&inserts(&entries, "")?)).await {
+            match self.write(Append(&inserts)).await {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                     // A clause without target leaves out what is there under any unique key, and only that.
-                    self.write(Append(&inserts(&entries, " ON CONFLICT DO NOTHING")?)).await
+                    for insert in &mut inserts {
+                        insert.sql(" ON CONFLICT DO NOTHING");
+                    }
+                    self.write(Append(&inserts)).await
                 }
                 stored => stored,
             }
@@ -82,30 +86,47 @@ impl LogStore for PgStore {
     }
 }
 
-fn chunks(entries: &[LogEntry]) -> impl Iterator<Item = &[LogEntry]> {
-    let mut rest = entries;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let fits = |entry: &&LogEntry| {
-            bytes += entry.message.len();
-            bytes <= CHUNK_BYTES
-        };
-        let length = rest.iter().take(CHUNK).take_while(fits).count().max(1);
-        let (chunk, after) = rest.split_at_checked(length)?;
-        rest = after;
-        Some(chunk)
-    })
+fn inserts(entries: Vec<LogEntry>) -> Result<Vec<Statement>> {
+    let mut inserts = Vec::new();
+    let mut rest = entries.into_iter();
+    while let [first, ..] = rest.as_slice() {
+        let chunk = &rest.as_slice()[..chunk_length(rest.as_slice())];
+        let source = chunk.iter().all(|entry| entry.source == first.source).then_some(first.source);
+        let length = chunk.len();
+        inserts.push(insert(rest.by_ref().take(length), source)?);
+    }
+    Ok(inserts)
 }
 
-fn inserts(entries: &[LogEntry], clause: &str) -> Result<Vec<Statement>> {
-    let names = streams::names::<LogEntry>();
-    let insert = |chunk: &[LogEntry]| {
-        let rows = chunk.iter().map(Entry::values).collect::<Result<Vec<_>>>()?;
-        let mut insert = Statement::new(format!("INSERT INTO slate_runtime_logs ({names}) SELECT {names} FROM "));
-        insert.unnumbered_rows_as("w", LogEntry::COLUMNS, rows).sql(clause);
-        Ok(insert)
+/// How many of the lines go into one statement.
+fn chunk_length(entries: &[LogEntry]) -> usize {
+    let mut bytes = 0;
+    let fits = |entry: &&LogEntry| {
+        bytes += entry.message.len();
+        bytes <= CHUNK_BYTES
     };
-    chunks(entries).map(insert).collect()
+    entries.iter().take(CHUNK).take_while(fits).count().max(1)
+}
+
+/// Stores lines; those of one `source`, which is the usual case, bring it once and not as two arrays.
+fn insert(entries: impl Iterator<Item = LogEntry>, source: Option<LogSource>) -> Result<Statement> {
+    let names = streams::names::<LogEntry>();
+    let mut insert = Statement::new(format!("INSERT INTO slate_runtime_logs ({names}) SELECT "));
+    let mut columns = LogEntry::COLUMNS;
+    if let Some(source) = source {
+        let (kind, id) = streams::place_of_source(source)?;
+        insert.bind(kind).sql("::text, ").bind(id).sql("::uuid, ");
+        columns = &columns[streams::LOG_SOURCE..];
+    }
+    let mut arrays: Vec<Vec<Value>> = columns.iter().map(|_| Vec::new()).collect();
+    for mut entry in entries {
+        let message = std::mem::take(&mut entry.message);
+        let values = streams::log_values(&entry, message)?;
+        let values = values.into_iter().skip(LogEntry::COLUMNS.len() - columns.len());
+        arrays.iter_mut().zip(values).for_each(|(array, value)| array.push(value));
+    }
+    insert.sql("w.* FROM ").arrays_as("w", columns, arrays, false);
+    Ok(insert)
 }
 
 struct Append<'a>(&'a [Statement]);

@@ -3,7 +3,10 @@
 //! A statement's text doesn't depend on how many rows it is about: rows go in as one array for each column, and `unnest`
 //! makes a table of them. So each text is prepared once for a connection.
 
-use super::{encode::Param, error::failed};
+use super::{
+    encode::{Param, element},
+    error::failed,
+};
 use crate::common::{self, Columns, Dialect, Kind, Value};
 use serde::de::DeserializeOwned;
 use slate_core::{Error, Result, Timestamp};
@@ -37,20 +40,6 @@ impl Statement {
     ///
     /// One row is a row of constants, which the planner looks up by index; several are arrays.
     pub(super) fn rows_as(&mut self, name: &str, columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> &mut Self {
-        self.table_as(name, columns, rows, true)
-    }
-
-    /// The same without the numbers, for whom any order will do.
-    pub(super) fn unnumbered_rows_as(
-        &mut self,
-        name: &str,
-        columns: &[(&str, Kind)],
-        rows: Vec<Vec<Value>>,
-    ) -> &mut Self {
-        self.table_as(name, columns, rows, false)
-    }
-
-    fn table_as(&mut self, name: &str, columns: &[(&str, Kind)], rows: Vec<Vec<Value>>, numbered: bool) -> &mut Self {
         if rows.len() == 1 {
             self.sql("(SELECT ");
             for ((column, kind), value) in columns.iter().zip(rows.into_iter().flatten()) {
@@ -62,17 +51,30 @@ impl Statement {
         for row in rows {
             arrays.iter_mut().zip(row).for_each(|(array, value)| array.push(value));
         }
-        self.sql("unnest(");
+        self.arrays_as(name, columns, arrays, true)
+    }
+
+    /// Adds columns, an array of values for each, as a table of this name; `numbered`, with the column `n`.
+    pub(super) fn arrays_as(
+        &mut self,
+        name: &str,
+        columns: &[(&str, Kind)],
+        arrays: Vec<Vec<Value>>,
+        numbered: bool,
+    ) -> &mut Self {
+        let joined = |column: fn(&(&str, Kind)) -> String| columns.iter().map(column).collect::<Vec<_>>().join(", ");
+        let (names, number) = (joined(|(column, _)| (*column).to_owned()), if numbered { ", n" } else { "" });
+        let typed = joined(|(column, kind)| match kind {
+            Kind::Json => format!("{column}::jsonb"),
+            _ => (*column).to_owned(),
+        });
+        self.sql(format_args!("(SELECT {typed}{number} FROM unnest("));
         for (index, ((_, kind), values)) in columns.iter().zip(arrays).enumerate() {
             self.sql(if index > 0 { ", " } else { "" });
-            self.bind_param(Param::Array(*kind, values)).sql(format_args!("::{}[]", kind_name(*kind)));
+            self.bind_param(Param::Array(*kind, values)).sql(format_args!("::{}[]", kind_name(element(*kind))));
         }
-        let names: Vec<&str> = columns.iter().map(|(column, _)| *column).collect();
-        let names = names.join(", ");
-        match numbered {
-            true => self.sql(format_args!(") WITH ORDINALITY AS {name} ({names}, n)")),
-            false => self.sql(format_args!(") AS {name} ({names})")),
-        }
+        let ordinality = if numbered { " WITH ORDINALITY" } else { "" };
+        self.sql(format_args!("){ordinality} AS a ({names}{number})) AS {name}"))
     }
 
     /// Adds the time so much after the transaction's start, by the database's clock.

@@ -1,4 +1,5 @@
 mod commands;
+mod output;
 mod pooled;
 mod supervise;
 

@@ -1,12 +1,12 @@
-use super::Context;
+use super::{
+    Context,
+    output::{follow_logs, samples_of},
+};
 use crate::{
     Error, ErrorKind, InstanceId, Result, SessionId, Timestamp,
     bus::event::{RuntimeEvent, RuntimeEventKind},
-    model::{LogEntry, LogLevel, LogSource, MetricSample, NewEvent, RuntimeSession, SessionState},
-    runtime::{
-        ExitStatus, Instance, InstanceState, ListOptions, LogCursor, LogOptions, LogStream, ResourceSample,
-        RuntimeBackendExt, StatsOptions, StopOptions, labels,
-    },
+    model::{LogEntry, LogLevel, LogSource, NewEvent, RuntimeSession, SessionState},
+    runtime::{ExitStatus, Instance, InstanceState, ListOptions, RuntimeBackendExt, StatsOptions, StopOptions, labels},
     service::{LogSink, journal::event_about, leases::Work, sessions::status_event, task::Backoff},
     session::{self, Observed, Recovery, Step, next_step},
     store::{Change, ChangeSet, Fence, JobRef},
@@ -91,13 +91,10 @@ impl Supervisor {
         if session.lease.attempt != self.work.attempt {
             return Ok(true);
         }
-        // Nobody can have made anything for a session that was never taken care of: a claim from a pool asks the engine nothing.
+        // Nobody can have made anything for a session that was never taken care of: the engine isn't asked.
         let untouched = session.status == SessionState::Creating && session.lease.attempt == 1 && !self.looked;
         self.looked = true;
-        let observed = match untouched && self.pool_of(&session).is_some() {
-            true => Observed::Missing,
-            false => self.observe(&session).await?,
-        };
+        let observed = if untouched { Observed::Missing } else { self.observe(&session).await? };
         if let Observed::Present(instance) = &observed
             && instance.started_at.is_some()
         {
@@ -106,13 +103,7 @@ impl Supervisor {
         match next_step(&session, &observed, self.context.journal.now()) {
             Step::Create => self.create(&session, failures).await,
             Step::Start => self.start(&session, &observed, failures).await,
-            Step::Stop => {
-                if let Observed::Present(instance) = &observed {
-                    let options = StopOptions::default().with_grace(self.context.options.stop_grace);
-                    self.context.runtime.stop(&instance.id, options).await?;
-                }
-                Ok(false)
-            }
+            Step::Stop => self.stop(&observed).await.map(|()| false),
             Step::Record(state) => {
                 if let Observed::Present(instance) = &observed
                     && (session.status, state) == (SessionState::Starting, SessionState::Running)
@@ -122,7 +113,11 @@ impl Supervisor {
                 {
                     return self.give_up_or(&session, error, failures).await;
                 }
-                self.record(session, state, &observed).await.map(|_| false)
+                self.record(session, state, &observed).await?;
+                if state == SessionState::Stopping {
+                    self.stop(&observed).await?;
+                }
+                Ok(false)
             }
             Step::Finish(state, message, exit) => {
                 self.finish(session, state, message, exit, &observed, failures).await.map(|()| true)
@@ -190,7 +185,7 @@ impl Supervisor {
                 self.record(session, SessionState::Running, &Observed::Missing).await?;
                 return Ok(false);
             }
-            Ok(None) => context.runtime.create(&spec).await.map(drop),
+            Ok(None) => context.runtime.create(&spec).await,
             Err(error) => Err(error),
         };
         match made {
@@ -198,22 +193,53 @@ impl Supervisor {
             // label as soon as it is whole.
             Err(error) if error.kind() == ErrorKind::AlreadyExists && failures < MAX_FAILURES => Err(error),
             Err(error) => self.give_up_or(session, error, failures).await,
-            Ok(()) => Ok(false),
+            Ok(instance) => {
+                let mut session = session.clone();
+                session.container_id = Some(instance.clone());
+                // Written down while the engine starts it. Whoever comes after a crash between the two sees that it ran.
+                let recorded = self.record(session, SessionState::Starting, &Observed::Missing);
+                let (session, started) = tokio::join!(recorded, context.runtime.start(&instance));
+                let session = session?;
+                match started {
+                    Ok(()) => self.record(session, SessionState::Running, &Observed::Missing).await.map(|_| false),
+                    Err(error) => self.not_started(&session, &instance, error, failures).await,
+                }
+            }
         }
     }
 
     async fn start(&self, session: &RuntimeSession, observed: &Observed, failures: u32) -> Result<bool> {
         let Observed::Present(instance) = observed else { return Ok(false) };
         match self.context.runtime.start(&instance.id).await {
+            // The next look records it, and gives an instance of a pool its work again.
             Ok(()) => Ok(false),
-            // Somebody else started it since it was looked at.
-            Err(error) if error.kind() == ErrorKind::WrongState => Ok(false),
-            Err(error) => {
-                let given_up = self.give_up_or(session, error, failures).await?;
-                self.context.runtime.remove_if_there(&instance.id).await?;
-                Ok(given_up)
-            }
+            Err(error) => self.not_started(session, &instance.id, error, failures).await,
         }
+    }
+
+    async fn not_started(
+        &self,
+        session: &RuntimeSession,
+        instance: &InstanceId,
+        error: Error,
+        failures: u32,
+    ) -> Result<bool> {
+        // Somebody else started it since it was looked at.
+        if error.kind() == ErrorKind::WrongState {
+            return Ok(false);
+        }
+        let given_up = self.give_up_or(session, error, failures).await?;
+        self.context.runtime.remove_if_there(instance).await?;
+        Ok(given_up)
+    }
+
+    async fn stop(&self, observed: &Observed) -> Result<()> {
+        let Observed::Present(instance) = observed else { return Ok(()) };
+        if !matches!(instance.state, InstanceState::Running | InstanceState::Paused) {
+            return Ok(());
+        }
+        let options = StopOptions::default().with_grace(self.context.options.stop_grace);
+        self.context.runtime.stop(&instance.id, options).await
     }
 
     /// Fails the session for an error that another try wouldn't mend, or after too many tries.
@@ -245,7 +271,14 @@ impl Supervisor {
         let mut kinds = Vec::new();
         match state {
             SessionState::Starting => {
-                session.starting_at = Some(now);
+                // What ran already though nobody wrote that down was started since it was made, not from now on.
+                let ran = match observed {
+                    Observed::Present(instance) if !restarted && !session::is_pooled(instance) => {
+                        instance.started_at.map(|_| instance.created_at - Duration::from_micros(1))
+                    }
+                    _ => None,
+                };
+                session.starting_at = Some(ran.map_or(now, |made| made.min(now)));
                 session.restart_requested = false;
                 session.restarts += u32::from(restarted);
                 if restarted {
@@ -434,73 +467,4 @@ impl Drop for Supervisor {
         self.follower.take().inspect(|follower| follower.task.abort());
         self.sampler.take().inspect(JoinHandle::abort);
     }
-}
-
-async fn follow_logs(
-    context: &Context,
-    logs: &LogSink,
-    session: SessionId,
-    instance: &InstanceId,
-    carried: &AtomicU64,
-) -> Result<()> {
-    let source = LogSource::Session(session);
-    let after = context.journal.store().last_log_seq(source).await?.map(LogCursor);
-    let mut options = LogOptions::default().with_follow(true);
-    options.after = after;
-    // Taken in bunches: one message to the aggregator for all that is there.
-    let mut chunks = context.runtime.logs(instance, options).ready_chunks(256);
-    while let Some(bunch) = chunks.next().await {
-        let mut entries = Vec::with_capacity(bunch.len());
-        let mut broken = None;
-        for chunk in bunch {
-            let chunk = match chunk {
-                Ok(chunk) => chunk,
-                Err(error) => {
-                    broken = Some(error);
-                    break;
-                }
-            };
-            if chunk.lost_before > 0 {
-                let message =
-                    format!("{} lines are gone: they were rotated away before they were read", chunk.lost_before);
-                entries.push(LogEntry::new(source, LogLevel::Warning, message, chunk.at));
-            }
-            let level = if chunk.stream == LogStream::Stderr { LogLevel::Warning } else { LogLevel::Info };
-            let mut entry = LogEntry::new(source, level, chunk.text(), chunk.at).with_seq(chunk.cursor.0);
-            if chunk.partial && entry.metadata.is_null() {
-                // A part of a line that goes on in the next entry.
-                entry.metadata = serde_json::json!({ "partial": true });
-            }
-            entries.push(entry);
-        }
-        let count = entries.len() as u64;
-        logs.submit(entries).await?;
-        carried.fetch_add(count, Ordering::Relaxed);
-        if let Some(error) = broken {
-            return Err(error);
-        }
-    }
-    Ok(())
-}
-
-fn samples_of(session: SessionId, sample: &ResourceSample) -> Vec<MetricSample> {
-    let values = [
-        ("cpu_percent", sample.cpu_percent, "percent"),
-        ("memory_usage", sample.memory_usage as f64, "bytes"),
-        ("network_rx_bytes", sample.network_rx_bytes as f64, "bytes"),
-        ("network_tx_bytes", sample.network_tx_bytes as f64, "bytes"),
-        ("block_read_bytes", sample.block_read_bytes as f64, "bytes"),
-        ("block_write_bytes", sample.block_write_bytes as f64, "bytes"),
-        ("pids", sample.pids as f64, "count"),
-    ];
-    values
-        .into_iter()
-        .map(|(metric_type, value, unit)| MetricSample {
-            session_id: Some(session),
-            metric_type: metric_type.into(),
-            value,
-            unit: unit.into(),
-            timestamp: sample.timestamp,
-        })
-        .collect()
 }
