@@ -111,7 +111,7 @@ fn images_are_filtered_by_what_they_are_used_for() {
         ("normalTexture", "image/png", &normal),
     ]);
     let (report, files) = run(&source, &options(ImageFormat::Keep, Some(16)));
-    assert_eq!(report["images"]["changed"], json!(3));
+    assert_eq!(report["imagesProcessed"]["changed"], json!(3));
     assert!(!report.contains_key("imagesOfTwoKinds"));
     let (_, images) = opened(&files["m.glb"]);
     let middle = |at: usize| -> [u8; 4] {
@@ -134,7 +134,7 @@ fn proportions_stay_and_small_images_do_too() {
     let (_, files) = run(&source, &options(ImageFormat::Keep, Some(16)));
     assert_eq!(decoded(&opened(&files["m.glb"]).1[0].1).dimensions(), (16, 1));
     let (report, files) = run(&source, &options(ImageFormat::Keep, Some(64)));
-    assert_eq!((&report["images"]["changed"], &opened(&files["m.glb"]).1[0].1), (&json!(0), &wide));
+    assert_eq!((&report["imagesProcessed"]["changed"], &opened(&files["m.glb"]).1[0].1), (&json!(0), &wide));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn png_becomes_webp_where_that_is_smaller() {
     assert_eq!(json["textures"], json!([{"extensions": {"EXT_texture_webp": {"source": 0}}}]));
     assert_eq!(json["extensionsUsed"], json!(["EXT_texture_webp"]));
     assert_eq!(json["extensionsRequired"], json!(["EXT_texture_webp"]));
-    assert_eq!(report["images"]["bytesAfter"], json!(images[0].1.len()));
+    assert_eq!(report["imagesProcessed"]["bytesAfter"], json!(images[0].1.len()));
 
     // And back, for viewers that read no WebP.
     let input = AssetInput::from_bytes("m.glb", files["m.glb"].clone());
@@ -215,7 +215,7 @@ fn a_damaged_image_stays_and_is_told() {
     let whole = stripes([1; 3], [255; 3]);
     let source = model(&[("emissiveTexture", "image/png", &damaged), ("normalTexture", "image/png", &whole)]);
     let (report, files) = run(&source, &options(ImageFormat::Keep, Some(16)));
-    assert_eq!((&report["imagesNotRead"], &report["images"]["changed"]), (&json!(["images[0]"]), &json!(1)));
+    assert_eq!((&report["imagesNotRead"], &report["imagesProcessed"]["changed"]), (&json!(["images[0]"]), &json!(1)));
     assert_eq!(opened(&files["m.glb"]).1[0].1, damaged);
 }
 
@@ -243,7 +243,7 @@ fn other_formats_of_models_take_smaller_images_too() {
         let mut options = options(ImageFormat::Keep, Some(16));
         (options.format, options.generate_lods) = (format, false);
         let (report, _) = run(&source, &options);
-        assert_eq!(report["images"]["changed"], json!(1));
+        assert_eq!(report["imagesProcessed"]["changed"], json!(1));
     }
 }
 

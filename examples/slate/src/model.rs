@@ -143,7 +143,7 @@ fn table(output: &Output, name: &str, made: &AssetOutput) {
             output.line(format!("  {what:<32}{:>12}", number(what)));
         }
     }
-    if let Some(images) = made.report.get("images") {
+    if let Some(images) = made.report.get("imagesProcessed") {
         let size = |key: &str| bytes(images[key].as_u64().unwrap_or_default());
         let (changed, count) = (&images["changed"], &images["count"]);
         output.line(format!(

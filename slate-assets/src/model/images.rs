@@ -53,7 +53,7 @@ pub(super) fn run(model: &mut Model, wanted: &ModelImages, work: &Work<'_>, repo
     }
     let told =
         json!({"count": model.images.len(), "changed": changed, "bytesBefore": before, "bytesAfter": size(model)});
-    report.insert("images".into(), told);
+    report.insert("imagesProcessed".into(), told);
     for (key, names) in [("imagesOfTwoKinds", mixed), ("imagesNotRead", not_read)] {
         if !names.is_empty() {
             report.insert(key.into(), json!(names));
