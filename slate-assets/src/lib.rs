@@ -37,5 +37,7 @@ pub mod pipeline;
 pub mod texture;
 
 mod guard;
+#[cfg(any(feature = "texture", feature = "audio"))]
+mod simd;
 
 pub use pipeline::{LocalPipeline, LocalPipelineBuilder, PipelineOptions, TaskOptions};

@@ -13,8 +13,8 @@ use slate_assets::texture::{TextureProcessor, ktx2::check};
 use slate_core::{
     ErrorKind,
     asset::{
-        AssetInput, AssetLimits, Compression, Processor, Report, Supercompression, TextureFormat, TextureKind,
-        TextureOptions,
+        AssetInput, AssetLimits, Compression, MipFilter, Processor, Report, Supercompression, TextureFormat,
+        TextureKind, TextureOptions,
     },
 };
 use std::io::Read;
@@ -254,4 +254,77 @@ fn threads_do_not_change_a_byte() {
         let run = || process("a.png", source, &options).1;
         assert!(one.install(run) == four.install(run), "{compression}");
     }
+}
+
+#[test]
+fn volumes_are_cut_filtered_and_read_by_both_containers() {
+    // Six slices of 8 by 4, one below the other, each of one grey.
+    let greys = [0u8, 40, 80, 120, 160, 200];
+    let strip: Vec<u8> = greys.iter().flat_map(|&grey| [grey; 8 * 4 * 3]).collect();
+    let source = png(8, 24, Rgb8, &strip);
+    for compression in [Compression::None, Compression::Bc1, Compression::Bc7] {
+        for format in [TextureFormat::Ktx2, TextureFormat::Dds] {
+            let mut wanted = options(format, compression, TextureKind::Mask);
+            wanted.slices = Some(6);
+            let (report, out) = process("a.png", &source, &wanted);
+            assert_eq!((&report["depth"], &report["levels"]), (&6.into(), &4.into()), "{format} {compression}");
+            let word = |at: usize| u32::from_le_bytes(out[at..at + 4].try_into().unwrap());
+            if format == TextureFormat::Ktx2 {
+                assert_eq!(check(&out), Vec::<String>::new());
+                let reader = ktx2::Reader::new(&out[..]).unwrap();
+                let header = reader.header();
+                assert_eq!((header.pixel_width, header.pixel_height, header.pixel_depth), (8, 4, 6));
+                if compression == Compression::None {
+                    let levels: Vec<Vec<u8>> = reader.levels().map(|level| level.data.to_vec()).collect();
+                    // Pairs of slices, then three of them by the mean of all.
+                    let reds = |level: usize, size: usize| -> Vec<u8> {
+                        levels[level].chunks_exact(size * 4).map(|slice| slice[0]).collect()
+                    };
+                    assert_eq!((reds(0, 32), reds(1, 8)), (greys.to_vec(), vec![20, 100, 180]));
+                    assert_eq!((reds(2, 2), reds(3, 1)), (vec![100], vec![100]));
+                }
+            } else {
+                assert_eq!((word(24), word(112) & 0x20_0000, word(132)), (6, 0x20_0000, 4));
+            }
+            // From either container to the other, and with a filter that is wider than two slices.
+            for to in [TextureFormat::Ktx2, TextureFormat::Dds] {
+                let mut again = options(to, Compression::None, TextureKind::Mask);
+                again.mip_filter = MipFilter::Kaiser;
+                let (report, back) = process(&format!("a.{format}"), &out, &again);
+                assert_eq!((&report["depth"], &report["levels"]), (&6.into(), &4.into()));
+                let start = back.len() - 4 * (8 * 4 * 6);
+                if to == TextureFormat::Ktx2 {
+                    for (at, slice) in back[start..].chunks_exact(8 * 4 * 4).enumerate() {
+                        assert!(slice[0].abs_diff(greys[at]) <= 4, "{format} {compression}: {} of {at}", slice[0]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn volumes_that_cannot_be_are_refused() {
+    let source = png(8, 24, Rgb8, &[9; 8 * 24 * 3]);
+    let error = |options: &TextureOptions, name: &str, bytes: &[u8]| {
+        let input = AssetInput::from_bytes(name, bytes.to_vec());
+        support::run(&TextureProcessor, &input, options, &AssetLimits::default()).unwrap_err()
+    };
+    let mut wanted = options(TextureFormat::Ktx2, Compression::None, TextureKind::Color);
+    wanted.slices = Some(5);
+    assert_eq!(error(&wanted, "a.png", &source).kind(), ErrorKind::Invalid, "24 rows are no 5 slices");
+    wanted.slices = Some(6);
+    let (_, volume) = process("a.png", &source, &wanted);
+    assert_eq!(error(&wanted, "a.ktx2", &volume).kind(), ErrorKind::Invalid, "a volume isn't cut");
+    wanted.slices = None;
+    wanted.compression = Compression::Astc;
+    let refused = error(&wanted, "a.ktx2", &volume);
+    assert!(refused.message().contains("choose bc7 or none"), "{refused}");
+    let mut flat = options(TextureFormat::Png, Compression::None, TextureKind::Color);
+    flat.generate_mipmaps = false;
+    assert!(error(&flat, "a.ktx2", &volume).message().contains("choose ktx2 or dds"));
+    let mut array = volume;
+    array[32] = 2;
+    wanted.compression = Compression::None;
+    assert_eq!(error(&wanted, "a.ktx2", &array).kind(), ErrorKind::Unsupported, "an array of volumes");
 }

@@ -94,6 +94,18 @@ fn damaged_files_do_no_harm() {
         let seed = support::psd(13, 7, &Random(2).bytes(13 * 7 * 4), packed);
         attack(&TextureProcessor, "a.psd", &seed, &TextureOptions::default(), 1_500);
     }
+    for compression in [tiff::encoder::Compression::Lzw, tiff::encoder::Compression::Deflate(Default::default())] {
+        let mut seed = Vec::new();
+        let encoder = tiff::encoder::TiffEncoder::new(std::io::Cursor::new(&mut seed)).unwrap();
+        let mut encoder = encoder.with_compression(compression);
+        let rgb = Random(6).bytes(13 * 7 * 3);
+        let mut image = encoder.new_image::<tiff::encoder::colortype::RGB8>(13, 7).unwrap();
+        let profile = moxcms::ColorProfile::new_adobe_rgb().encode().unwrap();
+        image.encoder().write_tag(tiff::tags::Tag::IccProfile, &profile[..]).unwrap();
+        image.rows_per_strip(2).unwrap();
+        image.write_data(&rgb).unwrap();
+        attack(&TextureProcessor, "a.tiff", &seed, &TextureOptions::default(), 3_000);
+    }
     let (_, png) = support::pictures().swap_remove(0);
     let input = AssetInput::from_bytes("t.png", png);
     for (compression, format) in [
@@ -115,6 +127,10 @@ fn damaged_files_do_no_harm() {
             attack(&TextureProcessor, &name, &files[name.as_str()], &TextureOptions::default(), 1_000);
         }
     }
+    let mut options = TextureOptions::default();
+    options.slices = Some(7);
+    let (_, files) = support::run(&TextureProcessor, &input, &options, &limits()).unwrap();
+    attack(&TextureProcessor, "t.ktx2", &files["t.ktx2"], &TextureOptions::default(), 1_000);
     let mut options = ModelOptions::default();
     options.generate_lods = false;
     options.scale = 2.0;

@@ -14,8 +14,8 @@ use slate_assets::texture::TextureProcessor;
 use slate_core::{
     Cancel, ErrorKind,
     asset::{
-        AlphaMode, AssetInput, AssetLimits, Compression, MemoryOutput, Processor, Progress, Report, Resize, Sizing,
-        TextureFormat, TextureKind, TextureOptions, Work,
+        AlphaMode, AssetInput, AssetLimits, Compression, MemoryOutput, MipFilter, Processor, Progress, Report, Resize,
+        Sizing, TextureFormat, TextureKind, TextureOptions, Work,
     },
 };
 use support::{Random, png};
@@ -418,5 +418,50 @@ fn canceled_work_ends_as_canceled_at_every_step() {
             Work { input: &input, output: &mut output, limits: &limits, cancel: &cancel, progress: &progress };
         let error = TextureProcessor.process(&mut work, &TextureOptions::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Canceled, "{error:?}");
+    }
+}
+
+#[test]
+fn sharper_filters_keep_more_and_none_of_them_changes_what_is_flat() {
+    // Stripes of four texels, and a flat part.
+    let raw: Vec<u8> =
+        (0..64 * 64).flat_map(|at| if at % 64 < 32 { [(at / 4 % 2 * 200 + 20) as u8; 3] } else { [90; 3] }).collect();
+    let source = png(64, 64, Rgb8, &raw);
+    let mut contrasts = Vec::new();
+    for &filter in MipFilter::ALL {
+        let mut options = options(TextureFormat::Ktx2, TextureKind::Color);
+        options.mip_filter = filter;
+        let file = ktx(&process("a.png", &source, &options).1);
+        assert_eq!(file.levels.len(), 7, "{filter}");
+        let row: Vec<u8> = file.levels[2][16 * 8 * 4..].chunks_exact(4).take(16).map(|texel| texel[0]).collect();
+        assert_eq!(row[12], 90, "{filter}: {row:?}");
+        contrasts.push(row[1..7].iter().max().unwrap() - row[1..7].iter().min().unwrap());
+        // The same bytes on one thread and on many.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert!(pool.install(|| process("a.png", &source, &options).1) == process("a.png", &source, &options).1);
+    }
+    let [flat, triangle, kaiser, lanczos] = contrasts[..] else { panic!("{contrasts:?}") };
+    assert!(triangle < kaiser && kaiser <= lanczos && flat >= kaiser, "{contrasts:?}");
+}
+
+#[test]
+fn sharp_filters_keep_normals_of_length_one_and_colours_under_their_alpha() {
+    let raw = Random(5).bytes(32 * 32 * 4);
+    for filter in [MipFilter::Kaiser, MipFilter::Lanczos] {
+        let mut options = options(TextureFormat::Ktx2, TextureKind::Normal);
+        options.mip_filter = filter;
+        let file = ktx(&process("a.png", &png(32, 32, Rgba8, &raw), &options).1);
+        for texel in file.levels[1..].iter().flat_map(|level| level.chunks_exact(4)) {
+            let length: f32 = texel[..3].iter().map(|&value| (f32::from(value) / 127.5 - 1.0).powi(2)).sum();
+            assert!((length.sqrt() - 1.0).abs() < 0.02, "{filter}: {texel:?}");
+        }
+        // Where all is green, or not there, all is green.
+        let green: Vec<u8> =
+            raw.chunks_exact(4).flat_map(|t| if t[3] < 128 { [255, 0, 0, 0] } else { [0, 255, 0, t[3]] }).collect();
+        options.kind = TextureKind::Color;
+        let file = ktx(&process("a.png", &png(32, 32, Rgba8, &green), &options).1);
+        for texel in file.levels[1..].iter().flat_map(|level| level.chunks_exact(4)).filter(|texel| texel[3] > 8) {
+            assert!(texel[1] > 250 && texel[0] < 10, "{filter}: {texel:?}");
+        }
     }
 }

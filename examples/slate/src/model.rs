@@ -9,7 +9,7 @@ use crate::{
 use clap::{Args, ValueEnum};
 use slate_core::{
     Error, Result,
-    asset::{AssetOptions, AssetOutput, LodOutput, MeshCompression, ModelFormat, ModelOptions, UpAxis},
+    asset::{AssetOptions, AssetOutput, ImageFormat, LodOutput, MeshCompression, ModelFormat, ModelOptions, UpAxis},
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -46,6 +46,15 @@ pub(crate) struct ModelArgs {
     /// Changes nothing but what else is asked for.
     #[arg(long)]
     keep: bool,
+    /// What images become: keep, png, webp.
+    #[arg(long, default_value = "keep", value_name = "FORMAT")]
+    images: ImageFormat,
+    /// The longest side of an image in pixels; larger ones are made smaller [default: any].
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<u32>,
+    /// Effort of PNG and loss of JPEG, 0 to 100.
+    #[arg(long, default_value_t = 90, value_name = "QUALITY")]
+    image_quality: u8,
     /// How the report is told.
     #[arg(long, value_enum, default_value = "table")]
     report: Shown,
@@ -111,6 +120,8 @@ fn options(wanted: &ModelArgs, single: bool) -> Result<ModelOptions> {
     options.up = wanted.up;
     (options.steps.flatten, options.steps.join, options.steps.instance) =
         (wanted.flatten, wanted.join, wanted.instance);
+    (options.images.format, options.images.max_size) = (wanted.images, wanted.image_size);
+    options.images.quality = wanted.image_quality;
     options.validate()?;
     Ok(options)
 }
@@ -132,7 +143,16 @@ fn table(output: &Output, name: &str, made: &AssetOutput) {
             output.line(format!("  {what:<32}{:>12}", number(what)));
         }
     }
-    for what in ["dropped", "notRead", "missingFiles", "notOptimized"] {
+    if let Some(images) = made.report.get("imagesProcessed") {
+        let size = |key: &str| bytes(images[key].as_u64().unwrap_or_default());
+        let (changed, count) = (&images["changed"], &images["count"]);
+        output.line(format!(
+            "  {changed} of {count} images made anew: {} -> {}",
+            size("bytesBefore"),
+            size("bytesAfter")
+        ));
+    }
+    for what in ["imagesOfTwoKinds", "imagesNotRead", "dropped", "notRead", "missingFiles", "notOptimized"] {
         if made.report.contains_key(what) {
             output.line(format!("  {what}: {}", number(what)));
         }

@@ -9,16 +9,20 @@ use crate::{
 };
 use clap::Args;
 use futures_util::{StreamExt, stream};
-use slate_assets::texture::{Comparison, Nearness, Sheet, TextureProcessor};
+use slate_assets::texture::{Channel, Comparison, Nearness, Packing, Plane, Sheet, TextureProcessor};
 use slate_core::{
-    Error, Result,
+    Cancel, Error, Result,
     asset::{
-        AlphaMode, AssetInput, AssetLimits, AssetOptions, Compression, Processor, Resize, Sizing, Supercompression,
-        TextureFormat, TextureKind, TextureOptions, TexturePreset,
+        AlphaMode, AssetInput, AssetLimits, AssetOptions, Compression, MipFilter, Processor, Resize, Sizing,
+        Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset,
     },
     blob::write_file,
 };
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 #[derive(Args)]
 pub(crate) struct Wanted {
@@ -53,6 +57,19 @@ pub(crate) struct Wanted {
     /// Writes the largest level only.
     #[arg(long)]
     no_mipmaps: bool,
+    /// What levels are filtered by: box, triangle, kaiser or lanczos.
+    #[arg(long)]
+    mip_filter: Option<String>,
+    /// How much nearness blocks give up for files that zstd makes smaller, 0 to 100: for bc1, bc3 and bc7.
+    #[arg(long, value_name = "LAMBDA")]
+    rate_distortion: Option<f32>,
+    /// Cuts the source into this many slices of a volume, from top to bottom.
+    #[arg(long)]
+    slices: Option<u32>,
+    /// Channels to take from other images, for example g=rough.png,b=metal.png:r,a=-smooth.png:a; with a minus inverted. IN
+    /// gives the others.
+    #[arg(long, value_name = "CHANNEL=FILE[:CHANNEL],…")]
+    pack: Option<String>,
     /// Resamples to this size, for example 1024x512.
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     resize: Option<String>,
@@ -70,7 +87,10 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Res
     TextureProcessor.check(&options)?;
     let asked = AssetOptions::Texture(options.clone());
     let is_file = wanted.output.extension().is_some() && !wanted.output.is_dir();
-    let jobs = Job::all_of(&wanted.input, &wanted.output, is_file, asked)?;
+    // Lives as long as its files are read.
+    let packed = wanted.pack.as_deref().map(|planes| pack(&wanted.input, planes)).transpose()?;
+    let input = packed.as_ref().map_or(&wanted.input, |(_, input)| input);
+    let jobs = Job::all_of(input, &wanted.output, is_file, asked)?;
     let opened = Opened::open(config).await?;
     let done = convert::run(&*opened.pieces.assets, output, "textures", jobs).await?;
     let (mut sheet, mut documents, mut failed) = (Sheet::default(), BTreeMap::new(), 0);
@@ -100,6 +120,37 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: Wanted) -> Res
     output.document(&documents)?;
     opened.close().await;
     Ok(failed == 0)
+}
+
+/// Packs channels of other images into those of `input`; the result is in a folder that goes with what is returned.
+fn pack(input: &Path, planes: &str) -> Result<(tempfile::TempDir, PathBuf)> {
+    let mut packing = Packing::default();
+    for channel in ["r", "g", "b"] {
+        packing = packing.with(channel.parse()?, plane(input, channel, false)?);
+    }
+    for text in planes.split(',') {
+        let (to, from) = text.split_once('=').ok_or_else(|| {
+            Error::invalid("--pack takes channels and files: g=rough.png,b=metal.png:r").with("pack", text)
+        })?;
+        let (from, invert) = from.strip_prefix('-').map_or((from, false), |from| (from, true));
+        // A path may have a colon of its own.
+        let (path, channel) = match from.rsplit_once(':') {
+            Some((path, channel)) if Channel::from_str(channel).is_ok() => (path, channel),
+            _ => (from, to),
+        };
+        packing = packing.with(to.parse()?, plane(Path::new(path), channel, invert)?);
+    }
+    let stem = AssetInput::from_file(input)?.stem();
+    let packed = packing.pack(&stem, &AssetLimits::default(), &Cancel::new())?;
+    let failed = |error| Error::io("keep the packed image", error);
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let path = folder.path().join(packed.name());
+    std::fs::write(&path, packed.bytes(&AssetLimits::default())?).map_err(failed)?;
+    Ok((folder, path))
+}
+
+fn plane(path: &Path, channel: &str, invert: bool) -> Result<Plane> {
+    Ok(Plane { input: AssetInput::from_file(path)?, channel: channel.parse()?, invert })
 }
 
 /// Reads the result again and holds it against its source.
@@ -150,6 +201,7 @@ fn options(wanted: &Wanted) -> Result<TextureOptions> {
     set::<Compression>(&mut options.compression, wanted.compression.as_ref(), "--compression")?;
     set::<Supercompression>(&mut options.supercompression, wanted.supercompression.as_ref(), "--supercompression")?;
     set::<AlphaMode>(&mut options.alpha, wanted.alpha.as_ref(), "--alpha")?;
+    set::<MipFilter>(&mut options.mip_filter, wanted.mip_filter.as_ref(), "--mip-filter")?;
     set::<Sizing>(&mut options.sizing, wanted.sizing.as_ref(), "--sizing")?;
     let extension = wanted.output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     if let Some(format) = &wanted.format {
@@ -158,6 +210,8 @@ fn options(wanted: &Wanted) -> Result<TextureOptions> {
         options.format = format;
     }
     options.quality = wanted.quality.unwrap_or(options.quality);
+    options.rate_distortion = wanted.rate_distortion.unwrap_or(options.rate_distortion);
+    options.slices = wanted.slices;
     let chains = matches!(options.format, TextureFormat::Ktx2 | TextureFormat::Dds);
     options.generate_mipmaps = wanted.mipmaps || (options.generate_mipmaps && chains && !wanted.no_mipmaps);
     if let Some(text) = &wanted.resize {

@@ -33,6 +33,34 @@ fn one_model_becomes_lighter_with_levels() {
     let report = &told[input]["report"];
     assert!(report["bytesAfter"].as_u64().unwrap() * 2 < report["bytesBefore"].as_u64().unwrap(), "{told}");
     assert_eq!(report["bytesAfter"].as_u64().unwrap(), fs::metadata(output).unwrap().len());
+
+    let done = slate(folder.path(), &[input, output, "--images", "ktx2"]);
+    assert!(!done.status.success() && String::from_utf8_lossy(&done.stdout).contains("choose webp"));
+}
+
+#[test]
+fn images_are_made_smaller() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("card.gltf"), folder.path().join("small.glb"));
+    // A red and a blue pixel, on a triangle.
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAADUlEQVR4nGP4zwAE/wEHAAH/4iOeWQAAAABJRU5ErkJggg==";
+    let numbers = "AAAAAAAAAAAAAAAAAACAPwAAAAAAAAAAAAAAAAAAgD8AAAAA";
+    let card = serde_json::json!({
+        "asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "material": 0}]}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "type": "VEC3", "count": 3,
+            "min": [0, 0, 0], "max": [1, 1, 0]}],
+        "bufferViews": [{"buffer": 0, "byteLength": 36}],
+        "buffers": [{"byteLength": 36, "uri": format!("data:application/octet-stream;base64,{numbers}")}],
+        "materials": [{"emissiveTexture": {"index": 0}}], "textures": [{"source": 0}],
+        "images": [{"uri": format!("data:image/png;base64,{png}")}]
+    });
+    fs::write(&input, card.to_string()).unwrap();
+    let arguments = [input.to_str().unwrap(), output.to_str().unwrap(), "--images", "png", "--image-size", "1"];
+    let done = slate(folder.path(), &arguments);
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{told}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(told.contains("1 of 1 images made anew"), "{told}");
 }
 
 #[test]

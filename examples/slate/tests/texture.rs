@@ -49,3 +49,19 @@ fn what_cannot_be_is_refused_with_what_can() {
     let (sound, told) = slate(folder.path(), &["texture", &source, "a.webp", "--compression", "bc7"]);
     assert!(!sound && told.to_string().contains("choose ktx2 or dds"), "{told}");
 }
+
+#[test]
+fn channels_are_packed_and_the_new_options_reach_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let [source, rough] = ["cobbles", "cobbles_roughness"].map(|name| format!("{}/{name}.png", textures()));
+    let pack = format!("g=-{rough}:r");
+    let options = ["--kind", "mask", "--compression", "bc7", "--rate-distortion", "4", "--mip-filter", "kaiser"];
+    let packed = [&["texture", &source, "orm.ktx2", "--pack", &pack, "--quality", "20"][..], &options[..]].concat();
+    let (sound, told) = slate(folder.path(), &packed);
+    assert!(sound && folder.path().join("orm.ktx2").is_file(), "{told}");
+    let (sound, told) = slate(folder.path(), &["texture", &source, "lut.dds", "--slices", "16"]);
+    let made = &told[&source]["report"];
+    assert!(sound && made["depth"] == 16 && made["height"] == 16, "{told}");
+    let (sound, told) = slate(folder.path(), &["texture", &source, "a.ktx2", "--pack", "x=1.png"]);
+    assert!(!sound && told.to_string().contains("a channel is r, g, b or a"), "{told}");
+}

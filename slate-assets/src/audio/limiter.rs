@@ -2,7 +2,7 @@
 //! and not with it.
 
 use super::peak;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 /// How far it looks ahead.
 const AHEAD: f64 = 0.005;
@@ -27,6 +27,8 @@ pub(super) struct Limiter {
     /// The last levels: their mean is the gain.
     levels: VecDeque<f32>,
     sum: f64,
+    /// What the frames that are looked at need.
+    needs: Vec<f32>,
     /// The lowest gain so far.
     pub(super) least: f32,
 }
@@ -47,6 +49,7 @@ impl Limiter {
             level: 1.0,
             levels: VecDeque::from(vec![1.0; ahead]),
             sum: ahead as f64,
+            needs: Vec::new(),
             least: 1.0,
         }
     }
@@ -70,9 +73,10 @@ impl Limiter {
         let len = self.lines[0].len();
         // A place in the lines is a frame plus this.
         let offset = self.done as i64 - self.given as i64;
-        while (self.looked as i64 + offset) as usize + peak::AFTER < len {
-            let at = (self.looked as i64 + offset) as usize;
-            let needed = self.needed(at);
+        let first = (self.looked as i64 + offset) as usize;
+        let mut needs = std::mem::take(&mut self.needs);
+        self.need(first..len.saturating_sub(peak::AFTER), &mut needs);
+        for &needed in &needs {
             while self.lowest.back().is_some_and(|&(_, gain)| gain >= needed) {
                 self.lowest.pop_back();
             }
@@ -91,6 +95,7 @@ impl Limiter {
             self.done += 1;
             self.given += 1;
         }
+        self.needs = needs;
         let old = self.done - peak::BEFORE;
         if old > 4096 {
             self.lines.iter_mut().for_each(|line| drop(line.drain(..old)));
@@ -98,17 +103,25 @@ impl Limiter {
         }
     }
 
-    /// The gain at which the frame at this place, and what is right after it, is below the ceiling.
-    fn needed(&self, at: usize) -> f32 {
-        let mut most = 0.0f32;
-        for line in &self.lines {
-            let window = &line[at - peak::BEFORE..=at + peak::AFTER];
-            let samples = window.iter().fold(0.0f32, |most, sample| most.max(sample.abs()));
-            if samples * *peak::MOST > self.ceiling {
-                most = most.max(peak::around(window));
+    /// Replaces `needs` by the gains at which the frames at these places, and what is right after each, are below the
+    /// ceiling.
+    fn need(&self, places: Range<usize>, needs: &mut Vec<f32>) {
+        const STRETCH: usize = 64;
+        needs.clear();
+        needs.resize(places.len(), 1.0);
+        for (needs, from) in needs.chunks_mut(STRETCH).zip(places.step_by(STRETCH)) {
+            for line in &self.lines {
+                let around = &line[from - peak::BEFORE..from + needs.len() + peak::AFTER];
+                if peak::loudest(around) * *peak::MOST > self.ceiling {
+                    let mut tops = [0.0; STRETCH];
+                    let tops = &mut tops[..needs.len()];
+                    peak::between(around, tops);
+                    for (need, top) in needs.iter_mut().zip(tops).filter(|(_, top)| **top > self.ceiling) {
+                        *need = need.min(self.ceiling / *top);
+                    }
+                }
             }
         }
-        if most > self.ceiling { self.ceiling / most } else { 1.0 }
     }
 
     /// One step of the level: at once down to the lowest that is ahead, and slowly back.

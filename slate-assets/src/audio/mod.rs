@@ -62,7 +62,7 @@ impl Processor for AudioProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "audio",
-        version: 3,
+        version: 4,
         kind: AssetKind::Audio,
         reads: &["aac", "aif", "aiff", "flac", "m4a", "mp3", "ogg", "opus", "wav"],
         writes: &["flac", "mp3", "ogg", "opus", "wav"],

@@ -21,7 +21,6 @@ pub(super) struct OggWriter {
     granule: u64,
     /// Whether this page begins within a packet.
     continued: bool,
-    crc: [u32; 256],
 }
 
 impl OggWriter {
@@ -34,7 +33,6 @@ impl OggWriter {
             body: Vec::with_capacity(2 * PAGE),
             granule: NONE,
             continued: false,
-            crc: crc_table(),
         }
     }
 
@@ -77,11 +75,8 @@ impl OggWriter {
         head.extend([0; 4]);
         head.push(self.segments.len() as u8);
         head.extend(&self.segments);
-        let crc = [&head, &self.body]
-            .into_iter()
-            .flatten()
-            .fold(0u32, |crc, &byte| crc << 8 ^ self.crc[usize::from((crc >> 24) as u8 ^ byte)]);
-        head[22..26].copy_from_slice(&crc.to_le_bytes());
+        let sum = sum([&head, &self.body[..]]);
+        head[22..26].copy_from_slice(&sum.to_le_bytes());
         self.out.write_all(&head).and_then(|()| self.out.write_all(&self.body)).map_err(failed)?;
         self.page += 1;
         self.segments.clear();
@@ -99,13 +94,42 @@ impl OggWriter {
 
 /// The serial number of a stream with these headers: the same bytes each time, and seldom the same for two sounds.
 pub(super) fn serial(headers: &[&[u8]]) -> u32 {
-    let table = crc_table();
-    headers.iter().copied().flatten().fold(0, |crc, &byte| crc << 8 ^ table[usize::from((crc >> 24) as u8 ^ byte)])
+    sum(headers.iter().copied())
 }
 
+/// The sums of single bytes, made once, at compile time.
+static SUMS: [u32; 256] = sums();
+
 /// Of the polynomial 0x04C11DB7, highest bit first.
-fn crc_table() -> [u32; 256] {
-    std::array::from_fn(|byte| {
-        (0..8).fold((byte as u32) << 24, |crc, _| crc << 1 ^ if crc >> 31 == 1 { 0x04C1_1DB7 } else { 0 })
-    })
+const fn sums() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut sum = (byte as u32) << 24;
+        let mut bit = 0;
+        while bit < 8 {
+            let out = sum >> 31 == 1;
+            sum = sum << 1 ^ if out { 0x04C1_1DB7 } else { 0 };
+            bit += 1;
+        }
+        table[byte] = sum;
+        byte += 1;
+    }
+    table
+}
+
+/// The check sum of pages, over these pieces one after the other.
+fn sum<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> u32 {
+    pieces.into_iter().flatten().fold(0, |sum, byte| sum << 8 ^ SUMS[usize::from((sum >> 24) as u8 ^ byte)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_is_that_of_the_standard() {
+        // The check value of CRC-32/CKSUM, which has this polynomial and is inverted at the end.
+        assert_eq!(sum([&b"1234"[..], b"56789"]), !0x765E_7680);
+    }
 }

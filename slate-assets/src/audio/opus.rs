@@ -4,8 +4,9 @@ use super::{
     ogg::{self, OggWriter},
     sink::{Encoded, Encoder},
     tags,
+    vorbis::wave_channel,
 };
-use ropus::{Application, Bitrate, Channels, DecodeMode, Decoder, Encoder as Codec};
+use ropus::{Application, Bitrate, Channels, DecodeMode, Decoder, Encoder as Codec, OpusMSDecoder};
 use slate_core::{
     Error, Result,
     asset::{AssetInput, WriteSeek},
@@ -115,10 +116,10 @@ impl Encoder for OpusEncoder {
     }
 }
 
-/// Reads packets that a container gave. It counts for itself what is to be heard: the container's own count differs
-/// between streams of one page and of many.
+/// Reads packets that a container gave, up to eight channels. It counts for itself what is to be heard: the container's own
+/// count differs between streams of one page and of many.
 pub(super) struct OpusDecoder {
-    codec: Decoder,
+    codec: Streams,
     channels: usize,
     out: Vec<f32>,
     /// Frames still to be left out, and those to be heard after that.
@@ -126,38 +127,71 @@ pub(super) struct OpusDecoder {
     left: u64,
 }
 
+/// Sounds of more than two channels are several streams in one packet.
+enum Streams {
+    One(Box<Decoder>),
+    Many(Box<OpusMSDecoder>, Vec<i32>),
+}
+
 /// Opus is decoded at this rate.
 pub(super) const RATE: u32 = CLOCK as u32;
+/// The most frames of a packet: 120 ms.
+const LONGEST: usize = RATE as usize * 120 / 1000;
 
 impl OpusDecoder {
     /// `head` is the stream's first packet; `end` is where its last page says that it ends.
     pub(super) fn new(head: &[u8], channels: usize, end: Option<u64>) -> Result<Self> {
         let family = head.get(18).copied().unwrap_or(0);
-        let layout = match channels {
-            1 => Channels::Mono,
-            2 => Channels::Stereo,
-            _ => return Err(Error::unsupported("Opus is read with one or two channels").with("channels", channels)),
-        };
-        if family > 1 {
-            return Err(Error::unsupported("Opus of this channel mapping is not read").with("family", family));
-        }
         let failed = |error: &dyn std::fmt::Display| Error::corrupt(format!("the Opus stream can't begin: {error}"));
-        let mut codec = Decoder::new(RATE, layout).map_err(|error| failed(&error))?;
-        if let Some(gain) = head.get(16..18) {
-            let gain = i16::from_le_bytes([gain[0], gain[1]]);
-            codec.set_gain(gain.into()).map_err(|error| failed(&error))?;
-        }
+        let gain = head.get(16..18).map_or(0, |gain| i16::from_le_bytes([gain[0], gain[1]]));
+        let codec = match (family, channels) {
+            (0 | 1, 1 | 2) => {
+                let layout = if channels == 1 { Channels::Mono } else { Channels::Stereo };
+                let mut codec = Decoder::new(RATE, layout).map_err(|error| failed(&error))?;
+                codec.set_gain(gain.into()).map_err(|error| failed(&error))?;
+                Streams::One(Box::new(codec))
+            }
+            (1, 3..=8) => {
+                let layout = head.get(19..21 + channels).ok_or_else(|| failed(&"its header is cut short"))?;
+                let (streams, coupled, places) = (layout[0], layout[1], &layout[2..]);
+                let mut mapping = vec![0; channels];
+                places.iter().enumerate().for_each(|(at, &place)| mapping[wave_place(channels, at)] = place);
+                let codec = OpusMSDecoder::new(RATE as i32, channels as i32, streams.into(), coupled.into(), &mapping);
+                let mut codec = codec.map_err(|code| failed(&format!("code {code}")))?;
+                if codec.set_gain(gain.into()) != 0 {
+                    return Err(failed(&"its gain is none"));
+                }
+                Streams::Many(Box::new(codec), vec![0; LONGEST * channels])
+            }
+            _ => {
+                return Err(Error::unsupported(
+                    "Opus of this channel mapping is not read; save it with 1 to 8 speakers",
+                )
+                .with("family", family)
+                .with("channels", channels));
+            }
+        };
         let skip = head.get(10..12).map_or(0, |skip| u16::from_le_bytes([skip[0], skip[1]]));
         let left = end.map_or(u64::MAX, |end| end.saturating_sub(skip.into()));
-        Ok(Self { codec, channels, out: Vec::new(), skip: skip.into(), left })
+        Ok(Self { codec, channels, out: vec![0.0; LONGEST * channels], skip: skip.into(), left })
     }
 
     /// Replaces `samples` by a packet's, without the frames that are not to be heard.
     pub(super) fn decode(&mut self, packet: &[u8], samples: &mut Vec<f32>) -> Result<()> {
-        // A packet has 120 ms at most.
-        self.out.resize(RATE as usize * 120 / 1000 * self.channels, 0.0);
-        let frames = (self.codec.decode_float(packet, &mut self.out, DecodeMode::Normal))
-            .map_err(|error| Error::corrupt(format!("the sound is damaged: {error}")))?;
+        let damaged = |error: &dyn std::fmt::Display| Error::corrupt(format!("the sound is damaged: {error}"));
+        let frames = match &mut self.codec {
+            Streams::One(codec) => {
+                codec.decode_float(packet, &mut self.out, DecodeMode::Normal).map_err(|error| damaged(&error))?
+            }
+            Streams::Many(codec, whole) => {
+                let made = codec.decode24(Some(packet), packet.len() as i32, whole, LONGEST as i32, false);
+                let made = made.map_err(|code| damaged(&format!("code {code}")))? as usize;
+                for (sample, whole) in self.out.iter_mut().zip(&whole[..made * self.channels]) {
+                    *sample = *whole as f32 / 8_388_608.0;
+                }
+                made
+            }
+        };
         let first = self.skip.min(frames);
         let last = first + usize::try_from(self.left).unwrap_or(usize::MAX).min(frames - first);
         self.skip -= first;
@@ -165,6 +199,15 @@ impl OpusDecoder {
         samples.clear();
         samples.extend_from_slice(&self.out[first * self.channels..last * self.channels]);
         Ok(())
+    }
+}
+
+/// Where Opus' channel, which is Vorbis', is in a frame of ours, which is in the order of WAVE's speakers.
+fn wave_place(channels: usize, at: usize) -> usize {
+    match channels {
+        // With speakers at the sides, which come after that in the rear.
+        7 => [0, 2, 1, 5, 6, 4, 3][at],
+        _ => wave_channel(channels, at),
     }
 }
 

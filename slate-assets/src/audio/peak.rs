@@ -1,5 +1,6 @@
 //! How high a sound goes between its samples: four times as many, by a windowed sinc.
 
+use crate::simd::{self, Kernel};
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
@@ -58,9 +59,10 @@ impl TruePeak {
             if loudest(stretch) * *MOST <= self.most {
                 continue;
             }
-            for window in stretch.windows(TAPS) {
-                self.most = self.most.max(around(window));
-            }
+            let mut tops = [0.0; STRETCH];
+            let tops = &mut tops[..stretch.len() + 1 - TAPS];
+            between(stretch, tops);
+            self.most = self.most.max(loudest(tops));
         }
         self.line.drain(..last);
     }
@@ -79,22 +81,75 @@ pub(super) fn loudest(samples: &[f32]) -> f32 {
     lanes.iter().chain(rest).copied().fold(0.0, higher)
 }
 
-/// The highest magnitude from the sample before the middle of [`TAPS`] samples up to the next.
-pub(super) fn around(window: &[f32]) -> f32 {
-    let mut most = window[TAPS / 2 - 1].abs();
-    for taps in BETWEEN.iter() {
-        let mut sums = [0.0f32; 8];
-        for (samples, taps) in window.chunks_exact(8).zip(taps.chunks_exact(8)) {
-            for ((sum, sample), tap) in sums.iter_mut().zip(samples).zip(taps) {
-                *sum += sample * tap;
-            }
+/// Replaces `tops` by the highest magnitude from each sample up to the next; `line` has [`BEFORE`] samples before the
+/// first of them and [`AFTER`] after the last.
+pub(super) fn between(line: &[f32], tops: &mut [f32]) {
+    simd::run(Between { line, tops });
+}
+
+struct Between<'a> {
+    line: &'a [f32],
+    tops: &'a mut [f32],
+}
+
+impl Kernel for Between<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let phases = &*BETWEEN;
+        for (at, tops) in self.tops.chunks_mut(LANES).enumerate() {
+            let line = &self.line[at * LANES..];
+            let most = match line.first_chunk() {
+                Some(span) => highest(span, phases),
+                None => {
+                    let mut span = [0.0; SPAN];
+                    span[..line.len()].copy_from_slice(line);
+                    highest(&span, phases)
+                }
+            };
+            tops.copy_from_slice(&most[..tops.len()]);
         }
-        let value = ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-        most = most.max(value.abs());
+    }
+}
+
+/// Neighbours that are looked at together, and the samples they need.
+const LANES: usize = 16;
+const SPAN: usize = LANES + TAPS - 1;
+
+/// Each is summed in the order of its samples, so that neighbours don't matter.
+#[inline(always)]
+fn highest(line: &[f32; SPAN], phases: &[[f32; TAPS]; 3]) -> [f32; LANES] {
+    let mut most: [f32; LANES] = std::array::from_fn(|lane| line[lane + BEFORE].abs());
+    for taps in phases {
+        let mut sums = [0.0f32; LANES];
+        for (tap, samples) in taps.iter().zip(line.windows(LANES)) {
+            sums.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += sample * tap);
+        }
+        most.iter_mut().zip(sums).for_each(|(most, sum)| *most = if sum.abs() > *most { sum.abs() } else { *most });
     }
     most
 }
 
-/// Samples before and after the one that [`around`] begins with.
+/// Samples that [`between`] needs around each.
 pub(super) const BEFORE: usize = TAPS / 2 - 1;
 pub(super) const AFTER: usize = TAPS / 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_and_neighbours_don_t_matter() {
+        let line: Vec<f32> = (0..200u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7 - 0.8).collect();
+        let tops = |line: &[f32]| {
+            let mut tops = vec![0.0; line.len() + 1 - TAPS];
+            between(line, &mut tops);
+            tops
+        };
+        let whole = tops(&line);
+        assert!(whole == simd::plainly(|| tops(&line)));
+        let single: Vec<f32> = line.windows(TAPS).flat_map(tops).collect();
+        assert!(whole == single);
+    }
+}

@@ -201,6 +201,12 @@ impl Primitive {
         }
     }
 
+    /// The attributes and those of all morph targets.
+    pub(crate) fn all_values(&self) -> impl Iterator<Item = &Values> {
+        let own = self.attributes.iter().map(|(_, values)| values);
+        own.chain(self.targets.iter().flatten().map(|(_, values)| values))
+    }
+
     /// The attributes and those of all morph targets, to be changed alike.
     pub(crate) fn all_values_mut(&mut self) -> impl Iterator<Item = &mut Values> {
         let own = self.attributes.iter_mut().map(|(_, values)| values);

@@ -23,6 +23,8 @@ const PIXELS: f64 = 1080.0;
 /// The levels of one mesh, from fine to coarse.
 pub(super) struct Chain {
     levels: Vec<Mesh>,
+    /// Which of the mesh's primitives those of each level are.
+    parts: Vec<Vec<usize>>,
     /// The largest measured distance of each, as a share of the mesh's diagonal.
     errors: Vec<f64>,
 }
@@ -133,7 +135,7 @@ fn chain(mesh: &Mesh, ratios: &[f32], cancel: &Cancel) -> Result<Option<(Chain, 
     };
     let diagonal = diagonal(&joined.positions);
     let mut simplifier = Simplifier::new(&surface)?;
-    let mut chain = Chain { levels: Vec::new(), errors: Vec::new() };
+    let mut chain = Chain { levels: Vec::new(), parts: Vec::new(), errors: Vec::new() };
     let mut told = Vec::new();
     for &ratio in ratios {
         let target = (triangles as f64 * f64::from(ratio)).round().max(1.0) as usize;
@@ -146,12 +148,13 @@ fn chain(mesh: &Mesh, ratios: &[f32], cancel: &Cancel) -> Result<Option<(Chain, 
             "rmsError": found.rms / diagonal,
             "maxError": found.max / diagonal,
         }));
-        let made = if level.indices.is_empty() {
-            chain.levels.last().unwrap_or(mesh).clone()
-        } else {
-            taken_apart(mesh, &joined, &level)
+        let (made, parts) = match (level.indices.is_empty(), chain.levels.last().zip(chain.parts.last())) {
+            (false, _) => taken_apart(mesh, &joined, &level),
+            (true, Some((made, parts))) => (made.clone(), parts.clone()),
+            (true, None) => (mesh.clone(), (0..mesh.primitives.len()).collect()),
         };
         chain.levels.push(made);
+        chain.parts.push(parts);
         chain.errors.push(found.max / diagonal);
     }
     Ok(Some((chain, json!({"triangles": triangles, "levels": told}))))
@@ -167,13 +170,15 @@ fn diagonal(positions: &[[f32; 3]]) -> f64 {
     sides.map(|side| side * side).sum::<f64>().sqrt().max(f64::MIN_POSITIVE)
 }
 
-/// The primitives of a level.
-fn taken_apart(mesh: &Mesh, joined: &Joined, level: &Level) -> Mesh {
+/// The primitives of a level, and which of the mesh's each is.
+fn taken_apart(mesh: &Mesh, joined: &Joined, level: &Level) -> (Mesh, Vec<usize>) {
     let mut made = Mesh { primitives: Vec::new(), ..mesh.clone() };
+    let mut numbers = Vec::new();
     let mut parts = joined.parts.iter().enumerate();
     for (at, primitive) in mesh.primitives.iter().enumerate() {
         let Some((number, &(_, first, first_triangle))) = parts.clone().find(|(_, part)| part.0 == at) else {
             made.primitives.push(primitive.clone());
+            numbers.push(at);
             continue;
         };
         parts.next();
@@ -198,8 +203,27 @@ fn taken_apart(mesh: &Mesh, joined: &Joined, level: &Level) -> Mesh {
         put_kept(&mut part, primitive, joined, level, &vertices);
         optimize::reorder(&mut part);
         made.primitives.push(part);
+        numbers.push(at);
     }
-    made
+    (made, numbers)
+}
+
+/// Lets all levels of each mesh index one list of vertices, where that is smaller: a vertex that the simplifier didn't
+/// move is stored once.
+pub(super) fn share(model: &mut Model, chains: &mut [Option<Chain>], cancel: &Cancel) -> Result<()> {
+    model.meshes.par_iter_mut().zip(chains).try_for_each(|(mesh, chain)| {
+        let Some(chain) = chain else { return Ok(()) };
+        cancel.check()?;
+        for (number, primitive) in mesh.primitives.iter_mut().enumerate() {
+            let levels = chain.levels.iter_mut().zip(&chain.parts);
+            let coarse = levels.filter_map(|(level, parts)| {
+                let at = parts.iter().position(|&part| part == number)?;
+                level.primitives.get_mut(at)
+            });
+            optimize::share(&mut std::iter::once(primitive).chain(coarse).collect::<Vec<_>>());
+        }
+        Ok(())
+    })
 }
 
 /// Writes the attributes that the simplifier changed.
@@ -217,7 +241,7 @@ fn put_kept(part: &mut Primitive, whole: &Primitive, joined: &Joined, level: &Le
             let from = *vertex as usize * width + place;
             let mut value: [f32; 4] = std::array::from_fn(|at| own.get(at).copied().unwrap_or_default());
             value[..count].copy_from_slice(&level.attributes[from..from + count]);
-            if name == "NORMAL" {
+            if name == "NORMAL" && value[..3] != own[..3] {
                 let length = (value[0] * value[0] + value[1] * value[1] + value[2] * value[2]).sqrt();
                 if length > 1e-6 {
                     value[..3].iter_mut().for_each(|number| *number /= length);

@@ -6,6 +6,8 @@
 
 mod fbx;
 mod gltf;
+#[cfg(feature = "texture")]
+mod images;
 mod ir;
 mod lod;
 mod obj;
@@ -21,8 +23,8 @@ use ir::{Model, Node, Transform};
 use slate_core::{
     Error, Result,
     asset::{
-        AssetInput, AssetKind, AssetLimits, LodOutput, MeshCompression, ModelFormat, ModelOptions, Processor,
-        ProcessorInfo, Report, UpAxis, Work,
+        AssetInput, AssetKind, AssetLimits, ImageFormat, LodOutput, MeshCompression, ModelFormat, ModelImages,
+        ModelOptions, Processor, ProcessorInfo, Report, UpAxis, Work,
     },
 };
 
@@ -36,6 +38,7 @@ use slate_core::{
 ///   here might name parts by number, parts keep their numbers, and what it might name is kept.
 /// - `generateLODs` adds levels by a [simplifier](simplify) that treats the parts of a mesh as one surface, so that
 ///   no cracks open between them. The report holds the measured error of each.
+/// - `images` brings images to a size, or to another format, with the feature `texture`; one that can't be read stays.
 /// - Without any of it, what is written shows what was read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ModelProcessor;
@@ -45,7 +48,7 @@ impl Processor for ModelProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "model",
-        version: 3,
+        version: 4,
         kind: AssetKind::Model,
         reads: &["glb", "gltf", "obj", "fbx"],
         writes: &["glb", "gltf", "obj", "fbx"],
@@ -58,6 +61,12 @@ impl Processor for ModelProcessor {
             "an obj holds one level of detail; set lodOutput to files, or generateLODs to false".to_owned()
         } else if options.bake_lighting {
             "baking light is not available yet; set bakeLighting to false".to_owned()
+        } else if options.images.format == ImageFormat::Ktx2 {
+            "a glTF holds KTX2 in Basis' own compressions only, which are not written yet; choose webp, or process the \
+             images as textures"
+                .to_owned()
+        } else if cfg!(not(feature = "texture")) && options.images != ModelImages::default() {
+            "images are processed with the feature texture only; leave the images' options out".to_owned()
         } else {
             return Ok(());
         };
@@ -85,6 +94,8 @@ impl Processor for ModelProcessor {
         if options.optimize {
             optimize::run(&mut model, &options.steps, work, &mut report)?;
         }
+        #[cfg(feature = "texture")]
+        images::run(&mut model, &options.images, work, &mut report)?;
         if options.up == UpAxis::Z {
             put_below(&mut model, "up", QUARTER_TURN);
         }
@@ -94,7 +105,12 @@ impl Processor for ModelProcessor {
         work.progress.report(0.4);
         let mut further = Vec::new();
         if options.generate_lods {
-            let chains = lod::build(&model, &options.lod_levels, work, &mut report)?;
+            let mut chains = lod::build(&model, &options.lod_levels, work, &mut report)?;
+            // An FBX stores the vertices of each mesh; what an unknown extension may name stays as it is.
+            let one_file = options.format != ModelFormat::Fbx && options.lod_output != LodOutput::Files;
+            if one_file && model.kept.is_none() {
+                lod::share(&mut model, &mut chains, work.cancel)?;
+            }
             match options.lod_output {
                 LodOutput::Files => further = lod::files(&model, chains, options.lod_levels.len()),
                 LodOutput::Nodes => lod::nodes(&mut model, chains),

@@ -6,6 +6,7 @@ use super::{
 };
 use serde_json::json;
 use slate_core::asset::Report;
+use std::collections::HashSet;
 
 /// Counts what was read.
 pub(super) fn begin(model: &Model, bytes: u64, report: &mut Report) {
@@ -38,7 +39,13 @@ pub(super) fn end(model: &Model, report: &mut Report) {
 
 fn counts(model: &Model) -> (usize, usize) {
     let primitives = || model.meshes.iter().flat_map(|mesh| &mesh.primitives);
-    (primitives().map(Primitive::vertices).sum(), primitives().map(Primitive::triangles).sum())
+    // Levels of detail that share vertices have the same bytes.
+    let mut known = HashSet::new();
+    let is_new = |primitive: &&Primitive| {
+        let first = primitive.attributes.first().map(|(_, values)| (values.bytes.as_ptr(), values.bytes.len()));
+        first.is_none_or(|first| known.insert(first))
+    };
+    (primitives().filter(is_new).map(Primitive::vertices).sum(), primitives().map(Primitive::triangles).sum())
 }
 
 /// Vertices that a cache of 16 works out for each triangle, of all triangles: 0.5 is the best that there is, 3 the

@@ -36,7 +36,7 @@ pub(super) fn write(
         TextureFormat::Ktx2 | TextureFormat::Dds => Some(stored(work, (images, shape), options, report)?),
         format if images.len() > 1 => {
             return Err(Error::unsupported(format!(
-                "{format} holds one image; choose ktx2 or dds for cubes and arrays"
+                "{format} holds one image; choose ktx2 or dds for cubes, arrays and volumes"
             )));
         }
         _ => None,
@@ -95,7 +95,9 @@ fn stored(
         images.iter().flatten().map(size).sum(),
         work.limits.output_bytes,
     )?;
-    let rows = |level: &Pixels| u64::from(level.height.div_ceil(format.block_size().1));
+    // Rows of blocks, gone through twice where bytes are saved.
+    let rounds = if options.rate_distortion > 0.0 { 2 } else { 1 };
+    let rows = |level: &Pixels| rounds * u64::from(level.height.div_ceil(format.block_size().1));
     let (all, done) = (images.iter().flatten().map(rows).sum::<u64>(), Mutex::new(0u64));
     let progress = work.progress.part(0.5, 0.95);
     let row = || {
@@ -109,8 +111,9 @@ fn stored(
     let mut levels = Vec::with_capacity(images[0].len());
     for level in 0..images[0].len() {
         let mut bytes = Vec::new();
-        for image in images {
-            bytes.extend(packed::encode(&image[level], format, effort, &row)?);
+        // Of a volume there are fewer slices from level to level.
+        for image in images.iter().filter_map(|levels| levels.get(level)) {
+            bytes.extend(packed::encode(image, format, (effort, options.rate_distortion), &row)?);
         }
         levels.push(bytes);
     }
@@ -124,7 +127,7 @@ fn stored(
     })
 }
 
-fn png(out: &mut dyn Write, pixels: &Pixels, quality: u8) -> Result<()> {
+pub(super) fn png(out: &mut dyn Write, pixels: &Pixels, quality: u8) -> Result<()> {
     let effort = match quality {
         0..50 => CompressionType::Fast,
         50..100 => CompressionType::Default,

@@ -1,6 +1,7 @@
 //! The texel formats of containers, by their numbers in Vulkan and DXGI.
 
 use super::block::{BlockFormat, Footprint};
+use slate_core::{Error, Result};
 
 /// How a container's texels are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,17 +188,38 @@ pub(super) struct Shape {
     pub(super) layers: u32,
     /// 6 for a cube, else 1.
     pub(super) faces: u32,
+    /// Slices of a volume, which halve from level to level; 0 where it is none.
+    pub(super) depth: u32,
 }
 
 impl Shape {
     /// One image.
-    pub(super) const FLAT: Self = Self { layers: 0, faces: 1 };
+    pub(super) const FLAT: Self = Self { layers: 0, faces: 1, depth: 0 };
     /// The most layers of an array: what Direct3D 11 allows.
     pub(super) const MOST_LAYERS: u32 = 2048;
 
-    /// Images of a level.
-    pub(super) fn images(self) -> u32 {
+    /// The most slices of a volume: the same.
+    pub(super) const MOST_SLICES: u32 = 2048;
+
+    /// Textures of one size that this one is made of.
+    pub(super) fn textures(self) -> u32 {
         self.layers.max(1) * self.faces
+    }
+
+    /// Images of a level.
+    pub(super) fn images(self, level: u32) -> u32 {
+        self.textures() * side(self.depth, level)
+    }
+
+    /// Refuses a volume of more slices than are allowed, and one that is an array or a cube besides.
+    pub(super) fn checked(self) -> Result<Self> {
+        if self.depth > Self::MOST_SLICES {
+            return Err(Error::limit_exceeded("the volume has more slices than 2048").with("slices", self.depth));
+        }
+        if self.depth > 0 && (self.layers > 0 || self.faces > 1) {
+            return Err(Error::unsupported("arrays and cubes of volumes are not read"));
+        }
+        Ok(self)
     }
 }
 
@@ -206,9 +228,9 @@ pub(super) fn side(base: u32, level: u32) -> u32 {
     base.checked_shr(level).unwrap_or(0).max(1)
 }
 
-/// The most levels that a texture of this size may have.
-pub(super) fn most_levels(width: u32, height: u32) -> u32 {
-    32 - width.max(height).max(1).leading_zeros()
+/// The most levels that a texture of this size may have; the depth of what is no volume is 0.
+pub(super) fn most_levels(width: u32, height: u32, depth: u32) -> u32 {
+    32 - width.max(height).max(depth).max(1).leading_zeros()
 }
 
 #[cfg(test)]
@@ -231,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_chain_ends_at_one() {
-        assert_eq!((most_levels(1, 1), most_levels(256, 3), most_levels(257, 1)), (1, 9, 9));
+        assert_eq!((most_levels(1, 1, 0), most_levels(256, 3, 0), most_levels(2, 1, 257)), (1, 9, 9));
         assert_eq!((side(5, 1), side(5, 9), side(5, 40)), (2, 1, 1));
     }
 }

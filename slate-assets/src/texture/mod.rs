@@ -1,4 +1,4 @@
-//! Textures: from PNG, JPEG, WebP, TGA, BMP, GIF, QOI, PSD, Radiance HDR, EXR, KTX2 and DDS to PNG, JPEG, WebP, KTX2 and DDS, the last two
+//! Textures: from PNG, JPEG, WebP, TGA, BMP, GIF, QOI, PSD, TIFF, Radiance HDR, EXR, KTX2 and DDS to PNG, JPEG, WebP, KTX2 and DDS, the last two
 //! with or without block compression ([`block`]).
 //!
 //! What a texture means ([`TextureKind`]) decides how it is filtered: colours in linear light and weighted by alpha,
@@ -11,20 +11,27 @@ mod compare;
 mod dds;
 mod encode;
 mod format;
+mod icc;
 pub mod ktx2;
 mod math;
 mod mip;
+mod pack;
+mod packbits;
 mod packed;
 mod pixels;
 mod psd;
 mod read;
 mod resample;
+mod tiff;
 mod transfer;
+mod volume;
 
 pub use compare::{Comparison, Nearness, Sheet};
+pub use pack::{Channel, Packing, Plane};
 use pixels::{Floats, Pixels};
+use resample::{Kernel, resample};
 use slate_core::{
-    Error, Result,
+    Cancel, Error, Result,
     asset::{
         AlphaMode, AssetKind, AssetLimits, Processor, ProcessorInfo, Report, Sizing, TextureFormat, TextureKind,
         TextureOptions, Work,
@@ -33,7 +40,9 @@ use slate_core::{
 
 /// Reads an image, filters it by its kind and writes it; its output is named after the input.
 ///
-/// - Alpha is straight unless it is asked for otherwise. EXIF orientation is applied. Embedded colour profiles are ignored: colours count as sRGB.
+/// - Alpha is straight unless it is asked for otherwise. EXIF orientation is applied.
+/// - Colours of another space are brought to sRGB by their profile; the report's `iccProfile` says `srgb`, `converted`, or
+///   `ignored` and why: profiles that are damaged, or have tables in the place of primaries, leave the colours as they are.
 /// - `quality` is the loss of JPEG and the effort of PNG; WebP is always lossless here, whatever the quality.
 /// - JPEG drops alpha, PNG, JPEG and WebP hold no HDR, WebP and the colours of KTX2 and DDS have 8 bits a channel.
 /// - Of a KTX2 or DDS file the largest level is read, of all layers and faces; the others are made anew.
@@ -45,9 +54,11 @@ impl Processor for TextureProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "texture",
-        version: 3,
+        version: 4,
         kind: AssetKind::Texture,
-        reads: &["bmp", "dds", "exr", "gif", "hdr", "jpeg", "jpg", "ktx2", "png", "psd", "qoi", "tga", "webp"],
+        reads: &[
+            "bmp", "dds", "exr", "gif", "hdr", "jpeg", "jpg", "ktx2", "png", "psd", "qoi", "tga", "tif", "tiff", "webp",
+        ],
         writes: &["dds", "jpg", "ktx2", "png", "webp"],
     };
 
@@ -72,14 +83,23 @@ impl Processor for TextureProcessor {
         report.insert("sourceBits".into(), base.bits().into());
         report.insert("channels".into(), base.channels.into());
         report.insert("kind".into(), options.kind.as_str().into());
-        if source.images.len() > 1 {
+        if let Some(outcome) = source.profile {
+            report.insert("iccProfile".into(), outcome.told().into());
+        }
+        if source.shape.textures() > 1 {
             report.insert("layers".into(), source.shape.layers.into());
             report.insert("faces".into(), source.shape.faces.into());
         }
         work.progress.report(0.3);
         let shape = source.shape;
-        let images = source.images.into_iter().map(|image| levels(work, image, options));
-        let images = images.collect::<Result<Vec<_>>>()?;
+        let images = if shape.depth > 0 {
+            report.insert("depth".into(), shape.depth.into());
+            options.holds_volumes()?;
+            volume::levels(work, source.images, options)?
+        } else {
+            let images = source.images.into_iter().map(|image| levels(work, image, options));
+            images.collect::<Result<Vec<_>>>()?
+        };
         work.progress.report(0.5);
         report.insert("width".into(), images[0][0].width.into());
         report.insert("height".into(), images[0][0].height.into());
@@ -133,22 +153,46 @@ fn finish(mut levels: Vec<Pixels>, options: &TextureOptions) -> Vec<Pixels> {
     levels
 }
 
+/// The image at the size that is wanted, and as floats where that isn't its own.
+fn resized(work: &Work<'_>, source: Pixels, options: &TextureOptions) -> Result<(Pixels, Option<Floats>)> {
+    let (width, height) = wanted_size(&source, options);
+    if (width, height) == (source.width, source.height) {
+        return Ok((source, None));
+    }
+    let bits = source.bits();
+    let floats = at_size(work.limits, work.cancel, source, (width, height), options.kind)?;
+    Ok((floats.to_pixels(options.kind, bits), Some(floats)))
+}
+
+/// The image resampled, by the kernel of Lanczos.
+fn at_size(
+    limits: &AssetLimits,
+    cancel: &Cancel,
+    source: Pixels,
+    (width, height): (u32, u32),
+    kind: TextureKind,
+) -> Result<Floats> {
+    let room =
+        source.bytes() + 32 * source.area() + 32 * u64::from(width) * u64::from(height).max(source.height.into());
+    AssetLimits::check("the memory to resize", room, limits.decoded_bytes)?;
+    let floats = Floats::of(&source, kind);
+    drop(source);
+    resample(&floats, Kernel::Lanczos, width, height, cancel)
+}
+
+/// The level after one that has no floats.
+fn halved(work: &Work<'_>, source: &Pixels, options: &TextureOptions) -> Result<Floats> {
+    if mip::kernel(options.mip_filter).is_none() {
+        return mip::half_of_pixels(source, options.kind, work.cancel);
+    }
+    AssetLimits::check("the memory to filter", source.bytes() + 32 * source.area(), work.limits.decoded_bytes)?;
+    mip::half(&Floats::of(source, options.kind), options, work.cancel)
+}
+
 /// The levels to write, largest first; level 0 has the source's exact values unless it is resized.
 fn levels(work: &Work<'_>, source: Pixels, options: &TextureOptions) -> Result<Vec<Pixels>> {
     let bits = source.bits();
-    let (base, mut filtered) = match wanted_size(&source, options) {
-        (width, height) if (width, height) != (source.width, source.height) => {
-            let room = source.bytes()
-                + 32 * source.area()
-                + 32 * u64::from(width) * u64::from(height).max(source.height.into());
-            AssetLimits::check("the memory to resize", room, work.limits.decoded_bytes)?;
-            let floats = Floats::of(&source, options.kind);
-            drop(source);
-            let resized = resample::lanczos3(&floats, width, height, work.cancel)?;
-            (resized.to_pixels(options.kind, bits), Some(resized))
-        }
-        _ => (source, None),
-    };
+    let (base, mut filtered) = resized(work, source, options)?;
     if !matches!(options.format, TextureFormat::Ktx2 | TextureFormat::Dds) || !options.generate_mipmaps {
         return Ok(finish(vec![base], options));
     }
@@ -161,8 +205,8 @@ fn levels(work: &Work<'_>, source: Pixels, options: &TextureOptions) -> Result<V
         }
         // Each level comes from the unrounded values of the one before.
         let next = match &filtered {
-            Some(floats) => mip::half(floats, options.kind, work.cancel)?,
-            None => mip::half_of_pixels(last, options.kind, work.cancel)?,
+            Some(floats) => mip::half(floats, options, work.cancel)?,
+            None => halved(work, last, options)?,
         };
         levels.push(next.to_pixels(options.kind, bits));
         filtered = Some(next);

@@ -60,7 +60,14 @@ pub(super) fn format(pixels: &Pixels, options: &TextureOptions, has_alpha: bool)
 }
 
 /// The bytes of an image in a format that [`format`] gave.
-pub(super) fn encode(pixels: &Pixels, format: Format, effort: Effort, row: Row<'_>) -> Result<Vec<u8>> {
+///
+/// `lambda` is what a bit of the compressed file is worth: see [`block::economize`].
+pub(super) fn encode(
+    pixels: &Pixels,
+    format: Format,
+    (effort, lambda): (Effort, f32),
+    row: Row<'_>,
+) -> Result<Vec<u8>> {
     let format = match format {
         Format::Plain(plain) => {
             row()?;
@@ -83,7 +90,12 @@ pub(super) fn encode(pixels: &Pixels, format: Format, effort: Effort, row: Row<'
             Values::Rgb16F(wide.chunks_exact(4).flat_map(|texel| &texel[..3]).map(half).collect())
         }
     };
-    block::encode(&Surface::new(pixels.width, pixels.height, values)?, format, effort, row)
+    let surface = Surface::new(pixels.width, pixels.height, values)?;
+    let mut blocks = block::encode(&surface, format, effort, row)?;
+    if lambda > 0.0 {
+        block::economize(&mut blocks, &surface, format, lambda, row)?;
+    }
+    Ok(blocks)
 }
 
 /// Four channels; of two the second is in green where the format has only two.
@@ -233,7 +245,8 @@ fn narrowed(values: Vec<u8>, format: BlockFormat, kind: TextureKind) -> (u8, Vec
     }
 }
 
-fn wide(value: u8) -> u16 {
+/// The 16-bit value that stands for the same.
+pub(super) fn wide(value: u8) -> u16 {
     u16::from(value) * 257
 }
 

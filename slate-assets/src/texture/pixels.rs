@@ -1,9 +1,9 @@
-use super::transfer::{LINEAR_8, LINEAR_16, to_srgb_8, to_srgb_16};
+use super::transfer::{LINEAR_8, LINEAR_16, rounding_8, to_srgb_16};
 use rayon::prelude::*;
 use slate_core::asset::TextureKind;
 
 /// Added to alpha where it weighs a colour, so that the colour of wholly transparent pixels is kept, not black.
-const LEAST_WEIGHT: f32 = 1.0 / 65_536.0;
+pub(super) const LEAST_WEIGHT: f32 = 1.0 / 65_536.0;
 
 /// An image as it was read or will be written: rows from the top, interleaved channels.
 pub(super) struct Pixels {
@@ -119,7 +119,9 @@ impl Floats {
         let data = match bits {
             8 => {
                 let round = |value: f32| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
-                let code = |value: f32, at: usize| if srgb && at < 3 { to_srgb_8(value) } else { round(value) };
+                let to_srgb = rounding_8();
+                let code =
+                    |value: f32, at: usize| if srgb && at < 3 { to_srgb.code(value) as u8 } else { round(value) };
                 Samples::U8(self.each(finished, order, code))
             }
             16 => {
@@ -139,13 +141,17 @@ impl Floats {
         code: impl Fn(f32, usize) -> T + Sync,
     ) -> Vec<T> {
         let mut out = vec![T::default(); self.data.len() * order.len()];
-        out.par_chunks_mut(order.len() * 4096).zip(self.data.par_chunks(4096)).for_each(|(out, pixels)| {
-            for (out, pixel) in out.chunks_exact_mut(order.len()).zip(pixels) {
-                let values = finish(pixel);
-                for (out, &at) in out.iter_mut().zip(order) {
-                    *out = code(values[at], at);
-                }
+        let fill = |out: &mut [T], pixel: &[f32; 4], order: &[usize]| {
+            let values = finish(pixel);
+            out.iter_mut().zip(order).for_each(|(out, &at)| *out = code(values[at], at));
+        };
+        out.par_chunks_mut(order.len() * 4096).zip(self.data.par_chunks(4096)).for_each(|(out, pixels)| match order {
+            // With known channels the inner loop is unrolled.
+            [0, 1, 2] => out.chunks_exact_mut(3).zip(pixels).for_each(|(out, pixel)| fill(out, pixel, &[0, 1, 2])),
+            [0, 1, 2, 3] => {
+                out.chunks_exact_mut(4).zip(pixels).for_each(|(out, pixel)| fill(out, pixel, &[0, 1, 2, 3]));
             }
+            _ => out.chunks_exact_mut(order.len()).zip(pixels).for_each(|(out, pixel)| fill(out, pixel, order)),
         });
         out
     }

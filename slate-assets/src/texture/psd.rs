@@ -1,6 +1,9 @@
 //! Photoshop documents: the flattened picture that is kept beside the layers, after Adobe's file format specification.
 
-use super::pixels::{Pixels, Samples};
+use super::{
+    packbits,
+    pixels::{Pixels, Samples},
+};
 use slate_core::{
     Error, Result,
     asset::{AssetLimits, ReadSeek},
@@ -69,31 +72,12 @@ pub(super) fn read(file: &mut dyn ReadSeek, length: u64, limits: &AssetLimits) -
 /// Undoes PackBits, row by row, for the first channels of all; the lengths of all rows come first.
 fn unpack(packed: &[u8], line: usize, height: usize, (wanted, all): (usize, usize)) -> Result<Vec<u8>> {
     let (lengths, mut rest) = packed.split_at_checked(height * all * 2).ok_or_else(ends)?;
-    let mut out = Vec::with_capacity(line * height * wanted);
-    for length in lengths.chunks_exact(2).take(height * wanted) {
+    let mut out = vec![0; line * height * wanted];
+    for (length, out) in lengths.chunks_exact(2).zip(out.chunks_exact_mut(line)) {
         let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
-        let (mut row, after) = rest.split_at_checked(length).ok_or_else(ends)?;
+        let (row, after) = rest.split_at_checked(length).ok_or_else(ends)?;
+        packbits::unpack(row, out)?;
         rest = after;
-        let end = out.len() + line;
-        while out.len() < end {
-            let (&count, after) = row.split_first().ok_or_else(ends)?;
-            match count {
-                0..128 => {
-                    let (plain, after) = after.split_at_checked(usize::from(count) + 1).ok_or_else(ends)?;
-                    out.extend_from_slice(plain);
-                    row = after;
-                }
-                128 => row = after,
-                129.. => {
-                    let (&value, after) = after.split_first().ok_or_else(ends)?;
-                    out.resize(out.len() + 257 - usize::from(count), value);
-                    row = after;
-                }
-            }
-        }
-        if out.len() > end {
-            return Err(Error::corrupt("a row of the Photoshop document is longer than its width"));
-        }
     }
     Ok(out)
 }

@@ -1,9 +1,9 @@
 use super::{
     alpha, dds,
     format::{Format, Shape},
-    ktx2, packed,
+    icc, ktx2, packed,
     pixels::{Floats, Pixels, Samples},
-    psd,
+    psd, tiff, volume,
 };
 use crate::guard;
 use image::{
@@ -22,6 +22,14 @@ pub(super) struct Source {
     /// As many as the shape says, all of one size.
     pub(super) images: Vec<Pixels>,
     pub(super) shape: Shape,
+    /// What became of the colour profile, where there was one.
+    pub(super) profile: Option<icc::Outcome>,
+}
+
+impl Source {
+    fn flat(format: &'static str, image: Pixels, profile: Option<icc::Outcome>) -> Self {
+        Self { format, images: vec![image], shape: Shape::FLAT, profile }
+    }
 }
 
 /// What a file is, by its signature.
@@ -29,12 +37,24 @@ pub(super) struct Source {
 enum Kind {
     Image(ImageFormat),
     Psd,
+    Tiff,
     Ktx2,
     Dds,
 }
 
 /// Reads and decodes the input; sizes are held against the limits before memory is taken for the pixels.
 pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> {
+    let mut source = whole(work, options)?;
+    let Some(slices) = options.slices else { return Ok(source) };
+    let image = source.images.pop().filter(|_| source.images.is_empty() && source.shape.depth == 0);
+    let image = image.ok_or_else(|| Error::invalid("slices are cut of one picture, and this is more than one"))?;
+    source.images = volume::cut(&image, slices)?;
+    source.shape.depth = slices;
+    Ok(source)
+}
+
+/// The source as it is in the file.
+fn whole(work: &Work<'_>, options: &TextureOptions) -> Result<Source> {
     let limits = work.limits;
     AssetLimits::check("the input's size in bytes", work.input.len(), limits.input_bytes)?;
     let (kind, name) = detect(work.input)?;
@@ -42,7 +62,13 @@ pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> 
         Kind::Image(format) => format,
         Kind::Psd => {
             let pixels = psd::read(&mut *work.input.open()?, work.input.len(), limits)?;
-            return Ok(Source { format: name, images: vec![as_kind(pixels, name, options)?], shape: Shape::FLAT });
+            return Ok(Source::flat(name, as_kind(pixels, name, options)?, None));
+        }
+        Kind::Tiff => {
+            let picture = tiff::read(&mut *work.input.open()?, work.input.len(), limits, work.cancel);
+            let tiff::Picture { mut pixels, profile } = picture.map_err(|error| error.with("format", name))?;
+            let outcome = in_srgb(&mut pixels, profile, options);
+            return Ok(Source::flat(name, as_kind(pixels, name, options)?, outcome));
         }
         Kind::Ktx2 | Kind::Dds => return container(work, kind, name, options),
     };
@@ -50,8 +76,19 @@ pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> 
     let image =
         guard::decoder(name, || decode(open, format, options, limits).map_err(|error| error.with("format", name)));
     work.cancel.check()?;
-    let images = vec![as_kind(of_image(image?)?, name, options)?];
-    Ok(Source { format: name, images, shape: Shape::FLAT })
+    let (image, profile) = image?;
+    let mut pixels = of_image(image)?;
+    let outcome = in_srgb(&mut pixels, profile, options);
+    Ok(Source::flat(name, as_kind(pixels, name, options)?, outcome))
+}
+
+/// Follows a colour profile where there are colours; numbers that are none stay as they are.
+fn in_srgb(pixels: &mut Pixels, profile: Option<Vec<u8>>, options: &TextureOptions) -> Option<icc::Outcome> {
+    let profile = profile?;
+    Some(match options.kind {
+        TextureKind::Color | TextureKind::Hdr => icc::to_srgb(pixels, &profile),
+        _ => icc::Outcome::Ignored("the values are no colours"),
+    })
 }
 
 /// Floats for HDR, and for nothing else.
@@ -116,13 +153,13 @@ fn container(work: &Work<'_>, kind: Kind, name: &'static str, options: &TextureO
         as_kind(pixels, name, options)
     };
     let images = bytes.chunks_exact(size).map(of).collect::<Result<Vec<_>>>().map_err(named)?;
-    Ok(Source { format: name, images, shape: header.shape })
+    Ok(Source { format: name, images, shape: header.shape, profile: None })
 }
 
 impl Header {
     /// Holds the sizes against the limits.
     fn checked(self, work: &Work<'_>, options: &TextureOptions) -> Result<Self> {
-        let images = u64::from(self.shape.images());
+        let images = u64::from(self.shape.images(0));
         let area = u64::from(self.size.0) * u64::from(self.size.1);
         AssetLimits::check("the image's number of pixels", area.saturating_mul(images), work.limits.pixels)?;
         // The texels; the pixels; and a float level of a quarter of the size with its output.
@@ -140,7 +177,7 @@ pub(super) fn kind_of(input: &AssetInput) -> Result<TextureKind> {
     let kind = detect(input)?.0;
     let format = match kind {
         Kind::Image(ImageFormat::Hdr | ImageFormat::OpenExr) => return Ok(TextureKind::Hdr),
-        Kind::Image(_) | Kind::Psd => return Ok(TextureKind::Color),
+        Kind::Image(_) | Kind::Psd | Kind::Tiff => return Ok(TextureKind::Color),
         Kind::Ktx2 => ktx2::Header::read(&mut *input.open()?, input.len())?.format,
         Kind::Dds => dds::Header::read(&mut *input.open()?, input.len())?.format,
     };
@@ -175,6 +212,7 @@ fn detect(input: &AssetInput) -> Result<(Kind, &'static str)> {
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => image(ImageFormat::Gif, "gif"),
         [0x76, 0x2F, 0x31, 0x01, ..] => image(ImageFormat::OpenExr, "exr"),
         [b'q', b'o', b'i', b'f', ..] => image(ImageFormat::Qoi, "qoi"),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some((Kind::Tiff, "tiff")),
         [b'8', b'B', b'P', b'S', ..] => Some((Kind::Psd, "psd")),
         [0xAB, b'K', b'T', b'X', b' ', b'2', b'0', 0xBB, ..] => Some((Kind::Ktx2, "ktx2")),
         [b'D', b'D', b'S', b' ', ..] => Some((Kind::Dds, "dds")),
@@ -183,11 +221,10 @@ fn detect(input: &AssetInput) -> Result<(Kind, &'static str)> {
         _ => None,
     };
     found.ok_or_else(|| match extension.as_str() {
-        "png" | "jpg" | "jpeg" | "webp" | "hdr" | "bmp" | "gif" | "exr" | "qoi" | "psd" | "ktx2" | "dds" => {
-            Error::corrupt(format!("this is no {extension} image: its first bytes are others"))
-        }
+        "png" | "jpg" | "jpeg" | "webp" | "hdr" | "bmp" | "gif" | "exr" | "qoi" | "psd" | "tif" | "tiff" | "ktx2"
+        | "dds" => Error::corrupt(format!("this is no {extension} image: its first bytes are others")),
         _ => Error::unsupported(
-            "this image format is not read; save it as png, jpg, webp, tga, psd, hdr, exr, ktx2 or dds",
+            "this image format is not read; save it as png, jpg, webp, tga, tiff, psd, hdr, exr, ktx2 or dds",
         )
         .with("asset", input.name()),
     })
@@ -198,7 +235,7 @@ fn decode(
     format: ImageFormat,
     options: &TextureOptions,
     limits: &AssetLimits,
-) -> Result<DynamicImage> {
+) -> Result<(DynamicImage, Option<Vec<u8>>)> {
     let mut reader = ImageReader::with_format(source, format);
     let mut allowed = Limits::no_limits();
     allowed.max_alloc = Some(limits.decoded_bytes);
@@ -215,9 +252,11 @@ fn decode(
     let room = area.saturating_mul(u64::from(decoder.color_type().bytes_per_pixel()) * 2).saturating_add(hdr);
     AssetLimits::check("the decoded image's size in bytes", room, limits.decoded_bytes)?;
     let orientation = decoder.orientation().map_err(error_of)?;
+    // One that can't be got out is as good as one that can't be understood.
+    let profile = decoder.icc_profile().unwrap_or_else(|_| Some(Vec::new()));
     let mut image = DynamicImage::from_decoder(decoder).map_err(error_of)?;
     image.apply_orientation(orientation);
-    Ok(image)
+    Ok((image, profile))
 }
 
 fn of_image(image: DynamicImage) -> Result<Pixels> {

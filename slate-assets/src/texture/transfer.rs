@@ -19,6 +19,11 @@ pub(super) fn to_srgb_8(linear: f32) -> u8 {
     ROUND_8.code(linear) as u8
 }
 
+/// What [`to_srgb_8`] goes by, for loops that look it up once.
+pub(super) fn rounding_8() -> &'static Rounding {
+    &ROUND_8
+}
+
 /// The 16-bit sRGB value nearest to `linear`, which is clamped to 0..=1.
 pub(super) fn to_srgb_16(linear: f32) -> u16 {
     ROUND_16.code(linear) as u16
@@ -29,7 +34,7 @@ fn to_linear(value: f64) -> f64 {
 }
 
 /// Rounds linear light to sRGB codes: the light at which each code begins, and where to start looking.
-struct Rounding {
+pub(super) struct Rounding {
     begins: Vec<f32>,
     first: Vec<u16>,
 }
@@ -46,12 +51,18 @@ impl Rounding {
         Self { begins, first }
     }
 
-    fn code(&self, linear: f32) -> usize {
+    #[inline]
+    pub(super) fn code(&self, linear: f32) -> usize {
         let linear = linear.clamp(0.0, 1.0);
         // A NaN becomes 0 here, and begins nothing below.
         let start = (linear * STARTS as f32) as usize;
         let (from, to) = (usize::from(self.first[start]), usize::from(self.first[(start + 1).min(STARTS)]));
-        from + self.begins[from..to.max(from)].partition_point(|&begin| begin <= linear)
+        // Of 8 bits there is one code at most to choose from.
+        match &self.begins[from..to.max(from)] {
+            [] => from,
+            [begin] => from + usize::from(*begin <= linear),
+            begins => from + begins.partition_point(|&begin| begin <= linear),
+        }
     }
 }
 

@@ -19,9 +19,9 @@ pub use key::CacheKey;
 pub use limits::AssetLimits;
 pub use none::NoAssets;
 pub use options::{
-    AlphaMode, AssetKind, AssetOptions, AudioFormat, AudioOptions, AudioPreset, Compression, Dither, LodOutput,
-    MeshCompression, ModelFormat, ModelOptions, ModelSteps, Normalize, Resize, Sizing, Supercompression, TextureFormat,
-    TextureKind, TextureOptions, TexturePreset, UpAxis,
+    AlphaMode, AssetKind, AssetOptions, AudioFormat, AudioOptions, AudioPreset, Compression, Dither, ImageFormat,
+    LodOutput, MeshCompression, MipFilter, ModelFormat, ModelImages, ModelOptions, ModelSteps, Normalize, Resize,
+    Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset, UpAxis,
 };
 pub use pipeline::AssetPipeline;
 pub use processor::{MemoryOutput, Output, Processor, ProcessorInfo, Report, Work, WriteSeek};

@@ -1,12 +1,15 @@
 mod audio;
+mod model;
 mod texture;
 
 pub use audio::{AudioFormat, AudioOptions, AudioPreset, Dither, Normalize};
+pub use model::{ImageFormat, LodOutput, MeshCompression, ModelFormat, ModelImages, ModelOptions, ModelSteps, UpAxis};
 pub use texture::{
-    AlphaMode, Compression, Resize, Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset,
+    AlphaMode, Compression, MipFilter, Resize, Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions,
+    TexturePreset,
 };
 
-use crate::{Error, Result, wire::wire_enum};
+use crate::{Result, wire::wire_enum};
 use serde::{Deserialize, Serialize};
 
 wire_enum! {
@@ -104,177 +107,6 @@ impl AssetOptions {
     }
 }
 
-wire_enum! {
-    /// The container that a model is written in.
-    ModelFormat {
-        /// glTF 2.0 in one binary file.
-        Glb = "glb",
-        /// glTF 2.0 as JSON with a separate buffer.
-        Gltf = "gltf",
-        /// Autodesk FBX.
-        Fbx = "fbx",
-        /// Wavefront OBJ.
-        Obj = "obj",
-    }
-}
-
-wire_enum! {
-    /// How a model's numbers are stored. Engines differ in what they read.
-    MeshCompression {
-        /// As floats: every engine reads them.
-        None = "none",
-        /// As small integers (`KHR_mesh_quantization`): half the size, read by most engines.
-        Quantize = "quantize",
-        /// Quantized and compressed by `EXT_meshopt_compression`: a fifth of the size; Blender refuses it.
-        Meshopt = "meshopt",
-        /// Quantized and compressed by `KHR_meshopt_compression`, its newer and smaller form.
-        KhrMeshopt = "khr-meshopt",
-    }
-}
-
-wire_enum! {
-    /// Where a model's levels of detail are written.
-    LodOutput {
-        /// In the same file, by `MSFT_lod` with screen coverages; readers that don't know it show the finest level. In FBX
-        /// as nodes.
-        Msft = "msft",
-        /// In the same file, as nodes `NAME_LOD0`, `NAME_LOD1` … below the node `NAME`, as game engines import them.
-        Nodes = "nodes",
-        /// In files of their own, `NAME_LOD1.glb` and so on beside the whole model.
-        Files = "files",
-    }
-}
-
-wire_enum! {
-    /// Which way is up in a model that is read.
-    UpAxis {
-        /// Y, as in glTF and most OBJ files.
-        Y = "y",
-        /// Z, as in CAD programs: the model is turned, so that Y is up in what is written.
-        Z = "z",
-    }
-}
-
-/// How a model is processed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ModelOptions {
-    /// Container to write; default GLB.
-    pub format: ModelFormat,
-    /// Factor on every position, for example 0.01 where the file is in centimetres; default 1. FBX files tell their unit,
-    /// and are read in metres.
-    pub scale: f32,
-    /// The axis that points up in the file; default Y. Leave it at Y for FBX, which tells it, and for glTF, where it is Y.
-    pub up: UpAxis,
-    /// Whether to optimise meshes and materials; default `true`.
-    pub optimize: bool,
-    /// Whether to write levels of detail; default `true`.
-    #[serde(rename = "generateLODs")]
-    pub generate_lods: bool,
-    /// The share of triangles each level keeps, falling, each between 0 and 1; default 0.75, 0.5, 0.25.
-    pub lod_levels: Vec<f32>,
-    /// Whether to bake ambient occlusion and direct light; default `false`.
-    pub bake_lighting: bool,
-    /// Where the levels of detail go; default MSFT_lod.
-    pub lod_output: LodOutput,
-    /// How numbers are stored; default as floats. Only GLB and glTF can hold others.
-    pub compress: MeshCompression,
-    /// The steps of `optimize`.
-    pub steps: ModelSteps,
-}
-
-/// What is done to a model that is optimised. None of it changes what a viewer shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ModelSteps {
-    /// Equal meshes, materials, textures and images become one; default `true`.
-    pub dedupe: bool,
-    /// Equal vertices become one; default `true`.
-    pub weld: bool,
-    /// What no scene shows is dropped: meshes, materials, textures, vertices; default `true`. Nodes stay.
-    pub prune: bool,
-    /// Triangles and vertices are put in the order that graphics processors like; default `true`.
-    pub reorder: bool,
-    /// Keys of animations that the ones beside them imply are dropped; default `true`.
-    pub resample: bool,
-    /// Nodes that nothing moves on their own, and that aren't above joints, become roots of the scene, and empty ones are
-    /// dropped; default `false`, because what belongs together is told by nodes.
-    pub flatten: bool,
-    /// Meshes that nothing moves on their own become one for each material; default `false`, because the names of nodes
-    /// are lost. Those with morph targets, skins, extensions, extras or blended materials stay.
-    pub join: bool,
-    /// Nodes that show the same mesh below the same parent become one by `EXT_mesh_gpu_instancing`; default `false`, because
-    /// readers that don't know it show one of them.
-    pub instance: bool,
-    /// Tangents by MikkTSpace for normal-mapped meshes that have none; default `false`, because viewers make the same ones.
-    pub tangents: bool,
-}
-
-impl Default for ModelSteps {
-    fn default() -> Self {
-        let (on, off) = (true, false);
-        Self {
-            dedupe: on,
-            weld: on,
-            prune: on,
-            reorder: on,
-            resample: on,
-            flatten: off,
-            join: off,
-            instance: off,
-            tangents: off,
-        }
-    }
-}
-
-impl Default for ModelOptions {
-    fn default() -> Self {
-        Self {
-            format: ModelFormat::Glb,
-            scale: 1.0,
-            up: UpAxis::Y,
-            optimize: true,
-            generate_lods: true,
-            lod_levels: vec![0.75, 0.5, 0.25],
-            bake_lighting: false,
-            lod_output: LodOutput::Msft,
-            compress: MeshCompression::None,
-            steps: ModelSteps::default(),
-        }
-    }
-}
-
-impl ModelOptions {
-    /// The most levels of detail that may be asked for.
-    pub const MAX_LODS: usize = 8;
-
-    /// Checks every range.
-    ///
-    /// # Errors
-    /// `Invalid`, naming the option and what it may be.
-    pub fn validate(&self) -> Result<()> {
-        if !self.scale.is_finite() || self.scale <= 0.0 {
-            return Err(Error::invalid("scale is a positive number").with("scale", self.scale));
-        }
-        let holds_small = matches!(self.format, ModelFormat::Glb | ModelFormat::Gltf);
-        if !holds_small && self.compress != MeshCompression::None {
-            return Err(Error::invalid("this format holds plain numbers: choose glb or gltf, or compress none")
-                .with("format", self.format)
-                .with("compress", self.compress));
-        }
-        if self.generate_lods {
-            let falling = self.lod_levels.windows(2).all(|pair| pair[0] > pair[1]);
-            let inside = self.lod_levels.iter().all(|&level| level > 0.0 && level < 1.0);
-            if !falling || !inside || self.lod_levels.is_empty() || self.lod_levels.len() > Self::MAX_LODS {
-                return Err(Error::invalid("lodLevels takes 1 to 8 falling numbers between 0 and 1"));
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,8 +147,25 @@ mod tests {
                 resize: Some(Resize { width: 0, height: 1 }),
                 ..Default::default()
             }),
+            AssetOptions::Texture(TextureOptions { rate_distortion: f32::NAN, ..Default::default() }),
+            AssetOptions::Texture(TextureOptions { rate_distortion: 1.0, ..Default::default() }),
+            AssetOptions::Texture(TextureOptions { slices: Some(0), ..Default::default() }),
+            AssetOptions::Texture(TextureOptions {
+                slices: Some(4),
+                compression: Compression::Astc,
+                ..Default::default()
+            }),
             AssetOptions::Model(ModelOptions { scale: f32::NAN, ..Default::default() }),
             AssetOptions::Model(ModelOptions { lod_levels: vec![0.5, 0.75], ..Default::default() }),
+            AssetOptions::Model(ModelOptions {
+                images: ModelImages { max_size: Some(0), ..Default::default() },
+                ..Default::default()
+            }),
+            AssetOptions::Model(ModelOptions {
+                format: ModelFormat::Fbx,
+                images: ModelImages { format: ImageFormat::Webp, ..Default::default() },
+                ..Default::default()
+            }),
             AssetOptions::Audio(AudioOptions { channels: 9, ..Default::default() }),
             AssetOptions::Audio(AudioOptions { sample_rate: 1, ..Default::default() }),
             AssetOptions::Audio(AudioOptions { bitrate: 0, ..Default::default() }),

@@ -4,6 +4,7 @@
 //! cargo run --release -p slate-benches --bin textures            # all formats on the generated pictures
 //! cargo run --release -p slate-benches --bin textures bc7 astc   # those whose name holds a word
 //! cargo run --release -p slate-benches --bin textures -- --pictures DIR    # crops of the PNGs in a folder
+//! cargo run --release -p slate-benches --bin textures -- --rate [--pictures DIR]    # sizes with zstd, by lambda
 //! cargo run --release -p slate-benches --features peers --bin textures     # beside bc7f, bc7e, ISPC, etcpak, astcenc
 //! ```
 //!
@@ -12,6 +13,7 @@
 #[cfg(feature = "peers")]
 mod peers;
 mod pictures;
+mod rate;
 
 use slate_assets::texture::block::{BlockFormat, Effort, Footprint, Surface, Values, decode, encode};
 use slate_benches::{Result, Watch};
@@ -37,10 +39,14 @@ const ENOUGH: Duration = Duration::from_secs(4);
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let folder = arguments.iter().position(|word| word == "--pictures").and_then(|at| arguments.get(at + 1));
+    let by_rate = arguments.iter().any(|word| word == "--rate");
     let pictures = match folder {
-        Some(folder) => pictures::crops(Path::new(folder))?,
+        Some(folder) => pictures::of(Path::new(folder), if by_rate { u32::MAX } else { pictures::SIDE as u32 })?,
         None => pictures::generated()?,
     };
+    if by_rate {
+        return rate::run(&pictures);
+    }
     let words: Vec<String> = arguments.iter().take_while(|word| !word.starts_with("--")).cloned().collect();
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     println!("| format | encoder | Mpixel/s | PSNR RGB | PSNR RGBA by alpha |");

@@ -4,16 +4,16 @@ use slate_assets::texture::block::{Surface, Values};
 use slate_benches::{Result, inputs};
 use std::path::Path;
 
-const SIDE: usize = 256;
+pub(super) const SIDE: usize = 256;
 
-/// The middle of each PNG below a folder.
-pub(super) fn crops(folder: &Path) -> Result<Vec<Surface>> {
+/// The middle of each PNG in a folder, up to `most` texels a side.
+pub(super) fn of(folder: &Path, most: u32) -> Result<Vec<Surface>> {
     let mut paths: Vec<_> = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     let mut out = Vec::new();
     for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "png")) {
         let image = image::open(path)?.to_rgba8();
-        let side = |whole: u32| (whole.saturating_sub(SIDE as u32) / 2, whole.min(SIDE as u32));
+        let side = |whole: u32| (whole.saturating_sub(most) / 2, whole.min(most));
         let ((left, width), (top, height)) = (side(image.width()), side(image.height()));
         let crop = image::imageops::crop_imm(&image, left, top, width, height).to_image();
         out.push(Surface::new(width, height, Values::Rgba8(crop.into_raw()))?);

@@ -9,6 +9,7 @@ use super::{
     mdct::{Mdct, slope},
     psy::{Psy, Tune},
     residue::{Residue, couple},
+    rounding::Rounding,
     setup::Setup,
 };
 use std::collections::VecDeque;
@@ -161,7 +162,7 @@ impl Blocks {
 }
 
 /// Where Vorbis' channel is in the order of WAVE: section 4.3.9.
-fn wave_channel(channels: usize, at: usize) -> usize {
+pub(in super::super) fn wave_channel(channels: usize, at: usize) -> usize {
     let order: &[usize] = match channels {
         3 => &[0, 2, 1],
         5 => &[0, 2, 1, 3, 4],
@@ -180,6 +181,7 @@ pub(super) struct BlockCoder {
     slopes: [Vec<f32>; 2],
     psys: [Psy; 2],
     inverse: Vec<f32>,
+    rounding: Rounding,
     residue: Residue,
     windowed: Vec<f32>,
     spectra: Vec<Vec<f32>>,
@@ -201,6 +203,7 @@ impl BlockCoder {
             slopes: halves.map(slope),
             psys,
             inverse: levels.iter().map(|level| 1.0 / level).collect(),
+            rounding: Rounding::default(),
             residue: Residue::default(),
             windowed: Vec::new(),
             spectra: vec![Vec::new(); channels],
@@ -239,7 +242,8 @@ impl BlockCoder {
                 self.steps.iter_mut().for_each(|step| *step = floor::step_of(*step).clamp(0.0, 254.0));
                 let books = super::tables::floor_books(size);
                 ends[channel] = self.setup.floors[size].fit(&self.steps, books, &mut self.symbols, &mut self.curve);
-                quantize(spectrum, &self.curve[..coded], &self.inverse, &mut self.ints[channel]);
+                let ints = &mut self.ints[channel];
+                self.rounding.round(&spectrum[..coded], &self.curve[..coded], &self.inverse, size, ints);
             } else {
                 self.ints[channel].resize(coded, 0);
             }
@@ -297,16 +301,4 @@ fn fade<'a>(half: impl ExactSizeIterator<Item = &'a mut f32>, slope: &[f32]) {
             Some(at) => slope.get(at).copied().unwrap_or(1.0),
         };
     }
-}
-
-/// Divides by the floor and rounds.
-fn quantize(spectrum: &[f32], curve: &[i32], inverse: &[f32], ints: &mut Vec<i32>) {
-    // A little less than half: zeros are cheap, and what is lost by them is hardly heard.
-    const ROUND_UP: f32 = 0.42;
-    let most = super::tables::MOST as f32;
-    ints.extend(spectrum.iter().zip(curve).map(|(value, &step)| {
-        let scaled = value * inverse[step as usize];
-        let whole = (scaled.abs() + ROUND_UP).floor().min(most);
-        if scaled < 0.0 { -(whole as i32) } else { whole as i32 }
-    }));
 }

@@ -2,7 +2,8 @@
 //!
 //! A sound is cut into long blocks, and short ones where something sets in ([`attack`]); each is transformed ([`mdct`]),
 //! the model of hearing says how much noise each part of its spectrum hides ([`psy`]), straight lines near that are the
-//! block's floor ([`floor`]), and what is left over it are whole numbers in codebooks ([`residue`], [`tables`]).
+//! block's floor ([`floor`]), and what is left over it are whole numbers ([`rounding`]) in codebooks ([`residue`],
+//! [`tables`]).
 //!
 //! The first block's middle is the first sample and the last page tells where the sound ends, so that decoders give
 //! back exactly as many samples as were pushed.
@@ -18,6 +19,7 @@ mod mdct;
 mod psy;
 mod quality;
 mod residue;
+mod rounding;
 mod setup;
 mod tables;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use super::{
     ogg::{self, OggWriter},
     sink::{Encoded, Encoder},
 };
+pub(super) use block::wave_channel;
 use block::{BlockCoder, Blocks};
 pub(super) use mdct::Spectrum;
 use quality::Keeper;

@@ -28,7 +28,7 @@ pub(super) struct Tune {
 pub(super) struct Psy {
     coded: usize,
     bands: Vec<Band>,
-    /// Bands that the short blocks' resolution can't tell tones in have none.
+    /// Whether tones can be told from noise: short blocks can't, and what sets in there hides as little as a tone.
     tonal: bool,
     /// For each coefficient, its band from the left and how far it is to the next, for smooth curves.
     places: Vec<(u16, f32)>,
@@ -51,6 +51,9 @@ struct Band {
     wide_by: f32,
     /// Its own part of the upper slope: 24 + 230/f dB a Bark.
     slope: f32,
+    /// How far it counts as a tone whatever it looks like: 1 up to 8 Bark, 0 from 16 on. The harmonics of voices and basses
+    /// are as near to each other as a block's lines are wide, and would be taken for noise.
+    low: f32,
     /// How much more than its own energy would gather in it if all bands were the same.
     gathered: f32,
 }
@@ -84,6 +87,7 @@ impl Psy {
                 wide: (from.saturating_sub(reach), (to + reach).min(coded)),
                 quiet: quiet(middle),
                 wide_by: (10.0 * libm::log10(width_of_bark(middle) / width_of_bark(4000.0))) as f32,
+                low: (2.0 - bark(middle) / 8.0).clamp(0.0, 1.0) as f32,
                 slope: (24.0 + 230.0 / middle) as f32,
                 gathered: 1.0,
             });
@@ -123,7 +127,7 @@ impl Psy {
         self.measure(x);
         self.spread();
         for (at, band) in self.bands.iter().enumerate() {
-            let tone = if self.tonal { self.tonality(band) } else { 0.0 };
+            let tone = if self.tonal { self.tonality(band).max(band.low) } else { 1.0 };
             let below = tune.noise + (tune.tone - tune.noise) * tone;
             let over = tune.over + tune.tilt * band.wide_by + ease;
             let hidden = decibels(self.mask[at] / band.gathered) - below + over;

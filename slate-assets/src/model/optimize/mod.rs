@@ -4,10 +4,14 @@ mod arrange;
 mod parts;
 mod quantize;
 mod resample;
+mod share;
 mod tangents;
 mod vertices;
 
+#[cfg(feature = "texture")]
+pub(super) use parts::prune_images;
 pub(super) use quantize::quantize;
+pub(super) use share::share;
 pub(super) use vertices::{reorder, transformed};
 
 use super::ir::{Model, Primitive};

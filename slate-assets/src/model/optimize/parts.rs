@@ -57,7 +57,12 @@ pub(super) fn prune(model: &mut Model) -> usize {
     let samplers: Vec<usize> = model.textures.iter().filter_map(|texture| named(texture, "sampler")).collect();
     let places = keep(&mut model.samplers, &samplers, &mut gone);
     rename(model.textures.iter_mut().filter_map(|texture| texture.get_mut("sampler")), &places);
-    let mut images = Vec::new();
+    gone + prune_images(model)
+}
+
+/// Drops images that no texture names; gives how many.
+pub(in crate::model) fn prune_images(model: &mut Model) -> usize {
+    let (mut images, mut gone) = (Vec::new(), 0);
     model.textures.iter_mut().for_each(|texture| {
         each_source(texture, &mut |source| images.extend(source.as_u64().map(|at| at as usize)));
     });

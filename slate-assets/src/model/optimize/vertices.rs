@@ -30,8 +30,8 @@ pub(super) fn weld(primitive: &mut Primitive) {
 }
 
 /// For each vertex the first one that is equal in every attribute and morph target.
-fn equal_vertices(primitive: &mut Primitive, count: usize) -> Vec<u32> {
-    let columns: Vec<Values> = primitive.all_values_mut().map(|values| values.clone()).collect();
+pub(super) fn equal_vertices(primitive: &Primitive, count: usize) -> Vec<u32> {
+    let columns: Vec<&Values> = primitive.all_values().collect();
     let hash = |vertex: usize| {
         columns
             .iter()

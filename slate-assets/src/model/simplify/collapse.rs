@@ -1,7 +1,7 @@
 use super::{
     Surface,
     level::Level,
-    quadric::{Fields, Near, Quadric, Vector, across, minus, plus, product},
+    quadric::{Fields, Near, Vector, across, minus, plus, product},
     queue::Queue,
     topology::{NONE, State, Topology},
 };
@@ -18,30 +18,54 @@ pub struct Simplifier<'a> {
     pub(super) topology: Topology,
     triangles: usize,
     pub(super) width: usize,
-    pub(super) fields: WedgeFields,
+    pub(super) fields: Fields,
     /// The vertex whose other values each wedge takes.
     pub(super) sources: Vec<u32>,
-    pub(super) touched: Vec<bool>,
     queue: Queue,
     laxity: u8,
+    /// Places where an edge may be that something was in the way of.
+    blocked: Vec<bool>,
     marks: Vec<u32>,
     mark: u32,
     scratch: Scratch,
 }
 
-/// The fields of attributes around each wedge.
-pub(super) struct WedgeFields {
-    pub(super) weights: Vec<f64>,
-    pub(super) squares: Vec<Quadric>,
-    pub(super) sums: Vec<[f64; 4]>,
+/// A triangle at a place: its corner there, the places to the right and left of it, and the vertex.
+#[derive(Clone, Copy)]
+struct Spoke {
+    corner: u32,
+    right: u32,
+    left: u32,
+    wedge: u32,
+}
+
+/// The triangles at one end of an edge: those that the edge is of, and the others.
+#[derive(Default)]
+struct Ring {
+    own: Vec<Spoke>,
+    others: Vec<Spoke>,
+}
+
+impl Ring {
+    fn len(&self) -> usize {
+        self.own.len() + self.others.len()
+    }
+
+    fn spokes(&self) -> impl Iterator<Item = &Spoke> {
+        self.own.iter().chain(&self.others)
+    }
 }
 
 #[derive(Default)]
 struct Scratch {
-    rings: [Vec<u32>; 2],
+    rings: [Ring; 2],
     pairs: Vec<(u32, u32)>,
     renamed: Vec<(u32, u32)>,
 }
+
+/// The corners after and before each one.
+const NEXT: [usize; 4] = [1, 2, 0, 0];
+const LAST: [usize; 4] = [2, 0, 1, 0];
 
 impl<'a> Simplifier<'a> {
     /// Looks at a surface.
@@ -49,18 +73,16 @@ impl<'a> Simplifier<'a> {
     /// # Errors
     /// `Invalid` where the lists don't fit each other or hold numbers that are not finite.
     pub fn new(surface: &Surface<'a>) -> Result<Self> {
-        let topology = Topology::new(surface)?;
+        let mut topology = Topology::new(surface)?;
         let (width, vertices) = (surface.weights.len(), surface.positions.len());
-        let wedges = if width > 0 { vertices } else { 0 };
-        let mut fields = WedgeFields {
-            weights: vec![0.0; wedges],
-            squares: vec![Quadric::default(); wedges],
-            sums: vec![[0.0; 4]; wedges * width],
+        let weighted = surface.attributes.iter().zip(surface.weights.iter().cycle());
+        let mut fields = Fields {
+            weights: vec![0.0; if width > 0 { vertices } else { 0 }],
+            means: weighted.map(|(value, weight)| [0.0, 0.0, 0.0, value * weight]).collect(),
+            width,
         };
         if width > 0 {
-            let weighted = surface.attributes.iter().zip(surface.weights.iter().cycle());
-            let weighted: Vec<f64> = weighted.map(|(value, weight)| f64::from(*value) * f64::from(*weight)).collect();
-            topology.add_fields(&weighted, width, &mut fields);
+            topology.add_fields(width, &mut fields);
         }
         let (edges, places) = (topology.edges.len() as u32, topology.places.len());
         let mut simplifier = Self {
@@ -69,20 +91,16 @@ impl<'a> Simplifier<'a> {
             width,
             fields,
             sources: (0..vertices as u32).collect(),
-            touched: vec![false; vertices],
             queue: Queue::new(edges as usize),
             laxity: STRICT,
+            blocked: vec![false; places],
             marks: vec![0; places],
             mark: 0,
             scratch: Scratch::default(),
             topology,
         };
         // Backwards, so that each bucket gives its edges in the order of the triangles.
-        for edge in (0..edges).rev() {
-            let (_, cost) = simplifier.best(edge);
-            simplifier.topology.edges[edge as usize].cost = cost;
-            simplifier.push(edge);
-        }
+        (0..edges).rev().for_each(|edge| simplifier.push(edge));
         Ok(simplifier)
     }
 
@@ -103,7 +121,7 @@ impl<'a> Simplifier<'a> {
             if steps % 8192 == 0 {
                 cancel.check()?;
             }
-            if let Some(edge) = self.queue.pop(|edge| self.topology.edges[edge as usize].next) {
+            if let Some(edge) = self.queue.pop() {
                 self.step(edge);
                 continue;
             }
@@ -116,7 +134,7 @@ impl<'a> Simplifier<'a> {
             before = self.triangles;
             self.queue.rewind();
             for edge in 0..self.topology.edges.len() {
-                if self.topology.edges[edge].state == State::Blocked {
+                if self.topology.states[edge] == State::Blocked {
                     self.push(edge as u32);
                 }
             }
@@ -124,43 +142,60 @@ impl<'a> Simplifier<'a> {
         Ok(self.level())
     }
 
+    /// Puts an edge in the queue by what it costs now.
     fn push(&mut self, edge: u32) {
-        let entry = &mut self.topology.edges[edge as usize];
-        entry.state = State::Queued;
-        entry.next = self.queue.push(edge, entry.cost);
+        let cost = self.best(edge).1;
+        self.topology.edges[edge as usize].stamp = self.stamp(edge);
+        self.topology.states[edge as usize] = State::Queued;
+        self.queue.push(edge, cost);
+    }
+
+    fn stamp(&self, edge: u32) -> u32 {
+        let [a, b] = self.topology.edges[edge as usize].ends;
+        self.topology.places[a as usize].version + self.topology.places[b as usize].version
     }
 
     fn step(&mut self, edge: u32) {
-        let entry = &mut self.topology.edges[edge as usize];
-        let [a, b] = entry.ends;
-        if entry.state == State::Gone || a == b {
-            entry.state = State::Gone;
+        if self.topology.states[edge as usize] == State::Gone {
+            return;
+        }
+        let [a, b] = self.topology.edges[edge as usize].ends;
+        if a == b {
+            self.topology.states[edge as usize] = State::Gone;
             return;
         }
         let (point, cost) = self.best(edge);
-        let stamp = self.topology.places[a as usize].version + self.topology.places[b as usize].version;
-        let entry = &mut self.topology.edges[edge as usize];
-        if stamp != entry.stamp {
-            (entry.stamp, entry.cost) = (stamp, cost);
+        let stamp = self.stamp(edge);
+        let known = &mut self.topology.edges[edge as usize].stamp;
+        if stamp != *known {
+            *known = stamp;
             if !self.queue.is_due(cost) {
-                return self.push(edge);
+                return self.queue.push(edge, cost);
             }
         }
         if !self.collapse(edge, point) {
-            self.topology.edges[edge as usize].state = State::Blocked;
+            self.topology.states[edge as usize] = State::Blocked;
+            [a, b].iter().for_each(|&end| self.blocked[end as usize] = true);
         }
     }
 
     /// The point that an edge best collapses into, and the cost.
     fn best(&mut self, edge: u32) -> (Vector, f32) {
         let [a, b] = self.topology.edges[edge as usize].ends;
-        let [p, q] = [a, b].map(|place| self.topology.points[place as usize]);
+        let [one, other] = [a, b].map(|place| &self.topology.places[place as usize]);
+        let (p, q) = (one.point, other.point);
         // All is told from the first end.
         let along = minus(q, p);
-        let mut quadric = self.topology.places[b as usize].quadric.from(minus(p, q));
-        quadric.add(&self.topology.places[a as usize].quadric);
+        let mut quadric = other.quadric.from(minus(p, q));
+        quadric.add(&one.quadric);
         if self.width > 0 {
-            quadric.add(&self.misfits(a, b).near(p));
+            let [one, other] = [one.single, other.single];
+            let misfit = if one != NONE && other != NONE {
+                self.fields.misfit(one, other, along)
+            } else {
+                self.misfits(a, b, along)
+            };
+            quadric.add(&misfit);
         }
         let none = [0.0; 3];
         let (step, cost) = match [a, b].map(|place| self.topology.locked[place as usize]) {
@@ -169,7 +204,7 @@ impl<'a> Simplifier<'a> {
             [false, true] => return (q, quadric.at(along)),
             [false, false] => {
                 let middle = along.map(|number| number / 2.0);
-                quadric.least(middle, product(along, along).sqrt()).unwrap_or_else(|| {
+                quadric.least(middle, product(along, along)).unwrap_or_else(|| {
                     let [at_p, at_middle, at_q] = [none, middle, along].map(|step| (step, quadric.at(step)));
                     let end = if at_q.1 < at_p.1 { at_q } else { at_p };
                     if at_middle.1 < end.1 { at_middle } else { end }
@@ -179,76 +214,68 @@ impl<'a> Simplifier<'a> {
         (plus(p, step), cost)
     }
 
-    fn fields(&self, wedge: u32) -> Fields<'_> {
-        let at = wedge as usize;
-        Fields {
-            weight: self.fields.weights[at],
-            squares: &self.fields.squares[at],
-            sums: &self.fields.sums[at * self.width..(at + 1) * self.width],
-        }
-    }
-
-    /// What the attributes of both ends miss together.
-    fn misfits(&mut self, a: u32, b: u32) -> Quadric {
-        let [one, other] = [a, b].map(|place| self.topology.places[place as usize].single);
-        if one != NONE && other != NONE {
-            return self.fields(one).misfit(Some(&self.fields(other)));
-        }
-        let mut quadric = Quadric::default();
+    /// What the attributes of both ends miss of each other where one of them has several wedges.
+    fn misfits(&mut self, a: u32, b: u32, along: Vector) -> Near {
+        let mut quadric = Near::default();
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.gather(a, &mut scratch.rings[0]);
-        self.gather(b, &mut scratch.rings[1]);
+        self.gather(a, b, &mut scratch.rings[0]);
+        self.gather(b, a, &mut scratch.rings[1]);
         self.pair(b, &scratch.rings, &mut scratch.pairs);
-        for &(one, other) in &scratch.pairs {
-            let misfit = match (one, other) {
-                (NONE, alone) | (alone, NONE) => self.fields(alone).misfit(None),
-                (one, other) => self.fields(one).misfit(Some(&self.fields(other))),
-            };
-            quadric.add(&misfit);
+        for &(one, other) in scratch.pairs.iter().filter(|(one, other)| *one != NONE && *other != NONE) {
+            quadric.add(&self.fields.misfit(one, other, along));
         }
         self.scratch = scratch;
         quadric
     }
 
-    /// The living corners at a place.
-    fn gather(&self, place: u32, ring: &mut Vec<u32>) {
-        ring.clear();
-        let mut corner = self.topology.places[place as usize].first;
+    /// The living triangles at a place, those of the edge to `other` apart; those that are gone leave its list.
+    fn gather(&mut self, place: u32, other: u32, ring: &mut Ring) {
+        ring.own.clear();
+        ring.others.clear();
+        let topology = &mut self.topology;
+        let mut corner = topology.places[place as usize].first;
+        let (mut before, mut skipped) = (NONE, false);
         while corner != NONE {
-            let triangle = &self.topology.triangles[(corner / 4) as usize];
-            if triangle.corners[0] != NONE {
-                ring.push(corner);
+            let (triangle, at) = (&topology.triangles[(corner / 4) as usize], (corner % 4) as usize);
+            let next = triangle.next[at];
+            if triangle.corners[0] == NONE {
+                skipped = true;
+            } else {
+                let (right, left) = (triangle.corners[NEXT[at]], triangle.corners[LAST[at]]);
+                let spoke = Spoke { corner, right, left, wedge: triangle.wedges[at] };
+                let of_edge = right == other || left == other;
+                (if of_edge { &mut ring.own } else { &mut ring.others }).push(spoke);
+                if skipped {
+                    topology.link_to(place, before, corner);
+                    skipped = false;
+                }
+                before = corner;
             }
-            corner = triangle.next[(corner % 4) as usize];
+            corner = next;
         }
-    }
-
-    fn wedge(&self, corner: u32) -> u32 {
-        self.topology.triangles[(corner / 4) as usize].wedges[(corner % 4) as usize]
+        if skipped {
+            topology.link_to(place, before, NONE);
+        }
     }
 
     /// Pairs the wedges of both ends that share a triangle of the edge; the others stay alone.
-    fn pair(&self, b: u32, rings: &[Vec<u32>; 2], pairs: &mut Vec<(u32, u32)>) {
+    fn pair(&self, b: u32, rings: &[Ring; 2], pairs: &mut Vec<(u32, u32)>) {
         pairs.clear();
-        for &corner in &rings[0] {
-            let triangle = &self.topology.triangles[(corner / 4) as usize];
-            if let Some(across) = triangle.corners.iter().position(|&place| place == b) {
-                let (one, other) = (self.wedge(corner), triangle.wedges[across]);
-                if !pairs.iter().any(|pair| pair.0 == one || pair.1 == other) {
-                    pairs.push((one, other));
-                }
+        for spoke in &rings[0].own {
+            let (triangle, at) = (&self.topology.triangles[(spoke.corner / 4) as usize], (spoke.corner % 4) as usize);
+            let other = triangle.wedges[if spoke.right == b { NEXT[at] } else { LAST[at] }];
+            if !pairs.iter().any(|pair| pair.0 == spoke.wedge || pair.1 == other) {
+                pairs.push((spoke.wedge, other));
             }
         }
-        for &corner in &rings[0] {
-            let wedge = self.wedge(corner);
-            if !pairs.iter().any(|pair| pair.0 == wedge) {
-                pairs.push((wedge, NONE));
+        for spoke in rings[0].spokes() {
+            if !pairs.iter().any(|pair| pair.0 == spoke.wedge) {
+                pairs.push((spoke.wedge, NONE));
             }
         }
-        for &corner in &rings[1] {
-            let wedge = self.wedge(corner);
-            if !pairs.iter().any(|pair| pair.1 == wedge) {
-                pairs.push((NONE, wedge));
+        for spoke in rings[1].spokes() {
+            if !pairs.iter().any(|pair| pair.1 == spoke.wedge) {
+                pairs.push((NONE, spoke.wedge));
             }
         }
     }
@@ -260,80 +287,75 @@ impl<'a> Simplifier<'a> {
             return false;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.gather(a, &mut scratch.rings[0]);
-        self.gather(b, &mut scratch.rings[1]);
+        self.gather(a, b, &mut scratch.rings[0]);
+        self.gather(b, a, &mut scratch.rings[1]);
         // The end with more triangles stays.
         if scratch.rings[0].len() > scratch.rings[1].len() {
             std::mem::swap(&mut a, &mut b);
             scratch.rings.swap(0, 1);
         }
-        let fine = (self.laxity > STRICT || self.keeps_topology(a, b, &scratch.rings))
-            && self.keeps_sides(b, &scratch.rings[0], point)
-            && self.keeps_sides(a, &scratch.rings[1], point);
+        let fine = (self.laxity > STRICT || self.keeps_topology(b, &scratch.rings))
+            && self.keeps_sides(a, &scratch.rings[0].others, point)
+            && self.keeps_sides(b, &scratch.rings[1].others, point);
         if fine {
             self.merge(a, b, point, &mut scratch);
+            if self.blocked[a as usize] || self.blocked[b as usize] {
+                self.unblock(b, &mut scratch.rings[1]);
+            }
         }
         self.scratch = scratch;
         fine
     }
 
     /// The edge's ends have no neighbours in common but those of the edge's own triangles, and no hole closes.
-    fn keeps_topology(&mut self, a: u32, b: u32, rings: &[Vec<u32>; 2]) -> bool {
+    fn keeps_topology(&mut self, b: u32, rings: &[Ring; 2]) -> bool {
         self.mark += 3;
         let [of_a, common, of_b] = [0, 1, 2].map(|at| self.mark + at);
-        let (mut neighbours, mut own, mut shared) = ([0, 0], 0, 0);
-        for &corner in &rings[0] {
-            let corners = &self.topology.triangles[(corner / 4) as usize].corners;
-            own += usize::from(corners.contains(&b));
-            for &place in corners.iter().filter(|&&place| place != a) {
-                if self.marks[place as usize] != of_a {
-                    self.marks[place as usize] = of_a;
-                    neighbours[0] += 1;
-                }
-            }
+        // Without branches, which nobody could foresee: counts of what is true. The edge's other end is a neighbour.
+        let mut neighbours = 1;
+        for place in rings[0].others.iter().flat_map(|spoke| [spoke.right, spoke.left]) {
+            let mark = &mut self.marks[place as usize];
+            neighbours += usize::from(*mark != of_a);
+            *mark = of_a;
         }
-        for &corner in &rings[1] {
-            for &place in
-                self.topology.triangles[(corner / 4) as usize].corners.iter().filter(|&&place| place != b && place != a)
-            {
-                let mark = &mut self.marks[place as usize];
-                if *mark == of_a {
-                    *mark = common;
-                    shared += 1;
-                }
+        for spoke in &rings[0].own {
+            let mark = &mut self.marks[(spoke.right ^ spoke.left ^ b) as usize];
+            if *mark == common {
+                // Two of the edge's triangles have the same corners.
+                return false;
             }
+            neighbours += usize::from(*mark != of_a);
+            *mark = common;
         }
-        if shared != own {
+        let mut shared = 0;
+        for place in rings[1].others.iter().flat_map(|spoke| [spoke.right, spoke.left]) {
+            shared += usize::from(self.marks[place as usize] == of_a);
+        }
+        if shared > 0 {
             return false;
         }
         // Both ends on a border, but not the edge: a collapse would pinch the surface.
-        let on_border = |ring: &Vec<u32>, neighbours: usize| neighbours > ring.len();
-        if own < 2 || !on_border(&rings[0], neighbours[0]) {
+        if rings[0].own.len() < 2 || neighbours <= rings[0].len() {
             return true;
         }
-        for &corner in &rings[1] {
-            for &place in self.topology.triangles[(corner / 4) as usize].corners.iter().filter(|&&place| place != b) {
-                if self.marks[place as usize] != of_b {
-                    self.marks[place as usize] = of_b;
-                    neighbours[1] += 1;
-                }
-            }
+        let mut neighbours = 0;
+        for place in rings[1].spokes().flat_map(|spoke| [spoke.right, spoke.left]) {
+            let mark = &mut self.marks[place as usize];
+            neighbours += usize::from(*mark != of_b);
+            *mark = of_b;
         }
-        !on_border(&rings[1], neighbours[1])
+        neighbours <= rings[1].len()
     }
 
-    /// No triangle of the ring, but those of the edge, turns its side or far when its corner moves.
-    fn keeps_sides(&self, other: u32, ring: &[u32], point: Vector) -> bool {
+    /// No triangle beside those of the edge turns its side or far when its corner moves.
+    fn keeps_sides(&self, place: u32, others: &[Spoke], point: Vector) -> bool {
         // The cosine of the turn that is allowed, squared.
         const TURN: [f32; 2] = [0.0625, 0.0];
         let Some(&turn) = TURN.get(usize::from(self.laxity)) else { return true };
-        ring.iter().all(|&corner| {
-            let (corners, at) = (&self.topology.triangles[(corner / 4) as usize].corners, (corner % 4) as usize);
-            let (right, left) = (corners[(at + 1) % 3], corners[(at + 2) % 3]);
-            if right == other || left == other {
-                return true;
-            }
-            let [old, right, left] = [corners[at], right, left].map(|place| self.topology.points[place as usize]);
+        let at = |place: u32| self.topology.places[place as usize].point;
+        let old = at(place);
+        others.iter().all(|spoke| {
+            let [right, left] = [spoke.right, spoke.left].map(at);
             let opposite = minus(left, right);
             let (before, after) = (across(opposite, minus(old, right)), across(opposite, minus(point, right)));
             let cosine = product(before, after);
@@ -344,79 +366,68 @@ impl<'a> Simplifier<'a> {
     /// Moves everything of `a` to `b`, and `b` to `point`.
     fn merge(&mut self, a: u32, b: u32, point: Vector, scratch: &mut Scratch) {
         let [from, to] = [a as usize, b as usize];
-        self.merge_wedges(a, b, point, scratch);
+        let steps = [from, to].map(|place| minus(point, self.topology.places[place].point));
+        let mut quadric = self.merge_wedges(a, b, steps, scratch);
         let topology = &mut self.topology;
-        let moved = |at: usize| topology.places[at].quadric.from(minus(point, topology.points[at]));
-        let mut quadric: Near = moved(to);
-        quadric.add(&moved(from));
+        for (place, step) in [from, to].into_iter().zip(steps) {
+            quadric.add(&topology.places[place].quadric.from(step));
+        }
         let version = topology.places[from].version;
         let place = &mut topology.places[to];
-        place.quadric = quadric;
+        (place.quadric, place.point) = (quadric, point);
         // Larger than both: whatever cost was found with one of them is out of date.
         place.version += version + 1;
-        topology.points[to] = point;
+        let mut before = place.first;
         if topology.locked[from] {
             (topology.locked[to], topology.anchors[to]) = (true, topology.anchors[from]);
         }
 
         scratch.renamed.clear();
-        for &corner in &scratch.rings[0] {
-            let at = (corner % 4) as usize;
-            let triangle = &mut topology.triangles[(corner / 4) as usize];
-            let Some(across) = triangle.corners.iter().position(|&place| place == b) else { continue };
-            let third = 3 - at - across;
-            // The edge between two corners is that of the one before the other.
-            let between = |one: usize, other: usize| triangle.edges[if (one + 1) % 3 == other { one } else { other }];
-            let (gone, stays) = (between(at, third), between(across, third));
-            scratch.renamed.push((gone, stays));
-            topology.edges[between(at, across) as usize].state = State::Gone;
+        for spoke in &scratch.rings[0].own {
+            let (triangle, at) = (&mut topology.triangles[(spoke.corner / 4) as usize], (spoke.corner % 4) as usize);
+            let (own, gone) = if spoke.right == b { (at, LAST[at]) } else { (LAST[at], at) };
+            let [own, gone, stays] = [own, gone, NEXT[at]].map(|side| triangle.edges[side]);
             triangle.corners = [NONE; 3];
             self.triangles -= 1;
+            scratch.renamed.push((gone, stays));
+            topology.states[own as usize] = State::Gone;
             if gone != stays {
-                topology.edges[gone as usize].state = State::Gone;
+                topology.states[gone as usize] = State::Gone;
             }
         }
-        for &corner in &scratch.rings[0] {
-            let at = (corner % 4) as usize;
-            let triangle = &mut topology.triangles[(corner / 4) as usize];
-            if triangle.corners[0] == NONE {
-                continue;
-            }
+        for spoke in &scratch.rings[0].others {
+            let (triangle, at) = (&mut topology.triangles[(spoke.corner / 4) as usize], (spoke.corner % 4) as usize);
             triangle.corners[at] = b;
-            for side in [at, (at + 2) % 3] {
+            triangle.next[at] = before;
+            before = spoke.corner;
+            for (side, end) in [(at, spoke.right), (LAST[at], spoke.left)] {
                 let edge = &mut triangle.edges[side];
                 if let Some(&(_, stays)) = scratch.renamed.iter().find(|(gone, _)| gone == edge) {
                     *edge = stays;
                 } else {
-                    topology.edges[*edge as usize].ends.iter_mut().filter(|end| **end == a).for_each(|end| *end = b);
+                    topology.edges[*edge as usize].ends = [b, end];
                 }
             }
         }
-        self.relink(b, &scratch.rings);
+        topology.places[to].first = before;
     }
 
-    fn relink(&mut self, place: u32, rings: &[Vec<u32>; 2]) {
-        let mut before = NONE;
-        for &corner in rings[0].iter().chain(&rings[1]) {
-            let at = (corner % 4) as usize;
-            let triangle = &mut self.topology.triangles[(corner / 4) as usize];
-            if triangle.corners[0] == NONE {
-                continue;
-            }
-            triangle.next[at] = before;
-            before = corner;
-            // What was in the way may be gone.
-            for edge in [triangle.edges[at], triangle.edges[(at + 2) % 3]] {
-                if self.topology.edges[edge as usize].state == State::Blocked {
+    /// What was in the way of edges at this place may be gone.
+    fn unblock(&mut self, place: u32, ring: &mut Ring) {
+        self.blocked[place as usize] = false;
+        self.gather(place, NONE, ring);
+        for spoke in &ring.others {
+            let (edges, at) = (self.topology.triangles[(spoke.corner / 4) as usize].edges, (spoke.corner % 4) as usize);
+            for edge in [edges[at], edges[LAST[at]]] {
+                if self.topology.states[edge as usize] == State::Blocked {
                     self.push(edge);
                 }
             }
         }
-        self.topology.places[place as usize].first = before;
     }
 
-    fn merge_wedges(&mut self, a: u32, b: u32, point: Vector, scratch: &mut Scratch) {
-        let [p, q] = [a, b].map(|place| self.topology.points[place as usize]);
+    /// Merges the wedges of `a` into those of `b`, which go these ways; gives what their attributes miss of each other.
+    fn merge_wedges(&mut self, a: u32, b: u32, steps: [Vector; 2], scratch: &mut Scratch) -> Near {
         let [one, other] = [a, b].map(|place| self.topology.places[place as usize].single);
         if one != NONE && other != NONE {
             scratch.pairs.clear();
@@ -425,33 +436,31 @@ impl<'a> Simplifier<'a> {
             self.pair(b, &scratch.rings, &mut scratch.pairs);
             self.topology.places[b as usize].single = if let [(_, other)] = scratch.pairs[..] { other } else { NONE };
         }
-        let (to_p, to_q) = (minus(point, p), minus(point, q));
-        let nearer = product(to_p, to_p) < product(to_q, to_q);
+        let nearer = product(steps[0], steps[0]) < product(steps[1], steps[1]);
+        let mut quadric = Near::default();
         for &(one, other) in &scratch.pairs {
-            [one, other].iter().filter(|wedge| **wedge != NONE).for_each(|&wedge| self.touched[wedge as usize] = true);
+            if self.width > 0 {
+                [one, other].into_iter().zip(steps).filter(|(wedge, _)| *wedge != NONE).for_each(|(wedge, step)| {
+                    self.fields.tell_from(wedge, step);
+                });
+            }
             if one == NONE || other == NONE || one == other {
                 continue;
             }
-            let [from, to] = [one as usize, other as usize];
             if nearer {
-                self.sources[to] = self.sources[from];
+                self.sources[other as usize] = self.sources[one as usize];
             }
-            if self.width == 0 {
-                continue;
-            }
-            self.fields.weights[to] += self.fields.weights[from];
-            let square = self.fields.squares[from];
-            self.fields.squares[to].add(&square);
-            for at in 0..self.width {
-                let sums = self.fields.sums[from * self.width + at];
-                self.fields.sums[to * self.width + at].iter_mut().zip(sums).for_each(|(sum, other)| *sum += other);
+            if self.width > 0 {
+                quadric.add(&self.fields.misfit(one, other, [0.0; 3]));
+                self.fields.merge(one, other);
             }
         }
-        for &corner in &scratch.rings[0] {
-            let wedge = &mut self.topology.triangles[(corner / 4) as usize].wedges[(corner % 4) as usize];
-            if let Some(&(_, other)) = scratch.pairs.iter().find(|(one, other)| one == wedge && *other != NONE) {
-                *wedge = other;
+        for spoke in scratch.rings[0].spokes() {
+            if let Some(&(_, other)) = scratch.pairs.iter().find(|pair| pair.0 == spoke.wedge && pair.1 != NONE) {
+                let (triangle, at) = ((spoke.corner / 4) as usize, (spoke.corner % 4) as usize);
+                self.topology.triangles[triangle].wedges[at] = other;
             }
         }
+        quadric
     }
 }

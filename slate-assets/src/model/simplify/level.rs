@@ -43,7 +43,7 @@ impl Simplifier<'_> {
         if self.topology.places[place as usize].version == 0 || self.topology.locked[place as usize] {
             return self.surface.positions[self.topology.anchors[place as usize] as usize];
         }
-        let point = self.topology.points[place as usize];
+        let point = self.topology.places[place as usize].point;
         std::array::from_fn(|at| (f64::from(point[at]) * self.topology.extent + self.topology.origin[at]) as f32)
     }
 
@@ -60,17 +60,14 @@ impl Simplifier<'_> {
 
     fn values(&self, place: u32, wedge: u32, ranges: &[[f32; 2]], out: &mut Vec<f32>) {
         let own = self.surface.attributes.chunks_exact(self.width.max(1)).nth(self.sources[wedge as usize] as usize);
-        if !self.touched[wedge as usize] {
-            return out.extend(own.unwrap_or_default());
+        let own = own.unwrap_or_default();
+        if self.topology.places[place as usize].version == 0 || self.width == 0 {
+            return out.extend(own);
         }
-        let ([x, y, z], weight) =
-            (self.topology.points[place as usize].map(f64::from), self.fields.weights.get(wedge as usize));
-        for (at, [least, most]) in ranges.iter().enumerate() {
-            let [sx, sy, sz, offset] = self.fields.sums[wedge as usize * self.width + at];
-            let scale = weight.copied().unwrap_or_default() * f64::from(self.surface.weights[at]);
-            let own = own.map_or(0.0, |own| own[at]);
-            let fit = ((sx * x + sy * y + sz * z + offset) / scale) as f32;
-            out.push(if scale > 0.0 && fit.is_finite() { fit.clamp(*least, *most) } else { own });
+        for (at, mean) in self.fields.row(wedge).iter().enumerate() {
+            let [least, most] = ranges[at];
+            let fit = mean[3] / self.surface.weights[at];
+            out.push(if fit.is_finite() { fit.clamp(least, most) } else { own[at] });
         }
     }
 }

@@ -55,6 +55,19 @@ impl Near {
         Self { xx: wx * x, yy: wy * y, zz: wz * z, xy: wx * y, xz: wx * z, yz: wy * z, b: [0.0; 3], c: 0.0 }
     }
 
+    /// Adds `weight · (slope·p + value)²`.
+    pub(super) fn add_field(&mut self, [x, y, z]: Vector, value: f32, weight: f32) {
+        let [wx, wy, wz] = [x * weight, y * weight, z * weight];
+        self.xx += wx * x;
+        self.yy += wy * y;
+        self.zz += wz * z;
+        self.xy += wx * y;
+        self.xz += wx * z;
+        self.yz += wy * z;
+        self.b = plus(self.b, [wx * value, wy * value, wz * value]);
+        self.c += weight * value * value;
+    }
+
     /// The squared distance to the own place, times `weight`.
     pub(super) fn place(weight: f32) -> Self {
         Self { xx: weight, yy: weight, zz: weight, ..Self::default() }
@@ -92,12 +105,14 @@ impl Near {
     }
 
     /// The point of the least value, and that value. Where the quadric says little, the point stays near `middle`;
-    /// none where it would be further from there than `reach`.
+    /// none where it would be further from there than the root of `reach`.
     pub(super) fn least(&self, middle: Vector, reach: f32) -> Option<(Vector, f32)> {
         const FIRM: f64 = 1e-5;
         // The cofactors of flat surfaces are differences of nearly equal products.
         let [xx, yy, zz, xy, xz, yz] = [self.xx, self.yy, self.zz, self.xy, self.xz, self.yz].map(f64::from);
-        let slope = plus(self.turned(middle), self.b).map(f64::from);
+        let slope = plus(self.turned(middle), self.b);
+        let at_middle = product(plus(slope, self.b), middle) + self.c;
+        let slope = slope.map(f64::from);
         let pull = (xx + yy + zz) * FIRM;
         let (xx, yy, zz) = (xx + pull, yy + pull, zz + pull);
         let (cxx, cxy, cxz) = (yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy);
@@ -111,147 +126,101 @@ impl Near {
             (cxx * slope[0] + cxy * slope[1] + cxz * slope[2]) * scale,
             (cxy * slope[0] + cyy * slope[1] + cyz * slope[2]) * scale,
             (cxz * slope[0] + cyz * slope[1] + czz * slope[2]) * scale,
-        ]
-        .map(|number| number as f32);
+        ];
+        let length = dot(step, step);
         // So asked, what is no number is too far as well.
-        let near = product(step, step) <= reach * reach;
+        let near = length <= f64::from(reach);
         near.then(|| {
-            let point = plus(middle, step);
-            (point, self.at(point))
+            let value = f64::from(at_middle) + dot(slope, step) - pull * length;
+            (plus(middle, step.map(|number| number as f32)), value.max(0.0) as f32)
         })
     }
 }
 
-/// `p·A·p + 2 b·p + c`, with A symmetric, in double precision: what attributes miss.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Quadric {
-    xx: f64,
-    yy: f64,
-    zz: f64,
-    xy: f64,
-    xz: f64,
-    yz: f64,
-    b: Point,
-    c: f64,
-}
-
-impl Quadric {
-    /// `weight · (normal·p + offset)²`.
-    pub(super) fn plane(normal: Point, offset: f64, weight: f64) -> Self {
-        let [x, y, z] = normal;
-        let n = [x * weight, y * weight, z * weight];
-        Self {
-            xx: n[0] * x,
-            yy: n[1] * y,
-            zz: n[2] * z,
-            xy: n[0] * y,
-            xz: n[0] * z,
-            yz: n[1] * z,
-            b: [n[0] * offset, n[1] * offset, n[2] * offset],
-            c: weight * offset * offset,
-        }
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        self.xx += other.xx;
-        self.yy += other.yy;
-        self.zz += other.zz;
-        self.xy += other.xy;
-        self.xz += other.xz;
-        self.yz += other.yz;
-        self.b[0] += other.b[0];
-        self.b[1] += other.b[1];
-        self.b[2] += other.b[2];
-        self.c += other.c;
-    }
-
-    /// The same quadric, told from a place.
-    pub(super) fn near(&self, place: Vector) -> Near {
-        let p = place.map(f64::from);
-        let turned = [
-            self.xx * p[0] + self.xy * p[1] + self.xz * p[2],
-            self.xy * p[0] + self.yy * p[1] + self.yz * p[2],
-            self.xz * p[0] + self.yz * p[1] + self.zz * p[2],
-        ];
-        let value = dot(turned, p) + 2.0 * dot(self.b, p) + self.c;
-        Near {
-            xx: self.xx as f32,
-            yy: self.yy as f32,
-            zz: self.zz as f32,
-            xy: self.xy as f32,
-            xz: self.xz as f32,
-            yz: self.yz as f32,
-            b: std::array::from_fn(|at| (turned[at] + self.b[at]) as f32),
-            c: value.max(0.0) as f32,
-        }
-    }
-}
-/// A linear field over a triangle: `slope·p + offset`.
-pub(super) struct Field {
-    pub(super) slope: Point,
-    pub(super) offset: f64,
-}
-
-/// The linear fields of attributes over the triangle with these corners; constant where it is too thin to tell.
+/// Slopes of linear fields over a triangle.
 pub(super) struct Frame {
-    origin: Point,
     /// Directions whose products with the differences along both edges give the slope.
-    along: Option<[Point; 2]>,
+    along: [Vector; 2],
 }
 
 impl Frame {
-    pub(super) fn new([p, q, r]: [Point; 3]) -> Self {
-        let (u, v) = (sub(q, p), sub(r, p));
-        let (uu, uv, vv) = (dot(u, u), dot(u, v), dot(v, v));
+    /// The frame of the triangle with these corners, and its area; none where it is too thin to tell slopes.
+    pub(super) fn new([p, q, r]: [Vector; 3]) -> Option<(Self, f32)> {
+        let (u, v) = (minus(q, p), minus(r, p));
+        let (uu, uv, vv) = (product(u, u), product(u, v), product(v, v));
         let det = uu * vv - uv * uv;
         // A height below a hundredth of the longest edge makes slopes that nobody sees.
-        let along = (det > 1e-4 * uu.max(vv) * uu.max(vv)).then(|| {
-            let of = |a: f64, b: f64| std::array::from_fn(|at| (a * u[at] + b * v[at]) / det);
-            [of(vv, -uv), of(-uv, uu)]
-        });
-        Self { origin: p, along }
+        (det > 1e-4 * uu.max(vv) * uu.max(vv)).then(|| {
+            let of = |a: f32, b: f32| std::array::from_fn(|at| (a * u[at] + b * v[at]) / det);
+            (Self { along: [of(vv, -uv), of(-uv, uu)] }, det.sqrt() / 2.0)
+        })
     }
 
-    pub(super) fn field(&self, [p, q, r]: [f64; 3]) -> Field {
-        let Some([along_u, along_v]) = self.along else {
-            return Field { slope: [0.0; 3], offset: (p + q + r) / 3.0 };
-        };
-        let slope = std::array::from_fn(|at| along_u[at] * (q - p) + along_v[at] * (r - p));
-        Field { slope, offset: p - dot(slope, self.origin) }
+    /// The slope of the field with these values at the corners.
+    pub(super) fn slope(&self, [p, q, r]: [f32; 3]) -> Vector {
+        let [u, v] = &self.along;
+        std::array::from_fn(|at| u[at] * (q - p) + v[at] * (r - p))
     }
 }
 
-/// The fields of `n` attributes around a wedge, each summed by area: for a point they tell the values that fit best and
-/// what these miss.
-pub(super) struct Fields<'a> {
-    /// Area; 0 where nothing is known.
-    pub(super) weight: f64,
-    /// The sum of the squared fields.
-    pub(super) squares: &'a Quadric,
-    /// Slope and offset of each attribute, times area.
-    pub(super) sums: &'a [[f64; 4]],
+/// The fields of the attributes around each wedge: slope and value of their mean, told from the wedge's own place.
+///
+/// What the fields of a wedge miss of their mean is in the quadric of its place. Where two wedges become one, only what
+/// their means miss of each other is new; kept so, no small difference of large squares is ever taken.
+pub(super) struct Fields {
+    /// The area that each wedge's mean stands for.
+    pub(super) weights: Vec<f32>,
+    /// `width` for each wedge.
+    pub(super) means: Vec<[f32; 4]>,
+    pub(super) width: usize,
 }
 
-impl Fields<'_> {
-    /// What the best values miss, as a quadric: the variance of the fields.
-    pub(super) fn misfit(&self, other: Option<&Self>) -> Quadric {
-        let mut quadric = *self.squares;
-        let mut weight = self.weight;
-        if let Some(other) = other {
-            quadric.add(other.squares);
-            weight += other.weight;
+impl Fields {
+    pub(super) fn row(&self, wedge: u32) -> &[[f32; 4]] {
+        &self.means[wedge as usize * self.width..][..self.width]
+    }
+
+    /// What the means of two wedges miss of each other, told from the first one's place; the second one's is `step` away.
+    pub(super) fn misfit(&self, one: u32, other: u32, step: Vector) -> Near {
+        let (a, b) = (self.weights[one as usize], self.weights[other as usize]);
+        if a + b <= 0.0 {
+            return Near::default();
         }
-        if weight <= 0.0 {
-            return quadric;
-        }
-        let inverse = -1.0 / weight;
-        for (at, sum) in self.sums.iter().enumerate() {
-            let other = other.and_then(|other| other.sums.get(at)).copied().unwrap_or_default();
-            let [x, y, z, offset]: [f64; 4] = std::array::from_fn(|at| sum[at] + other[at]);
-            quadric.add(&Quadric::plane([x, y, z], offset, inverse));
+        let weight = a * b / (a + b);
+        let mut quadric = Near::default();
+        for (a, b) in self.row(one).iter().zip(self.row(other)) {
+            quadric.add_field(minus([a[0], a[1], a[2]], [b[0], b[1], b[2]]), a[3] - told_from(*b, step), weight);
         }
         quadric
     }
+
+    /// Tells a wedge's means from the place that is `step` away.
+    pub(super) fn tell_from(&mut self, wedge: u32, step: Vector) {
+        let first = wedge as usize * self.width;
+        for mean in &mut self.means[first..first + self.width] {
+            mean[3] += mean[0] * step[0] + mean[1] * step[1] + mean[2] * step[2];
+        }
+    }
+
+    /// Adds one wedge to another, both told from the same place.
+    pub(super) fn merge(&mut self, from: u32, to: u32) {
+        let (a, b) = (self.weights[from as usize], self.weights[to as usize]);
+        if a <= 0.0 {
+            return;
+        }
+        let share = a / (a + b);
+        self.weights[to as usize] = a + b;
+        for at in 0..self.width {
+            let mean = self.means[from as usize * self.width + at];
+            let own = &mut self.means[to as usize * self.width + at];
+            own.iter_mut().zip(mean).for_each(|(own, other)| *own += (other - *own) * share);
+        }
+    }
+}
+
+/// The value of a field at the place from which its own is `step` away.
+fn told_from(field: [f32; 4], step: Vector) -> f32 {
+    field[3] - (field[0] * step[0] + field[1] * step[1] + field[2] * step[2])
 }
 
 #[cfg(test)]
@@ -274,14 +243,17 @@ mod tests {
     }
 
     #[test]
-    fn a_field_over_one_triangle_misses_nothing() {
-        let corners = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 2.0, 0.0]];
-        let field = Frame::new(corners).field([1.0, 3.0, 5.0]);
-        assert_eq!((field.slope, field.offset), ([2.0, 2.0, 0.0], 1.0));
-        let squares = Quadric::plane(field.slope, field.offset, 3.0);
-        let sums = [[field.slope[0] * 3.0, field.slope[1] * 3.0, 0.0, field.offset * 3.0]];
-        let fields = Fields { weight: 3.0, squares: &squares, sums: &sums };
-        assert!(fields.misfit(None).near([7.0, -3.0, 9.0]).at([0.0; 3]) < 1e-4);
-        assert!(fields.misfit(None).near([0.0; 3]).at([0.5, 0.5, 0.0]) < 1e-6);
+    fn equal_fields_miss_nothing_of_each_other() {
+        let (frame, area) = Frame::new([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 2.0, 0.0]]).unwrap();
+        let slope = frame.slope([1.0, 3.0, 5.0]);
+        assert_eq!((slope, area), ([2.0, 2.0, 0.0], 1.0));
+        // The same field, told from two places, and one that is higher by 3.
+        let means = vec![[2.0, 2.0, 0.0, 1.0], [2.0, 2.0, 0.0, 3.0], [2.0, 2.0, 0.0, 6.0]];
+        let mut fields = Fields { weights: vec![1.0, 3.0, 3.0], means, width: 1 };
+        assert!(fields.misfit(0, 1, [1.0, 0.0, 0.0]).at([7.0, -3.0, 9.0]) < 1e-6);
+        assert_eq!(fields.misfit(0, 2, [1.0, 0.0, 0.0]).at([5.0; 3]), 0.75 * 9.0);
+        fields.tell_from(2, [-1.0, 0.0, 0.0]);
+        fields.merge(0, 2);
+        assert_eq!((fields.weights[2], fields.means[2]), (4.0, [2.0, 2.0, 0.0, 3.25]));
     }
 }

@@ -1,6 +1,6 @@
 use super::{
     Surface,
-    quadric::{Frame, Near, Point, Quadric, Vector, across, cross, dot, minus, product, sub},
+    quadric::{Fields, Frame, Near, Point, Vector, across, minus, product},
 };
 use slate_core::{Error, Result};
 
@@ -19,17 +19,21 @@ pub(super) struct Topology {
     /// The lower corner and the size of the surface; positions are inside of the unit cube.
     pub(super) origin: Point,
     pub(super) extent: f64,
-    pub(super) points: Vec<Vector>,
     pub(super) places: Vec<Place>,
     pub(super) triangles: Vec<Triangle>,
     pub(super) edges: Vec<Edge>,
+    pub(super) states: Vec<State>,
     pub(super) locked: Vec<bool>,
     /// A vertex at each place, to take the place's exact position from.
     pub(super) anchors: Vec<u32>,
 }
 
+/// One line of a processor's cache.
+#[repr(align(64))]
 pub(super) struct Place {
+    /// Told from the point: what its triangles and the fields of its attributes miss.
     pub(super) quadric: Near,
+    pub(super) point: Vector,
     /// How many collapses went into it.
     pub(super) version: u32,
     /// The first corner, as triangle · 4 + corner.
@@ -38,6 +42,7 @@ pub(super) struct Place {
     pub(super) single: u32,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Triangle {
     /// Places; `NONE` first where the triangle is gone.
     pub(super) corners: [u32; 3],
@@ -51,12 +56,8 @@ pub(super) struct Triangle {
 
 pub(super) struct Edge {
     pub(super) ends: [u32; 2],
-    pub(super) cost: f32,
     /// The sum of the ends' versions that the cost was found with.
     pub(super) stamp: u32,
-    /// The next edge in the queue.
-    pub(super) next: u32,
-    pub(super) state: State,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,11 +88,11 @@ impl Topology {
         let (origin, extent) = bounds(surface);
         let (place_of, firsts) = weld(surface.positions);
         let scale = 1.0 / extent;
-        let point = |&at: &u32| -> Vector {
+        let place = |&at: &u32| {
             let position = surface.positions[at as usize].map(f64::from);
-            std::array::from_fn(|at| ((position[at] - origin[at]) * scale) as f32)
+            let point = std::array::from_fn(|at| ((position[at] - origin[at]) * scale) as f32);
+            Place { quadric: Near::default(), point, version: 0, first: NONE, single: NONE }
         };
-        let place = |_: &u32| Place { quadric: Near::default(), version: 0, first: NONE, single: NONE };
         let mut locked = vec![false; firsts.len()];
         for (wedge, _) in surface.locked.iter().enumerate().filter(|(_, locked)| **locked) {
             locked[place_of[wedge] as usize] = true;
@@ -99,10 +100,10 @@ impl Topology {
         let mut topology = Self {
             origin,
             extent,
-            points: firsts.iter().map(point).collect(),
             places: firsts.iter().map(place).collect(),
             triangles: Vec::with_capacity(surface.indices.len() / 3),
             edges: Vec::new(),
+            states: Vec::new(),
             locked,
             anchors: firsts,
         };
@@ -113,8 +114,7 @@ impl Topology {
             topology.triangles.push(Triangle { corners, edges: [NONE; 3], next: [NONE; 3], wedges: *wedges });
         }
         topology.link();
-        topology.find_edges();
-        topology.add_quadrics();
+        topology.join();
         Ok(topology)
     }
 
@@ -133,83 +133,94 @@ impl Topology {
         self.places.iter_mut().filter(|place| place.single == SEVERAL).for_each(|place| place.single = NONE);
     }
 
-    fn find_edges(&mut self) {
-        let mut of_place = vec![NONE; self.points.len()];
+    /// Finds the edges, and gives each place the planes of its faces, and of its borders and seams, upright on their
+    /// faces.
+    fn join(&mut self) {
+        /// What is known of an edge until all triangles are known.
+        struct Side {
+            /// The next edge of the same lower end.
+            next: u32,
+            /// The first corner at the edge.
+            first: u32,
+            count: u8,
+            /// Whether two triangles have the same wedges there.
+            is_inner: bool,
+        }
+        let mut of_place = vec![NONE; self.places.len()];
+        let mut sides: Vec<Side> = Vec::with_capacity(self.triangles.len() * 3 / 2 + 64);
         self.edges.reserve(self.triangles.len() * 3 / 2 + 64);
-        for triangle in &mut self.triangles {
-            if triangle.corners[0] == NONE {
+        for number in 0..self.triangles.len() {
+            let corners = self.triangles[number].corners;
+            if corners[0] == NONE {
                 continue;
             }
+            self.add_plane(number);
             for corner in 0..3 {
-                let (a, b) = (triangle.corners[corner], triangle.corners[(corner + 1) % 3]);
-                let ends = [a.min(b), a.max(b)];
-                let first = &mut of_place[ends[0] as usize];
-                let mut edge = *first;
-                // Until the queue takes them, edges of one lower end are linked by its fields.
-                while edge != NONE && self.edges[edge as usize].ends[1] != ends[1] {
-                    edge = self.edges[edge as usize].next;
+                let (a, b) = (corners[corner], corners[(corner + 1) % 3]);
+                let (lower, upper) = (a.min(b), a.max(b));
+                let (first, at) = (of_place[lower as usize], (number * 4 + corner) as u32);
+                let mut edge = first;
+                while edge != NONE && self.edges[edge as usize].ends[1] != upper {
+                    edge = sides[edge as usize].next;
                 }
                 if edge == NONE {
                     edge = self.edges.len() as u32;
-                    self.edges.push(Edge { ends, cost: 0.0, stamp: 0, next: *first, state: State::Queued });
-                    *first = edge;
+                    self.edges.push(Edge { ends: [lower, upper], stamp: 0 });
+                    sides.push(Side { next: first, first: at, count: 1, is_inner: false });
+                    of_place[lower as usize] = edge;
+                } else {
+                    let [a, b] = self.wedges_at(at);
+                    let side = &mut sides[edge as usize];
+                    side.count = side.count.saturating_add(1);
+                    let is_same = self.wedges_at(side.first) == [b, a];
+                    side.is_inner |= is_same;
+                    if !is_same {
+                        self.upright(at, SEAM);
+                    }
                 }
-                triangle.edges[corner] = edge;
+                self.triangles[number].edges[corner] = edge;
             }
+        }
+        for side in sides {
+            if side.count == 1 {
+                self.upright(side.first, BORDER);
+            } else if !side.is_inner {
+                self.upright(side.first, SEAM);
+            }
+        }
+        self.states = vec![State::Queued; self.edges.len()];
+    }
+
+    /// Adds the plane of a triangle to its places.
+    fn add_plane(&mut self, triangle: usize) {
+        /// Keeps points of flat surfaces from wandering, and makes short edges go first there.
+        const STAY: f32 = 1e-6;
+        let points = self.points_of(triangle);
+        let normal = across(minus(points[1], points[0]), minus(points[2], points[0]));
+        let double = product(normal, normal).sqrt();
+        if double > 0.0 {
+            let mut plane = Near::plane(normal.map(|number| number / double), double / 2.0);
+            plane.add(&Near::place(double / 2.0 * STAY));
+            for place in self.triangles[triangle].corners {
+                self.places[place as usize].quadric.add(&plane);
+            }
+        }
+    }
+
+    /// Puts a corner after another one of a place's list; first where there is none before it.
+    pub(super) fn link_to(&mut self, place: u32, before: u32, corner: u32) {
+        match before {
+            NONE => self.places[place as usize].first = corner,
+            before => self.triangles[(before / 4) as usize].next[(before % 4) as usize] = corner,
         }
     }
 
     fn points_of(&self, triangle: usize) -> [Vector; 3] {
-        self.triangles[triangle].corners.map(|place| self.points[place as usize])
+        self.triangles[triangle].corners.map(|place| self.places[place as usize].point)
     }
 
     pub(super) fn living(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.triangles.len()).filter(|&triangle| self.triangles[triangle].corners[0] != NONE)
-    }
-
-    /// Gives each place the planes of its faces, and of its borders and seams, upright on their faces.
-    fn add_quadrics(&mut self) {
-        /// Keeps points of flat surfaces from wandering, and makes short edges go first there.
-        const STAY: f32 = 1e-6;
-        // The first corner at each edge, how many there are, and whether a second one has the same wedges.
-        let mut sides = vec![(NONE, 0u8, false); self.edges.len()];
-        for number in 0..self.triangles.len() {
-            if self.triangles[number].corners[0] == NONE {
-                continue;
-            }
-            let points = self.points_of(number);
-            let normal = across(minus(points[1], points[0]), minus(points[2], points[0]));
-            let double = product(normal, normal).sqrt();
-            if double > 0.0 {
-                let mut plane = Near::plane(normal.map(|number| number / double), double / 2.0);
-                plane.add(&Near::place(double / 2.0 * STAY));
-                for place in self.triangles[number].corners {
-                    self.places[place as usize].quadric.add(&plane);
-                }
-            }
-            for corner in 0..3 {
-                let edge = self.triangles[number].edges[corner] as usize;
-                let at = (number * 4 + corner) as u32;
-                let (first, count, inner) = sides[edge];
-                if count == 0 {
-                    sides[edge] = (at, 1, false);
-                    continue;
-                }
-                let [a, b] = self.wedges_at(at);
-                let same = self.wedges_at(first) == [b, a];
-                sides[edge] = (first, count.saturating_add(1), inner || same);
-                if !same {
-                    self.upright(at, SEAM);
-                }
-            }
-        }
-        for (first, count, inner) in sides {
-            if count == 1 {
-                self.upright(first, BORDER);
-            } else if count > 1 && !inner {
-                self.upright(first, SEAM);
-            }
-        }
     }
 
     fn wedges_at(&self, corner: u32) -> [u32; 2] {
@@ -241,26 +252,35 @@ impl Topology {
         }
     }
 
-    /// Adds the fields of the attributes over each triangle to its wedges.
-    pub(super) fn add_fields(&self, attributes: &[f64], width: usize, fields: &mut super::collapse::WedgeFields) {
-        for triangle in self.living() {
-            let points = self.points_of(triangle).map(|point| point.map(f64::from));
-            let normal = cross(sub(points[1], points[0]), sub(points[2], points[0]));
-            let area = dot(normal, normal).sqrt() / 2.0;
-            let frame = Frame::new(points);
-            let wedges = self.triangles[triangle].wedges.map(|wedge| wedge as usize);
-            wedges.iter().for_each(|&wedge| fields.weights[wedge] += area);
+    /// Gives each wedge the mean of the fields of its attributes over its triangles, and each place what these means
+    /// miss. Told from the wedge itself, all fields have its own values there, and differ in their slopes only.
+    pub(super) fn add_fields(&mut self, width: usize, fields: &mut Fields) {
+        for triangle in 0..self.triangles.len() {
+            let Triangle { corners, wedges, .. } = self.triangles[triangle];
+            if corners[0] == NONE {
+                continue;
+            }
+            let points = self.points_of(triangle);
+            let Some((frame, area)) = Frame::new(points) else { continue };
+            let rows = wedges.map(|wedge| wedge as usize * width);
+            let shares = wedges.map(|wedge| {
+                let weight = &mut fields.weights[wedge as usize];
+                let before = *weight;
+                *weight += area;
+                (area / *weight, before * area / *weight)
+            });
+            let mut misses = [Near::default(); 3];
             for at in 0..width {
-                let field = frame.field(wedges.map(|wedge| attributes[wedge * width + at]));
-                let square = Quadric::plane(field.slope, field.offset, area);
-                let [x, y, z] = field.slope;
-                for wedge in wedges {
-                    fields.squares[wedge].add(&square);
-                    let sums = &mut fields.sums[wedge * width + at];
-                    for (sum, number) in sums.iter_mut().zip([x, y, z, field.offset]) {
-                        *sum += number * area;
-                    }
+                let slope = frame.slope(rows.map(|row| fields.means[row + at][3]));
+                for (corner, (share, weight)) in shares.into_iter().enumerate() {
+                    let mean = &mut fields.means[rows[corner] + at];
+                    let off = [slope[0] - mean[0], slope[1] - mean[1], slope[2] - mean[2]];
+                    misses[corner].add(&Near::plane(off, weight));
+                    (0..3).for_each(|axis| mean[axis] += off[axis] * share);
                 }
+            }
+            for (place, miss) in corners.into_iter().zip(&misses) {
+                self.places[place as usize].quadric.add(miss);
             }
         }
     }

@@ -64,6 +64,43 @@ pub(super) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
     simd::run(Encode { texels, alpha, effort })
 }
 
+/// The block that has the selectors of another, with the colours that fit them best; none where those aren't told apart.
+pub(super) fn with_selectors(texels: &Texels, other: [u8; 8], alpha: Alpha) -> Option<[u8; 8]> {
+    if !has_four(other, alpha) || has_holes(texels, alpha) {
+        return None;
+    }
+    let bits = u32::from_le_bytes([other[4], other[5], other[6], other[7]]);
+    let mut squares = line::Squares::default();
+    for (at, [r, g, b, _]) in texels.iter().enumerate() {
+        let share = [0.0, 1.0, 1.0 / 3.0, 2.0 / 3.0][(bits >> (2 * at) & 3) as usize];
+        squares.add([*r, *g, *b, 0].map(f32::from), share);
+    }
+    let [first, second] = squares.solve()?.map(|[r, g, b, _]| quantize([r, g, b]));
+    let ([a, b], [c, d]) = (first.to_le_bytes(), second.to_le_bytes());
+    let block = [a, b, c, d, other[4], other[5], other[6], other[7]];
+    has_four(block, alpha).then_some(block)
+}
+
+/// The block that has the colours of another, with the selectors that fit best.
+pub(super) fn with_ends(texels: &Texels, other: [u8; 8], alpha: Alpha) -> Option<[u8; 8]> {
+    if !has_four(other, alpha) || has_holes(texels, alpha) {
+        return None;
+    }
+    let ends = [u16::from_le_bytes([other[0], other[1]]), u16::from_le_bytes([other[2], other[3]])];
+    let selectors = Search::new(texels, 0).ramp(ends, true).selectors;
+    let bits = selectors.iter().enumerate().fold(0u32, |bits, (at, &one)| bits | u32::from(one) << (2 * at));
+    let [e, f, g, h] = bits.to_le_bytes();
+    Some([other[0], other[1], other[2], other[3], e, f, g, h])
+}
+
+fn has_four(block: [u8; 8], alpha: Alpha) -> bool {
+    alpha == Alpha::Elsewhere || u16::from_le_bytes([block[0], block[1]]) > u16::from_le_bytes([block[2], block[3]])
+}
+
+fn has_holes(texels: &Texels, alpha: Alpha) -> bool {
+    alpha == Alpha::Punched && holes(texels) != 0
+}
+
 struct Encode<'a> {
     texels: &'a Texels,
     alpha: Alpha,

@@ -46,6 +46,18 @@ pub(super) fn encode(values: &[u8; 16], effort: Effort) -> [u8; 8] {
     block
 }
 
+/// The block that has the selectors of another of eight values, with the two that fit them best.
+pub(super) fn with_selectors(values: &[u8; 16], other: [u8; 8]) -> Option<[u8; 8]> {
+    if other[0] <= other[1] {
+        return None;
+    }
+    let bits = u64::from_le_bytes(other) >> 16;
+    let mut found = Found { first: 0, second: 0, selectors: [0; 16], error: u32::MAX };
+    found.selectors = std::array::from_fn(|at| (bits >> (3 * at) & 7) as u8);
+    let [first, second] = ends_of(values, &found)?;
+    (first > second).then(|| [first, second, other[2], other[3], other[4], other[5], other[6], other[7]])
+}
+
 #[derive(Clone, Copy)]
 struct Found {
     first: u8,
@@ -79,6 +91,13 @@ impl Found {
 
 /// The two values that fit the selectors of a block of eight best.
 fn refit(values: &[u8; 16], found: &Found) -> Found {
+    match ends_of(values, found) {
+        Some([first, second]) if first > second => Found::of(values, first, second),
+        _ => *found,
+    }
+}
+
+fn ends_of(values: &[u8; 16], found: &Found) -> Option<[u8; 2]> {
     let mut squares = super::line::Squares::default();
     for (&value, &selector) in values.iter().zip(&found.selectors) {
         let share = match selector {
@@ -88,10 +107,8 @@ fn refit(values: &[u8; 16], found: &Found) -> Found {
         };
         squares.add([f32::from(value), 0.0, 0.0, 0.0], share);
     }
-    let Some([near, far]) = squares.solve() else { return *found };
     let round = |value: f32| (value.clamp(0.0, 255.0) + 0.5) as u8;
-    let (first, second) = (round(near[0]), round(far[0]));
-    if first > second { Found::of(values, first, second) } else { *found }
+    Some(squares.solve()?.map(|end| round(end[0])))
 }
 
 /// Tries all pairs near the best one, within its kind.

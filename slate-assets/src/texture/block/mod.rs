@@ -20,11 +20,13 @@ mod etc;
 mod format;
 mod line;
 mod partitions;
+mod rate;
 mod simd;
 mod surface;
 mod wide;
 
 pub use format::{BlockFormat, Footprint};
+pub use rate::economize;
 pub use surface::{Surface, Values, decode, encode};
 
 /// The texels of a 4×4 block, in rows.

@@ -1,73 +1,11 @@
-//! Runs the inner loops of the encoders with the vector instructions that this machine has.
-//!
-//! A [`Kernel`] is written once, in plain Rust, and compiled once for each set of instructions. Rust neither fuses nor
-//! reorders operations on floats, whatever the set: each gives the same bytes, and a test holds them to it.
+//! The machine's vectors for the inner loops of the encoders: `crate::simd`. A test holds them to the bytes of plain code.
 
-#![allow(
-    unsafe_code,
-    reason = "code for instructions that not every machine has may be called where it was looked for"
-)]
-
-/// An inner loop: it and what it calls is inlined always, so that it is compiled for the instructions of its caller.
-pub(super) trait Kernel {
-    /// What it gives.
-    type Out;
-
-    /// Does the work; to be marked `#[inline(always)]`.
-    fn run(self) -> Self::Out;
-}
-
-/// Runs a kernel with AVX2 or SSE4.1 where there is either, else with what every machine of its kind has.
-#[inline]
-pub(super) fn run<K: Kernel>(kernel: K) -> K::Out {
-    #[cfg(target_arch = "x86_64")]
-    if !plain() {
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: this machine has AVX2.
-            return unsafe { with_avx2(kernel) };
-        }
-        if std::arch::is_x86_feature_detected!("sse4.1") {
-            // SAFETY: this machine has SSE4.1.
-            return unsafe { with_sse41(kernel) };
-        }
-    }
-    kernel.run()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn with_avx2<K: Kernel>(kernel: K) -> K::Out {
-    kernel.run()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse4.1")]
-fn with_sse41<K: Kernel>(kernel: K) -> K::Out {
-    kernel.run()
-}
-
-#[cfg(all(target_arch = "x86_64", not(test)))]
-#[inline(always)]
-fn plain() -> bool {
-    false
-}
-
-#[cfg(all(target_arch = "x86_64", test))]
-use tests::plain;
+pub(super) use crate::simd::{Kernel, run};
 
 #[cfg(test)]
 mod tests {
+    use crate::simd::plainly;
     use crate::texture::block::{BlockFormat, Effort, Footprint, Surface, Values, encode};
-    use std::cell::Cell;
-
-    thread_local! {
-        static PLAIN: Cell<bool> = const { Cell::new(false) };
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn plain() -> bool {
-        PLAIN.get()
-    }
 
     /// Slopes, edges and noise in turn, with and without alpha.
     fn surface() -> Surface {
@@ -115,15 +53,9 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         for format in fixed.into_iter().chain(astc) {
             for effort in [Effort::FASTEST, Effort::FAST, Effort::NORMAL, Effort::HIGH] {
-                let with = |plain: bool| {
-                    pool.install(|| {
-                        PLAIN.set(plain);
-                        let bytes = encode(&surface, format, effort, &|| Ok(())).unwrap();
-                        PLAIN.set(false);
-                        bytes
-                    })
-                };
-                assert_eq!(with(false), with(true), "{format} {effort:?}");
+                let bytes = || encode(&surface, format, effort, &|| Ok(())).unwrap();
+                let (vectors, plain) = pool.install(|| (bytes(), plainly(bytes)));
+                assert_eq!(vectors, plain, "{format} {effort:?}");
             }
         }
     }

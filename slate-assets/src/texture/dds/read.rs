@@ -35,18 +35,16 @@ impl Header {
         if width == 0 || height == 0 {
             return Err(Error::corrupt("the DDS file has no texels").with("at byte", 12));
         }
-        if caps & 0x20_0000 != 0 {
-            return Err(Error::unsupported("only DDS textures of two dimensions are read").with("at byte", 112));
-        }
+        let depth = if caps & 0x20_0000 != 0 { word(24).max(1) } else { 0 };
         let levels = word(28).max(1);
-        if levels > most_levels(width, height) {
+        if levels > most_levels(width, height, depth) {
             return Err(Error::corrupt("the DDS file has more levels than its size allows").with("levels", levels));
         }
         let mut header = Self {
             format: Format::Block { format: BlockFormat::Bc7, srgb: false },
             width,
             height,
-            shape: Shape { layers: 0, faces: if caps & 0x200 != 0 { 6 } else { 1 } },
+            shape: Shape { layers: 0, faces: if caps & 0x200 != 0 { 6 } else { 1 }, depth },
             levels,
             premultiplied: false,
             opaque: false,
@@ -62,10 +60,11 @@ impl Header {
             (header.format, header.opaque) = legacy(word(80), &head[84..88], word(88), masks)?;
             header.premultiplied = matches!(&head[84..88], b"DXT4" | b"DXT2");
         }
+        header.shape = header.shape.checked()?;
         if header.shape.faces == 6 && width != height {
             return Err(Error::corrupt("the faces of a DDS cube are square"));
         }
-        let all = header.image_bytes().saturating_mul(header.shape.images().into());
+        let all = header.texture_bytes().saturating_mul(header.shape.textures().into());
         if header.data.checked_add(all).is_none_or(|end| end > length) {
             return Err(Error::corrupt("the DDS file is shorter than its header says").with("bytes", length));
         }
@@ -78,9 +77,11 @@ impl Header {
         let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         self.format = Format::of_dxgi(word(0))
             .ok_or_else(|| Error::unsupported("this DDS file's format is not read").with("dxgiFormat", word(0)))?;
-        if word(4) != 3 {
-            return Err(Error::unsupported("only DDS textures of two dimensions are read").with("at byte", 132));
-        }
+        self.shape.depth = match word(4) {
+            3 => 0,
+            4 => self.shape.depth.max(1),
+            _ => return Err(Error::unsupported("DDS textures of one dimension are not read").with("at byte", 132)),
+        };
         self.shape.faces = if word(8) & 4 != 0 { 6 } else { 1 };
         let layers = word(12);
         if layers > Shape::MOST_LAYERS {
@@ -92,15 +93,18 @@ impl Header {
         Ok(())
     }
 
-    /// Bytes of one image with all its levels.
-    fn image_bytes(&self) -> u64 {
-        let level = |level| self.format.bytes(side(self.width, level), side(self.height, level));
+    /// Bytes of one texture with all its levels.
+    fn texture_bytes(&self) -> u64 {
+        let level = |level| {
+            let image = self.format.bytes(side(self.width, level), side(self.height, level));
+            image.saturating_mul(side(self.shape.depth, level).into())
+        };
         (0..self.levels).fold(0u64, |all, at| all.saturating_add(level(at)))
     }
 
     /// Bytes of the largest level, with all its images.
     pub(crate) fn bytes(&self) -> u64 {
-        self.format.bytes(self.width, self.height).saturating_mul(self.shape.images().into())
+        self.format.bytes(self.width, self.height).saturating_mul(self.shape.images(0).into())
     }
 }
 
@@ -108,9 +112,9 @@ impl Header {
 pub(crate) fn read(file: &mut dyn ReadSeek, header: &Header, limits: &AssetLimits) -> Result<Vec<u8>> {
     AssetLimits::check("the texture's size in bytes", header.bytes(), limits.decoded_bytes)?;
     let mut bytes = vec![0; header.bytes() as usize];
-    let size = header.format.bytes(header.width, header.height) as usize;
-    for (image, out) in bytes.chunks_exact_mut(size).enumerate() {
-        let place = header.data + image as u64 * header.image_bytes();
+    let size = bytes.len() / header.shape.textures() as usize;
+    for (texture, out) in bytes.chunks_exact_mut(size).enumerate() {
+        let place = header.data + texture as u64 * header.texture_bytes();
         let read = file.seek(SeekFrom::Start(place)).and_then(|_| file.read_exact(out));
         read.map_err(|error| Error::io("read the texture", error))?;
     }

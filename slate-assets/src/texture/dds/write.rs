@@ -12,7 +12,11 @@ pub(crate) fn write(out: &mut dyn Write, stored: &Stored) -> Result<()> {
     let mipmaps = levels > 1;
     // Capabilities, height, width and pixel format; then the length of a row or of the whole first level.
     let is_block = matches!(stored.format, Format::Block { .. });
-    let flags = 0x1007 | if mipmaps { 0x2_0000 } else { 0 } | if is_block { 0x8_0000 } else { 0x8 };
+    let is_volume = shape.depth > 0;
+    let flags = 0x1007
+        | if is_volume { 0x80_0000 } else { 0 }
+        | if mipmaps { 0x2_0000 } else { 0 }
+        | if is_block { 0x8_0000 } else { 0x8 };
     let pitch = if is_block {
         stored.format.bytes(stored.width, stored.height)
     } else {
@@ -20,26 +24,32 @@ pub(crate) fn write(out: &mut dyn Write, stored: &Stored) -> Result<()> {
     };
     let mut head = Vec::from(MAGIC);
     let mut word = |word: u32| head.extend(word.to_le_bytes());
-    [124, flags, stored.height, stored.width, pitch as u32, 0, levels].into_iter().for_each(&mut word);
+    [124, flags, stored.height, stored.width, pitch as u32, shape.depth, levels].into_iter().for_each(&mut word);
     (0..11).for_each(|_| word(0));
     // A pixel format of four letters.
     [32, 4, u32::from_le_bytes(*b"DX10"), 0, 0, 0, 0, 0].into_iter().for_each(&mut word);
-    let complex = mipmaps || shape.images() > 1;
+    let complex = mipmaps || shape.textures() > 1 || is_volume;
     word(0x1000 | if complex { 0x8 } else { 0 } | if mipmaps { 0x40_0000 } else { 0 });
-    word(if shape.faces == 6 { 0xFE00 } else { 0 });
+    word(if shape.faces == 6 {
+        0xFE00
+    } else if is_volume {
+        0x20_0000
+    } else {
+        0
+    });
     (0..3).for_each(|_| word(0));
     let cube = if shape.faces == 6 { 4 } else { 0 };
     let alpha = if stored.premultiplied { 2 } else { 1 };
-    [number, 3, cube, shape.layers.max(1), alpha].into_iter().for_each(&mut word);
+    [number, if is_volume { 4 } else { 3 }, cube, shape.layers.max(1), alpha].into_iter().for_each(&mut word);
 
     let failed = |error| Error::io("write the output", error);
     out.write_all(&head).map_err(failed)?;
-    let images = shape.images() as usize;
-    // Here each image has all its levels together.
-    for image in 0..images {
+    let textures = shape.textures() as usize;
+    // Here each texture has all its levels together.
+    for texture in 0..textures {
         for level in &stored.levels {
-            let size = level.len() / images;
-            out.write_all(&level[image * size..][..size]).map_err(failed)?;
+            let size = level.len() / textures;
+            out.write_all(&level[texture * size..][..size]).map_err(failed)?;
         }
     }
     Ok(())

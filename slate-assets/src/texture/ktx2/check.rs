@@ -69,7 +69,7 @@ impl Check<'_> {
         self.must(matches!(faces, 1 | 6), "faceCount is 1 or 6");
         self.must(faces != 6 || (width == height && depth == 0), "the faces of a cube are square and flat");
         let levels = self.word(40);
-        self.must(levels <= most_levels(width.max(height), depth), "levelCount is not over what the size allows");
+        self.must(levels <= most_levels(width, height, depth), "levelCount is not over what the size allows");
         self.must(levels > 0 || format.block_size() == (1, 1), "levelCount is not 0 for block formats");
         let scheme = self.word(44);
         self.must(scheme <= 3, "supercompressionScheme is one of the known");
@@ -151,8 +151,11 @@ impl Check<'_> {
         let ends = value.last() == Some(&0) && std::str::from_utf8(value).is_ok();
         match name {
             "KTXorientation" => {
-                let sound = matches!(value, [b'r' | b'l', b'd' | b'u', 0]);
-                self.must(sound, "KTXorientation is two letters and a NUL");
+                let sound = match self.word(28) {
+                    0 => matches!(value, [b'r' | b'l', b'd' | b'u', 0]),
+                    _ => matches!(value, [b'r' | b'l', b'd' | b'u', b'o' | b'i', 0]),
+                };
+                self.must(sound, "KTXorientation is a letter for each dimension and a NUL");
             }
             "KTXwriter" | "KTXwriterScParams" => self.must(ends, format!("{name} is UTF-8 and ends in a NUL")),
             "KTXswizzle" => {
@@ -172,6 +175,7 @@ impl Check<'_> {
             let entry = (HEADER + LEVEL_ENTRY * u64::from(level)) as usize;
             let (place, stored, whole) = (self.long(entry), self.long(entry + 8), self.long(entry + 16));
             let (width, height) = (side(self.word(20), level), side(self.word(24), level));
+            let images = images.saturating_mul(side(self.word(28), level).into());
             let wanted = format.bytes(width, height).saturating_mul(images);
             self.must(whole == wanted, format!("level {level} has {wanted} bytes once decompressed"));
             self.must(!plain || stored == whole, format!("level {level} is as long as it says"));

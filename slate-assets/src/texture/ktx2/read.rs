@@ -36,10 +36,10 @@ impl Header {
                 .with("vkFormat", word(12))
         })?;
         let (width, height, depth) = (word(20), word(24), word(28));
-        if width == 0 || height == 0 || depth != 0 {
-            return Err(Error::unsupported("only KTX2 textures of two dimensions are read").with("at byte", 20));
+        if width == 0 || height == 0 {
+            return Err(Error::unsupported("KTX2 textures of one dimension are not read").with("at byte", 20));
         }
-        let shape = Shape { layers: word(32), faces: word(36) };
+        let shape = Shape { layers: word(32), faces: word(36), depth }.checked()?;
         if shape.layers > Shape::MOST_LAYERS {
             return Err(Error::limit_exceeded("the texture has more layers than 2048").with("layers", shape.layers));
         }
@@ -47,7 +47,7 @@ impl Header {
             return Err(Error::corrupt("a KTX2 texture has one face, or six square ones").with("faces", shape.faces));
         }
         let levels = word(40).max(1);
-        if levels > most_levels(width, height) {
+        if levels > most_levels(width, height, depth) {
             return Err(Error::corrupt("the KTX2 file has more levels than its size allows").with("levels", levels));
         }
         let zstd = match word(44) {
@@ -87,7 +87,7 @@ impl Header {
     /// Bytes of a level with all its images.
     fn level_bytes(&self, level: u32) -> u64 {
         let image = self.format.bytes(side(self.width, level), side(self.height, level));
-        image.saturating_mul(self.shape.images().into())
+        image.saturating_mul(self.shape.images(level).into())
     }
 
     /// Bytes of the largest level.

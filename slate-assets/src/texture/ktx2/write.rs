@@ -3,14 +3,14 @@ use crate::texture::format::{Format, Plain, Stored};
 use slate_core::{Error, Result};
 use std::{borrow::Cow, io::Write};
 
-/// Keys in ascending order; each value ends in a NUL. The writer's number is the processor's version.
-const KEY_VALUES: [(&str, &str); 2] = [("KTXorientation", "rd"), ("KTXwriter", "slate-assets texture 2")];
+/// The writer's number is the processor's version.
+const WRITER: &str = "slate-assets texture 4";
 
 /// Writes a texture; the file holds the smallest level first, so that a reader may stream it.
 ///
 /// `zstd` is the level of compression, where there is to be one.
 pub(crate) fn write(out: &mut dyn Write, stored: &Stored, zstd: Option<i32>) -> Result<()> {
-    let (descriptor, key_values) = (descriptor::of(stored.format, stored.premultiplied), key_values());
+    let (descriptor, key_values) = (descriptor::of(stored.format, stored.premultiplied), key_values(stored));
     let supercompression = if zstd.is_some() { Super::Zstd } else { Super::None };
     let levels = stored.levels.iter().map(|level| compressed(level, zstd)).collect::<Result<Vec<_>>>()?;
     let descriptor_at = HEADER + LEVEL_ENTRY * levels.len() as u64;
@@ -27,7 +27,7 @@ pub(crate) fn write(out: &mut dyn Write, stored: &Stored, zstd: Option<i32>) -> 
     let mut head = Vec::with_capacity(at.min(4096) as usize);
     head.extend(IDENTIFIER);
     let (shape, count) = (stored.shape, levels.len() as u32);
-    let words = [stored.format.vk(), type_size(stored.format), stored.width, stored.height, 0];
+    let words = [stored.format.vk(), type_size(stored.format), stored.width, stored.height, stored.shape.depth];
     words.iter().for_each(|word| head.extend(word.to_le_bytes()));
     let words = [shape.layers, shape.faces, count, supercompression as u32];
     words.iter().for_each(|word| head.extend(word.to_le_bytes()));
@@ -68,9 +68,11 @@ fn type_size(format: Format) -> u32 {
     }
 }
 
-fn key_values() -> Vec<u8> {
+/// Keys in ascending order; each value ends in a NUL. The axes go to the right, down and into the volume.
+fn key_values(stored: &Stored) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for (key, value) in KEY_VALUES {
+    let orientation = if stored.shape.depth > 0 { "rdi" } else { "rd" };
+    for (key, value) in [("KTXorientation", orientation), ("KTXwriter", WRITER)] {
         bytes.extend((key.len() as u32 + value.len() as u32 + 2).to_le_bytes());
         bytes.extend(key.as_bytes());
         bytes.push(0);

@@ -24,10 +24,19 @@ pub struct TextureOptions {
     pub supercompression: Supercompression,
     /// Whether to write the whole mip chain; default `true`. Only KTX2 and DDS can hold one.
     pub generate_mipmaps: bool,
+    /// What levels are filtered by; default box.
+    pub mip_filter: MipFilter,
     /// Effort or loss, 0 (quick) to 100 (best); default 90. Of block compression below 20 the least effort, below 50
     /// little, below 80 some, below 95 much, then all there is.
     pub quality: u8,
-    /// Exact size to resample to; default: the source's own.
+    /// How much nearness block compression gives up so that what compresses the file later finds more to repeat, 0 to 100;
+    /// default 0, which gives up nothing. Blocks are chosen by squared error and this number times the bits that they will
+    /// take: of BC7 4 to 16 are useful, of BC1 and BC3 16 to 64. Only they know it.
+    pub rate_distortion: f32,
+    /// Slices of a volume that lie below each other in the source, from the nearest to the furthest; default: the source is a
+    /// picture, or is a volume itself.
+    pub slices: Option<u32>,
+    /// Exact size to resample to; default: the source's own. Of a volume it is that of a slice.
     pub resize: Option<Resize>,
     /// What sides are brought to; default as they are.
     pub sizing: Sizing,
@@ -46,7 +55,10 @@ impl Default for TextureOptions {
             compression: Compression::None,
             supercompression: Supercompression::None,
             generate_mipmaps: true,
+            mip_filter: MipFilter::Box,
             quality: 90,
+            rate_distortion: 0.0,
+            slices: None,
             resize: None,
             sizing: Sizing::Any,
             kind: TextureKind::Auto,
@@ -59,6 +71,8 @@ impl Default for TextureOptions {
 impl TextureOptions {
     /// The largest width and height that may be asked for, in pixels.
     pub const MAX_SIDE: u32 = 16_384;
+    /// The most slices of a volume: what Direct3D 11 allows.
+    pub const MAX_SLICES: u32 = 2048;
 
     /// What suits a place and what the values mean; every other option is the default.
     ///
@@ -119,6 +133,23 @@ impl TextureOptions {
                 "{format} can't be supercompressed: choose ktx2, or supercompression none"
             )));
         }
+        if !(0.0..=100.0).contains(&self.rate_distortion) {
+            return Err(
+                Error::invalid("rateDistortion goes from 0 to 100").with("rateDistortion", self.rate_distortion)
+            );
+        }
+        if self.rate_distortion > 0.0 && !matches!(compression, Compression::Bc1 | Compression::Bc3 | Compression::Bc7)
+        {
+            return Err(Error::invalid(format!(
+                "{compression} has no rateDistortion: choose bc1, bc3 or bc7, or rateDistortion 0"
+            )));
+        }
+        if let Some(slices) = self.slices {
+            if !(1..=Self::MAX_SLICES).contains(&slices) {
+                return Err(Error::invalid("slices goes from 1 to 2048").with("slices", slices));
+            }
+            self.holds_volumes()?;
+        }
         if !(self.alpha_cutoff > 0.0 && self.alpha_cutoff <= 1.0) {
             return Err(Error::invalid("alphaCutoff is above 0 and at most 1").with("alphaCutoff", self.alpha_cutoff));
         }
@@ -138,6 +169,25 @@ impl TextureOptions {
                 "this format holds one level: choose ktx2 or dds, or set generateMipmaps to false",
             )
             .with("format", self.format));
+        }
+        Ok(())
+    }
+
+    /// Whether a volume can be written: in KTX2 or DDS, plain or in BC, because graphics interfaces have no others; and without
+    /// a cut-out, whose coverage would be kept slice by slice.
+    ///
+    /// # Errors
+    /// `Invalid`, naming what can be chosen.
+    pub fn holds_volumes(&self) -> Result<()> {
+        let (format, compression) = (self.format, self.compression);
+        if !matches!(format, TextureFormat::Ktx2 | TextureFormat::Dds) {
+            return Err(Error::invalid(format!("{format} holds no volume: choose ktx2 or dds")));
+        }
+        if compression.is_for_mobile() {
+            return Err(Error::invalid(format!("{compression} holds no volume: choose bc7 or none")));
+        }
+        if self.alpha == AlphaMode::Cutout {
+            return Err(Error::invalid("a volume holds no cut-out: choose alpha straight"));
         }
         Ok(())
     }
@@ -243,6 +293,20 @@ wire_enum! {
         None = "none",
         /// Zstandard: smaller files, for loaders that know it.
         Zstd = "zstd",
+    }
+}
+
+wire_enum! {
+    /// What the levels of a mip chain are filtered by. Sharper ones may ring at hard edges.
+    MipFilter {
+        /// The mean of the area that a texel covers: soft, and never rings.
+        Box = "box",
+        /// A tent twice as wide: softer, and without stairs.
+        Triangle = "triangle",
+        /// A sinc of three lobes in a Kaiser window (alpha 4): sharp, with little ringing.
+        Kaiser = "kaiser",
+        /// A sinc of three lobes in a sinc: a little sharper.
+        Lanczos = "lanczos",
     }
 }
 

@@ -3,8 +3,10 @@
 mod encode;
 mod estimate;
 mod fit;
+mod repeat;
 
 pub(super) use encode::encode;
+pub(super) use repeat::{with_ends, with_indices};
 
 use super::{bits::Reader, partitions};
 

@@ -1,14 +1,14 @@
 //! Chooses subsets, planes and the mode of a block by estimates, and fits the most promising ones.
 
+mod dense;
 mod fit;
 mod split;
 mod tables;
 mod trial;
 
-use super::ise::{RANGES, Range};
 use crate::texture::block::{Effort, Footprint, astc::MOST_TEXELS};
 use fit::Found;
-use tables::Tables;
+use tables::{ROUNDING, Tables};
 use trial::{Block, Trial};
 
 /// How far each effort goes.
@@ -84,21 +84,16 @@ fn try_modes(block: &Block, tables: &Tables, trial: &Trial, plan: &Plan, best: &
     let mean = |plane: usize| trial.lengths[plane][..tables.texels].iter().sum::<f32>();
     let lengths = [mean(0), if trial.apart.is_some() { mean(1) } else { 0.0 }];
     let channels = if trial.kind == 12 || trial.kind == 4 { 4.0 } else { 3.0 };
-    let mut ranked: Vec<(f32, usize, usize)> = Vec::new();
-    for (at, choice) in tables.choices.iter().enumerate() {
-        if choice.mode.dual != trial.apart.is_some() {
-            continue;
-        }
-        let Some(colors) = color_range(choice.mode.bits(), trial) else { continue };
-        // What rounding a value to one of `levels` leaves of a span of one, squared.
-        let rounding = |levels: u32| 1.0 / (12.0 * ((levels - 1) as f32).powi(2));
-        // A texel mixes several weights where the grid is smaller, so that their errors are evened out.
-        let evened = if tables.grids[choice.grid].is_whole { 1.0 } else { 0.6 };
-        let weight_error = (lengths[0] + lengths[1]) * rounding(choice.mode.range().levels) * evened;
-        let step = 255.0 * 255.0 * rounding(RANGES[colors].levels);
-        let color_error = texels * channels * step * 0.45;
+    let mut ranked: Vec<(f32, usize, usize)> = Vec::with_capacity(plan.modes);
+    let (values, kinds) = (trial.values() / 2 - 1, &tables.modes[usize::from(trial.apart.is_some())]);
+    for &at in kinds {
+        let choice = &tables.choices[at];
+        let Some(colors) = choice.colors[trial.subsets - 1][values] else { continue };
+        let weight_error = (lengths[0] + lengths[1]) * choice.rounding;
+        let color_error = texels * channels * 255.0 * 255.0 * 0.45 * ROUNDING[usize::from(colors)];
         let rough = trial.off + weight_error + color_error;
-        if rough >= bound {
+        let worst = ranked.get(plan.modes - 1).map_or(bound, |(worst, ..)| worst.min(bound));
+        if rough >= worst {
             continue;
         }
         let grid = *fits[choice.grid].get_or_insert_with(|| {
@@ -110,7 +105,7 @@ fn try_modes(block: &Block, tables: &Tables, trial: &Trial, plan: &Plan, best: &
         let place = ranked.partition_point(|(other, ..)| *other <= error);
         if place < plan.modes {
             ranked.truncate(plan.modes - 1);
-            ranked.insert(place, (error, at, colors));
+            ranked.insert(place, (error, at, colors.into()));
         }
     }
     for (estimate, at, colors) in ranked {
@@ -118,13 +113,6 @@ fn try_modes(block: &Block, tables: &Tables, trial: &Trial, plan: &Plan, best: &
             fit::fit(block, tables, trial, (&tables.choices[at], colors), plan, best);
         }
     }
-}
-
-/// The range of the colours that have room beside the weights, where there is a legal one.
-fn color_range(weight_bits: u32, trial: &Trial) -> Option<usize> {
-    let taken = if trial.subsets == 1 { 17 } else { 29 } + if trial.apart.is_some() { 2 } else { 0 };
-    let room = 128u32.checked_sub(weight_bits + taken)?;
-    Range::widest(trial.values() as u32, room).filter(|&range| range >= 4)
 }
 
 /// A block of one colour.

@@ -1,11 +1,12 @@
 //! What is known of a footprint before any texel is seen.
 
+use super::dense::Matrices;
 use crate::texture::block::{
     Footprint,
     astc::{
         MOST_TEXELS,
         grid::{self, Taps},
-        ise::{self, RANGES},
+        ise::{self, RANGES, Range},
         mode::Mode,
         partition,
     },
@@ -20,6 +21,8 @@ pub(super) struct Grid {
     pub(super) shares: Vec<f32>,
     /// Whether there is a weight for each texel.
     pub(super) is_whole: bool,
+    /// None for large blocks.
+    pub(super) matrices: Option<Matrices>,
 }
 
 /// A mode that fits in the footprint.
@@ -28,7 +31,30 @@ pub(super) struct Choice {
     pub(super) mode: Mode,
     /// The place of its grid.
     pub(super) grid: usize,
+    /// The range of the colours that have room beside the weights, where there is a legal one: by subsets and by pairs of
+    /// values of all endpoints, both less one.
+    pub(super) colors: [[Option<u8>; 8]; 2],
+    /// What rounding its weights leaves of a span of one, squared.
+    pub(super) rounding: f32,
 }
+
+impl Choice {
+    fn new(bits: u32, mode: Mode, grid: usize, is_whole: bool) -> Self {
+        let planes = if mode.dual { 2 } else { 0 };
+        let room = |subsets: usize| 128u32.checked_sub(mode.bits() + planes + if subsets == 0 { 17 } else { 29 });
+        let range = |subsets, pairs: usize| {
+            Range::widest(pairs as u32 * 2 + 2, room(subsets)?).filter(|&range| range >= 4).map(|range| range as u8)
+        };
+        let colors = [0, 1].map(|subsets| std::array::from_fn(|pairs| range(subsets, pairs)));
+        // A texel mixes several weights where the grid is smaller, so that their errors are evened out.
+        let rounding = ROUNDING[mode.range] * if is_whole { 1.0 } else { 0.6 };
+        Self { bits, mode, grid, colors, rounding }
+    }
+}
+
+/// What rounding a value to one of a range's levels leaves of a span of one, squared.
+pub(super) static ROUNDING: LazyLock<[f32; RANGES.len()]> =
+    LazyLock::new(|| RANGES.map(|range| 1.0 / (12.0 * ((range.levels - 1) as f32 * (range.levels - 1) as f32))));
 
 /// A partition of two subsets: its number, and the texels of the second as bits.
 pub(super) struct Pair {
@@ -41,6 +67,8 @@ pub(super) struct Tables {
     pub(super) texels: usize,
     pub(super) grids: Vec<Grid>,
     pub(super) choices: Vec<Choice>,
+    /// The places of those with one plane of weights, and of those with two.
+    pub(super) modes: [Vec<usize>; 2],
     /// Without those that are equal to others, or have a subset without texels.
     pub(super) pairs: Vec<Pair>,
 }
@@ -100,10 +128,11 @@ impl Tables {
                 for &(at, share) in taps[..texels].iter().flatten() {
                     shares[usize::from(at)] += f32::from(share);
                 }
-                grids.push(Grid { size: mode.size, taps, shares, is_whole: mode.size == block });
+                let matrices = Matrices::of(&taps[..texels], &shares);
+                grids.push(Grid { size: mode.size, taps, shares, is_whole: mode.size == block, matrices });
                 grids.len() - 1
             });
-            choices.push(Choice { bits, mode, grid });
+            choices.push(Choice::new(bits, mode, grid, mode.size == block));
         }
         let mut pairs: Vec<Pair> = Vec::new();
         for seed in 0..partition::COUNT {
@@ -120,6 +149,8 @@ impl Tables {
                 pairs.push(Pair { seed, second });
             }
         }
-        Self { texels, grids, choices, pairs }
+        let mut modes = [Vec::new(), Vec::new()];
+        (0..choices.len()).for_each(|at| modes[usize::from(choices[at].mode.dual)].push(at));
+        Self { texels, grids, choices, modes, pairs }
     }
 }

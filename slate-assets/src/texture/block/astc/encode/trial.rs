@@ -1,6 +1,6 @@
 //! One way to cut a block in subsets and planes, with the lines and weights that would be ideal for it.
 
-use super::tables::Grid;
+use super::{dense, tables::Grid};
 use crate::texture::block::{
     astc::{MOST_TEXELS, MOST_WEIGHTS, colors},
     line,
@@ -103,6 +103,9 @@ impl Trial {
         if grid.is_whole {
             weights[..texels].copy_from_slice(&places[..texels]);
             return (weights, 0.0);
+        }
+        if let Some(matrices) = &grid.matrices {
+            return dense::fit(matrices, places, lengths);
         }
         let count = grid.shares.len();
         for (place, taps) in places.iter().zip(&grid.taps).take(texels) {
