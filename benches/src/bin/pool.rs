@@ -5,9 +5,9 @@
 use bollard::{
     Docker,
     models::ContainerCreateBody,
-    query_parameters::{RemoveContainerOptions, StopContainerOptions},
+    query_parameters::{RemoveContainerOptions, StopContainerOptions, WaitContainerOptions},
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use slate_benches::{BoxError, Result};
 use slate_core::{
     SessionId, SystemClock, Timestamp, UserId,
@@ -221,19 +221,17 @@ async fn overhead() -> Result<()> {
         let start = async {
             let session = sessions.create(new).await?;
             command(ContainerTopic::Start(session.id)).await?;
-            until(&*store, session.id, |state| state == slate_core::model::SessionState::Running).await?;
-            Ok::<_, BoxError>(session.id)
+            let container =
+                until(&*store, session.id, |state| state == slate_core::model::SessionState::Running).await?;
+            Ok::<_, BoxError>((session.id, container.ok_or("a running session without a container")?))
         };
-        let id = by_orchestrator.start.time(start).await?;
+        let (id, container) = by_orchestrator.start.time(start).await?;
+        let options = WaitContainerOptions { condition: "removed".into() };
+        let mut removed = docker.wait_container(container.as_str(), Some(options));
         let stop = async {
             command(ContainerTopic::Stop(id)).await?;
-            let container = until(&*store, id, slate_core::model::SessionState::is_final).await?;
-            // Removed after the session's end is recorded.
-            while let Some(container) = &container
-                && backend.inspect(container).await.is_ok()
-            {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            // Removed after the session's end is recorded; the engine says so, with the program's code.
+            let _ended = removed.next().await;
             Ok::<_, BoxError>(())
         };
         by_orchestrator.stop.time(stop).await?;
