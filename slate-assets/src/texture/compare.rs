@@ -55,6 +55,8 @@ impl Comparison {
             if is_source {
                 options = TextureProcessor.resolved(&work, &options)?;
             }
+            // The result is in slices already.
+            options.slices = options.slices.filter(|_| is_source);
             let Source { images, .. } = read::read(&work, &options)?;
             let image = images.into_iter().next().ok_or_else(|| Error::internal("a texture without an image"))?;
             if is_source {

@@ -18,21 +18,32 @@ use std::{
 
 const LINES: usize = 100;
 
-fn serve(data: &Path, realm: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_slate"))
+/// A `slate serve`, which a test that fails takes along.
+struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // One that has ended can't be killed.
+        let _gone = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+fn serve(data: &Path, realm: &str) -> Service {
+    let service = Command::new(env!("CARGO_BIN_EXE_slate"))
         .args(["serve", "--backend", "docker", "--log", "error", "--data"])
         .arg(data)
         .env("SLATE_LEASE", "2")
         .env("SLATE_DOCKER_REALM", realm)
         .current_dir(data)
         .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Service(service.unwrap())
 }
 
-fn end(mut service: Child) {
-    assert!(Command::new("kill").arg(service.id().to_string()).status().unwrap().success());
-    assert!(service.wait().unwrap().success(), "the service ends politely");
+fn end(mut service: Service) {
+    assert!(Command::new("kill").arg(service.0.id().to_string()).status().unwrap().success());
+    assert!(service.0.wait().unwrap().success(), "the service ends politely");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,15 +73,14 @@ async fn kills(pools: &str) {
     let beside = serve(&world.data, &realm);
     let mut started = Vec::new();
     for _ in 0..rounds {
-        let mut killed = serve(&world.data, &realm);
+        let killed = serve(&world.data, &realm);
         for _ in 0..2 {
             let text = format!("i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; sleep 0.03; done");
             started.push(world.start(spec(&text)).await.id);
         }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         tokio::time::sleep(Duration::from_millis((seed >> 33) % 3000)).await;
-        killed.kill().unwrap();
-        killed.wait().unwrap();
+        drop(killed);
     }
     if !pools.is_empty() {
         world.eventually("a ready member", async |world| !ready(&members(world).await).is_empty()).await;
