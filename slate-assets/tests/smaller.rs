@@ -24,7 +24,7 @@ fn made(json: &Value, change: impl FnOnce(&mut ModelOptions)) -> (Report, Value,
 }
 
 /// A model of lists of floats: the width of their elements, and the numbers.
-fn model(lists: &[(usize, Vec<f32>)], rest: Value) -> Value {
+fn model(lists: &[(usize, Vec<f32>)], rest: &Value) -> Value {
     let bytes: Vec<u8> = lists.iter().flat_map(|(_, list)| list).flat_map(|number| number.to_le_bytes()).collect();
     let (mut offset, mut views, mut accessors) = (0, Vec::new(), Vec::new());
     for (at, (width, list)) in lists.iter().enumerate() {
@@ -56,7 +56,7 @@ fn what_quantizing_makes_equal_is_welded() {
         .collect();
     let source = model(
         &[(3, places)],
-        json!({
+        &json!({
             "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
             "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
         }),
@@ -102,7 +102,7 @@ fn directions_go_through_meshopts_filter() {
     // In the order of the vertices' use: neither welding nor the order of triangles changes that of the vertices.
     let source = model(
         &[(3, ball.positions.concat()), (3, normals.clone())],
-        json!({
+        &json!({
             "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
             "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "NORMAL": 1}, "mode": 0}]}],
         }),
@@ -134,7 +134,7 @@ fn small_parts_have_the_steps_of_the_whole() {
     let part = |at: usize| json!({"primitives": [{"attributes": {"POSITION": at}, "mode": 0}]});
     let source = model(
         &[(3, sized(1.0)), (3, sized(0.25)), (3, sized(0.2)), (3, sized(0.001))],
-        json!({
+        &json!({
             // The third is as large as the first in the world.
             "scenes": [{"nodes": [0, 1, 2, 3]}],
             "nodes": [{"mesh": 0}, {"mesh": 1}, {"mesh": 2, "scale": [5, 5, 5]}, {"mesh": 3}],
@@ -162,7 +162,7 @@ fn rotations_go_through_meshopts_filter() {
     let turns: Vec<f32> = times.iter().flat_map(|time| turn(*time)).collect();
     let source = model(
         &[(1, times.clone()), (4, turns.clone())],
-        json!({
+        &json!({
             "scenes": [{"nodes": [0]}], "nodes": [{}],
             "animations": [{"samplers": [{"input": 0, "output": 1}],
                 "channels": [{"sampler": 0, "target": {"node": 0, "path": "rotation"}}]}],
@@ -208,7 +208,7 @@ fn what_stands_still_takes_no_keys() {
             (3, same([0.0, 0.0, 0.0])),
             (3, times.iter().flat_map(|time| [time * time, 0.0, 0.0]).collect()),
         ],
-        json!({
+        &json!({
             "scenes": [{"nodes": [0, 1]}],
             "nodes": [{"translation": [1, 2, 3]}, {}],
             "animations": [
