@@ -11,65 +11,16 @@ mod support;
 use slate_assets::audio::AudioProcessor;
 use slate_core::{
     ErrorKind,
-    asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, Dither, Report},
+    asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, Dither},
 };
-use std::process::Command;
-use support::wav;
-
-fn run(name: &str, bytes: &[u8], change: impl FnOnce(&mut AudioOptions)) -> (Report, Vec<u8>) {
-    let mut options = AudioOptions::default();
-    change(&mut options);
-    let input = AssetInput::from_bytes(name, bytes.to_vec());
-    let (report, files) = support::run(&AudioProcessor, &input, &options, &AssetLimits::default()).unwrap();
-    let (_, file) = files.into_iter().next().unwrap();
-    (report, file.to_vec())
-}
-
-/// Decoded to floats, interleaved, as they are.
-fn floats(name: &str, bytes: &[u8], channels: u16, rate: u32) -> (Report, Vec<f32>) {
-    let (report, out) = run(name, bytes, |options| {
-        (options.format, options.bit_depth, options.normalize) = (AudioFormat::Wav, 32, false);
-        (options.channels, options.sample_rate) = (channels, rate);
-    });
-    let reader = hound::WavReader::new(&out[..]).unwrap();
-    (report, reader.into_samples::<f32>().map(Result::unwrap).collect())
-}
+use support::{
+    sounds::{beats, floats, foreign, run},
+    wav,
+};
 
 fn tone(frames: usize, frequency: f64, loud: f64) -> Vec<i16> {
     let value = |at: usize| (at as f64 * frequency * std::f64::consts::TAU / 48_000.0).sin() * loud * 32_767.0;
     (0..frames).flat_map(|at| [value(at) as i16; 2]).collect()
-}
-
-/// Something like music: a chord with beats in it.
-fn beats(frames: usize) -> Vec<i16> {
-    let mut random = support::Random(11);
-    (0..frames)
-        .flat_map(|at| {
-            let t = at as f64 / 48_000.0;
-            let beat = (-(t % 0.25) * 30.0).exp();
-            let noise = f64::from(random.next()) / f64::from(u32::MAX) - 0.5;
-            let chord: f64 = [220.0, 277.2, 329.6].iter().map(|f| (t * f * std::f64::consts::TAU).sin()).sum();
-            let value = chord * 0.08 + beat * noise * 0.5;
-            [(value * 32_767.0) as i16, (value * 20_000.0) as i16]
-        })
-        .collect()
-}
-
-/// Runs a program, where there is one; `None` is said aloud.
-fn foreign(program: &str, arguments: &[&str]) -> Option<String> {
-    match Command::new(program).args(arguments).output() {
-        Ok(done) => {
-            let text = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
-            assert!(done.status.success(), "{program} {arguments:?}: {text}");
-            Some(text)
-        }
-        Err(error) => {
-            let required = std::env::var_os("SLATE_REQUIRE_SERVICES").is_some_and(|value| value == "1");
-            assert!(!required, "{program} is required: {error}");
-            println!("skipped: {program} is not here ({error})");
-            None
-        }
-    }
 }
 
 #[test]
@@ -412,63 +363,4 @@ fn a_quality_that_is_none_is_refused() {
     let input = AssetInput::from_bytes("s.wav", wav(1, 48_000, &[0; 100]));
     let error = support::run(&AudioProcessor, &input, &options, &AssetLimits::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-}
-
-#[test]
-fn surround_opus_is_read_with_each_speaker_in_its_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let layouts = [(3u16, "3.0"), (4, "quad"), (5, "5.0"), (6, "5.1"), (7, "6.1"), (8, "7.1")];
-    for (channels, layout) in layouts {
-        // A tone of its own for each; low, because of the subwoofer.
-        let value = |frame: u32, channel: u16| {
-            let frequency = 40.0 + 11.0 * f64::from(channel);
-            ((f64::from(frame) * frequency * std::f64::consts::TAU / 48_000.0).sin() * 9_000.0) as i16
-        };
-        let samples: Vec<i16> =
-            (0..48_001u32).flat_map(|frame| (0..channels).map(move |channel| value(frame, channel))).collect();
-        let (source, out) = (folder.path().join("s.raw"), folder.path().join("s.opus"));
-        // No WAV: its header may tell other speakers, and they would be mixed.
-        std::fs::write(&source, samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
-        let [from, to] = [&source, &out].map(|path| path.to_str().unwrap());
-        let count = channels.to_string();
-        let before = ["-v", "error", "-y", "-f", "s16le", "-ar", "48000", "-ac", &count, "-channel_layout", layout];
-        let coding = ["-i", from, "-c:a", "libopus", "-b:a", "400k", "-mapping_family", "1", to];
-        let words: Vec<&str> = before.into_iter().chain(coding).collect();
-        if foreign("ffmpeg", &words).is_none() {
-            return;
-        }
-        let bytes = std::fs::read(&out).unwrap();
-        let (report, back) = floats("s.opus", &bytes, channels, 48_000);
-        assert_eq!((&report["sourceChannels"], back.len()), (&channels.into(), samples.len()), "{layout}");
-        for channel in 0..usize::from(channels) {
-            let of = |samples: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
-                samples.skip(channel).step_by(channels.into()).collect()
-            };
-            let before = of(&mut samples.iter().map(|sample| f64::from(*sample) / 32_768.0));
-            let after = of(&mut back.iter().map(|sample| f64::from(*sample)));
-            let power: f64 = before.iter().map(|x| x * x).sum();
-            let error: f64 = before.iter().zip(&after).map(|(a, b)| (a - b) * (a - b)).sum();
-            let told = 10.0 * (power / error).log10();
-            assert!(told > 10.0, "{layout}: channel {channel} is {told} dB above what is not it");
-        }
-        // Mixed down where that is asked for.
-        assert_eq!(floats("s.opus", &bytes, 2, 48_000).1.len(), 2 * 48_001, "{layout}");
-        let cut = AssetInput::from_bytes("s.opus", bytes[..60].to_vec());
-        assert!(support::run(&AudioProcessor, &cut, &AudioOptions::default(), &AssetLimits::default()).is_err());
-    }
-}
-
-#[test]
-fn codecs_of_two_channels_say_what_to_do_with_more() {
-    let surround = wav(6, 48_000, &[100; 6 * 4_800]);
-    for format in [AudioFormat::Opus, AudioFormat::Mp3] {
-        let mut options = AudioOptions::default();
-        (options.format, options.channels) = (format, 6);
-        let input = AssetInput::from_bytes("s.wav", surround.clone());
-        let error = support::run(&AudioProcessor, &input, &options, &AssetLimits::default()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{format}");
-        assert!(error.to_string().contains("choose 1, 2 or ogg"), "{error}");
-        let (report, _) = run("s.wav", &surround, |options| (options.format, options.channels) = (format, 2));
-        assert_eq!((&report["sourceChannels"], &report["channels"]), (&6.into(), &2.into()), "{format}");
-    }
 }

@@ -172,7 +172,8 @@ impl Biquad {
         let Self { b, a, state: [one, two] } = *self;
         let y: [f64; 2] = std::array::from_fn(|lane| b[0] * x[lane] + one[lane]);
         self.state = [
-            std::array::from_fn(|lane| b[1] * x[lane] - a[0] * y[lane] + two[lane]),
+            // What waits for the last sample's value is done last.
+            std::array::from_fn(|lane| b[1] * x[lane] + two[lane] - a[0] * y[lane]),
             std::array::from_fn(|lane| b[2] * x[lane] - a[1] * y[lane]),
         ];
         y
