@@ -13,6 +13,7 @@ use slate_core::{
     ErrorKind,
     asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, Dither},
 };
+use std::fs;
 use support::{
     sounds::{beats, floats, foreign, run},
     wav,
@@ -41,7 +42,7 @@ fn loudness_meets_its_goal_and_peaks_their_ceiling() {
     assert!((report["loudness"].as_f64().unwrap() + 11.0).abs() <= 0.1, "{report:?}");
     assert!(report["truePeak"].as_f64().unwrap() <= -1.0, "{report:?}");
     let file = tempfile::NamedTempFile::with_suffix(".wav").unwrap();
-    std::fs::write(file.path(), out).unwrap();
+    fs::write(file.path(), out).unwrap();
     let path = file.path().to_str().unwrap();
     let arguments = ["-hide_banner", "-nostats", "-i", path, "-af", "ebur128=peak=true", "-f", "null", "-"];
     if let Some(text) = foreign("ffmpeg", &arguments) {
@@ -80,12 +81,23 @@ fn wav_is_written_in_every_depth() {
 
 #[test]
 fn ogg_has_the_length_of_its_source() {
-    for frames in [1usize, 63, 577, 1_024, 48_000, 100_001] {
+    for frames in [1usize, 63, 577, 1_024, 2_049, 3_001, 9_999, 48_000, 100_001] {
         let bytes = wav(2, 48_000, &beats(frames));
         let (report, ogg) = run("s.wav", &bytes, |options| options.normalize = false);
         assert_eq!(report["frames"], frames);
         let (_, back) = floats("s.ogg", &ogg, 2, 48_000);
         assert_eq!(back.len(), frames * 2);
+        let file = tempfile::NamedTempFile::with_suffix(".ogg").unwrap();
+        fs::write(file.path(), &ogg).unwrap();
+        let out = tempfile::NamedTempFile::with_suffix(".wav").unwrap();
+        let [from, to] = [&file, &out].map(|file| file.path().to_str().unwrap());
+        if foreign("oggdec", &["-Q", "-o", to, from]).is_some() {
+            assert_eq!(hound::WavReader::open(to).unwrap().duration(), frames as u32, "oggdec");
+        }
+        // FFmpeg doesn't cut what is shorter than two blocks.
+        if frames > 2_048 && foreign("ffmpeg", &["-v", "error", "-xerror", "-y", "-i", from, to]).is_some() {
+            assert_eq!(hound::WavReader::open(to).unwrap().duration(), frames as u32, "ffmpeg");
+        }
     }
 }
 
@@ -166,7 +178,7 @@ fn other_programs_read_what_is_written() {
         let samples: Vec<i16> = beats(frames * 4).into_iter().take(frames * usize::from(channels)).collect();
         let (_, ogg) = run("s.wav", &wav(channels, 48_000, &samples), |options| options.channels = channels);
         let path = folder.path().join(format!("{channels}.ogg"));
-        std::fs::write(&path, &ogg).unwrap();
+        fs::write(&path, &ogg).unwrap();
         let path = path.to_str().unwrap();
         let out = folder.path().join("out.wav");
         let out = out.to_str().unwrap();
@@ -211,7 +223,7 @@ fn every_format_has_its_checker_and_the_length_of_its_source() {
             let least = if format == AudioFormat::Flac { f64::INFINITY } else { 6.0 };
             assert!(10.0 * (power / error).log10() >= least, "{what}: {}", 10.0 * (power / error).log10());
             let path = folder.path().join(format!("{channels}-{frames}.{format}"));
-            std::fs::write(&path, &bytes).unwrap();
+            fs::write(&path, &bytes).unwrap();
             let path = path.to_str().unwrap();
             let all: Vec<&str> = arguments.iter().copied().chain([path]).collect();
             if let Some(text) = foreign(checker, &all) {
@@ -270,7 +282,7 @@ fn flac_keeps_every_sample_of_every_depth() {
         let (_, back) = floats("s.flac", &flac, 2, 44_100);
         assert!(back.iter().zip(&samples).all(|(a, b)| *a == *b as f32 / 8_388_608.0), "{kind}");
         let path = tempfile::NamedTempFile::with_suffix(".flac").unwrap();
-        std::fs::write(path.path(), flac).unwrap();
+        fs::write(path.path(), flac).unwrap();
         foreign("flac", &["-s", "-t", "-w", path.path().to_str().unwrap()]);
     }
 }
@@ -279,13 +291,13 @@ fn flac_keeps_every_sample_of_every_depth() {
 fn files_of_other_encoders_have_their_length() {
     let folder = tempfile::tempdir().unwrap();
     let (source, frames) = (folder.path().join("s.wav"), 50_001);
-    std::fs::write(&source, wav(2, 48_000, &beats(frames))).unwrap();
+    fs::write(&source, wav(2, 48_000, &beats(frames))).unwrap();
     for (name, codec) in [("s.mp3", "libmp3lame"), ("s.ogg", "libvorbis"), ("s.flac", "flac"), ("s.aiff", "pcm_s24be")]
     {
         let out = folder.path().join(name);
         let [from, to] = [&source, &out].map(|path| path.to_str().unwrap());
         if foreign("ffmpeg", &["-v", "error", "-y", "-i", from, "-c:a", codec, to]).is_some() {
-            let (_, back) = floats(name, &std::fs::read(&out).unwrap(), 2, 48_000);
+            let (_, back) = floats(name, &fs::read(&out).unwrap(), 2, 48_000);
             assert_eq!(back.len(), frames * 2, "{name}");
         }
     }
@@ -318,12 +330,12 @@ fn pictures_are_kept_where_that_was_asked_for() {
         if expected == 1 {
             assert!(kept.len() > plain.len() + png.len(), "{format}");
             let file = tempfile::NamedTempFile::with_suffix(format!(".{format}")).unwrap();
-            std::fs::write(file.path(), &kept).unwrap();
+            fs::write(file.path(), &kept).unwrap();
             let out = tempfile::NamedTempFile::with_suffix(".png").unwrap();
             let [from, to] = [&file, &out].map(|file| file.path().to_str().unwrap());
             let arguments = ["-v", "error", "-y", "-i", from, "-map", "0:v", "-c", "copy", "-f", "image2", to];
             if foreign("ffmpeg", &arguments).is_some() {
-                assert!(std::fs::read(to).unwrap() == png, "{format}: another picture came out");
+                assert!(fs::read(to).unwrap() == png, "{format}: another picture came out");
             }
             // The next format gets it from this one.
             source = (format!("s.{format}"), kept);
