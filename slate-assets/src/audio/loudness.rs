@@ -33,9 +33,8 @@ pub(super) struct Loudness {
     pub(super) integrated: Option<f64>,
     /// LU; 0 where the sound is shorter than three seconds.
     pub(super) range: f64,
-    /// Magnitudes.
+    /// A magnitude.
     pub(super) true_peak: f32,
-    pub(super) sample_peak: f32,
     pub(super) frames: u64,
 }
 
@@ -88,8 +87,7 @@ impl Meter {
 
     pub(super) fn finish(mut self) -> Loudness {
         let true_peak = self.peaks.iter_mut().fold(self.sample_peak, |most, peak| most.max(peak.finish()));
-        let (frames, sample_peak) = (self.frames, self.sample_peak);
-        Loudness { integrated: self.integrated(), range: self.range(), true_peak, sample_peak, frames }
+        Loudness { integrated: self.integrated(), range: self.range(), true_peak, frames: self.frames }
     }
 
     /// The mean square of each run of `count` steps, one begun with each step.
