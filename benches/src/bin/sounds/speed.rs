@@ -64,6 +64,8 @@ fn decoders(long: &Long, scratch: &Path) -> Result<()> {
         let bytes = Bytes::from(fs::read(&path)?);
         let mut options = options(AudioFormat::Wav);
         options.bit_depth = 32;
+        let mut unmeasured = options.clone();
+        unmeasured.measure = false;
         let out = scratch.join("decoded.wav");
         let peer = [
             "ffmpeg",
@@ -85,6 +87,7 @@ fn decoders(long: &Long, scratch: &Path) -> Result<()> {
             .contender("SLATE, which measures loudness and true peak too", || {
                 slate(&path, &bytes, &options, long.seconds)
             })
+            .contender("SLATE without measuring", || slate(&path, &bytes, &unmeasured, long.seconds))
             .run()?;
     }
     Ok(())
