@@ -85,7 +85,8 @@ fn every_codec_keeps_each_speaker_in_its_place() {
             let path = file.to_str().unwrap();
             let asked = ["-v", "error", "-show_entries", "stream=channel_layout", "-of", "csv=p=0", path];
             if let Some(told) = foreign("ffprobe", &asked) {
-                assert_eq!(told.trim(), layout, "{what}");
+                // Of FLAC it calls those at the sides what others have behind.
+                assert_eq!(told.trim().trim_end_matches("(side)"), layout, "{what}");
             }
             if let Some(heard) = by_ffmpeg(&file) {
                 check(&format!("{what}, by ffmpeg"), &heard, &in_order(channels));
