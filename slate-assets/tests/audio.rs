@@ -187,7 +187,6 @@ fn other_outputs_are_refused_with_what_to_choose() {
         (AudioFormat::Mp3, 6, 48_000, 16, "choose 1, 2 or ogg"),
         (AudioFormat::Mp3, 2, 96_000, 16, "choose 48000"),
         (AudioFormat::Opus, 2, 44_100, 16, "choose 48000"),
-        (AudioFormat::Opus, 4, 48_000, 16, "choose 1, 2 or ogg"),
         (AudioFormat::Flac, 2, 48_000, 32, "bitDepth 16 or 24"),
     ];
     for (format, channels, rate, bits, choice) in refused {

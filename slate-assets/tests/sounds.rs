@@ -11,65 +11,17 @@ mod support;
 use slate_assets::audio::AudioProcessor;
 use slate_core::{
     ErrorKind,
-    asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, Dither, Report},
+    asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, Dither},
 };
-use std::process::Command;
-use support::wav;
-
-fn run(name: &str, bytes: &[u8], change: impl FnOnce(&mut AudioOptions)) -> (Report, Vec<u8>) {
-    let mut options = AudioOptions::default();
-    change(&mut options);
-    let input = AssetInput::from_bytes(name, bytes.to_vec());
-    let (report, files) = support::run(&AudioProcessor, &input, &options, &AssetLimits::default()).unwrap();
-    let (_, file) = files.into_iter().next().unwrap();
-    (report, file.to_vec())
-}
-
-/// Decoded to floats, interleaved, as they are.
-fn floats(name: &str, bytes: &[u8], channels: u16, rate: u32) -> (Report, Vec<f32>) {
-    let (report, out) = run(name, bytes, |options| {
-        (options.format, options.bit_depth, options.normalize) = (AudioFormat::Wav, 32, false);
-        (options.channels, options.sample_rate) = (channels, rate);
-    });
-    let reader = hound::WavReader::new(&out[..]).unwrap();
-    (report, reader.into_samples::<f32>().map(Result::unwrap).collect())
-}
+use std::fs;
+use support::{
+    sounds::{beats, floats, foreign, run},
+    wav,
+};
 
 fn tone(frames: usize, frequency: f64, loud: f64) -> Vec<i16> {
     let value = |at: usize| (at as f64 * frequency * std::f64::consts::TAU / 48_000.0).sin() * loud * 32_767.0;
     (0..frames).flat_map(|at| [value(at) as i16; 2]).collect()
-}
-
-/// Something like music: a chord with beats in it.
-fn beats(frames: usize) -> Vec<i16> {
-    let mut random = support::Random(11);
-    (0..frames)
-        .flat_map(|at| {
-            let t = at as f64 / 48_000.0;
-            let beat = (-(t % 0.25) * 30.0).exp();
-            let noise = f64::from(random.next()) / f64::from(u32::MAX) - 0.5;
-            let chord: f64 = [220.0, 277.2, 329.6].iter().map(|f| (t * f * std::f64::consts::TAU).sin()).sum();
-            let value = chord * 0.08 + beat * noise * 0.5;
-            [(value * 32_767.0) as i16, (value * 20_000.0) as i16]
-        })
-        .collect()
-}
-
-/// Runs a program, where there is one; `None` is said aloud.
-fn foreign(program: &str, arguments: &[&str]) -> Option<String> {
-    match Command::new(program).args(arguments).output() {
-        Ok(done) => {
-            let text = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
-            assert!(done.status.success(), "{program} {arguments:?}: {text}");
-            Some(text)
-        }
-        Err(error) => {
-            let required = std::env::var_os("SLATE_REQUIRE_SERVICES").is_some_and(|value| value == "1");
-            assert!(!required, "{program} is required: {error}");
-            println!("skipped: {program} is not here ({error})");
-            None
-        }
-    }
 }
 
 #[test]
@@ -90,7 +42,7 @@ fn loudness_meets_its_goal_and_peaks_their_ceiling() {
     assert!((report["loudness"].as_f64().unwrap() + 11.0).abs() <= 0.1, "{report:?}");
     assert!(report["truePeak"].as_f64().unwrap() <= -1.0, "{report:?}");
     let file = tempfile::NamedTempFile::with_suffix(".wav").unwrap();
-    std::fs::write(file.path(), out).unwrap();
+    fs::write(file.path(), out).unwrap();
     let path = file.path().to_str().unwrap();
     let arguments = ["-hide_banner", "-nostats", "-i", path, "-af", "ebur128=peak=true", "-f", "null", "-"];
     if let Some(text) = foreign("ffmpeg", &arguments) {
@@ -129,12 +81,23 @@ fn wav_is_written_in_every_depth() {
 
 #[test]
 fn ogg_has_the_length_of_its_source() {
-    for frames in [1usize, 63, 577, 1_024, 48_000, 100_001] {
+    for frames in [1usize, 63, 577, 1_024, 2_049, 3_001, 9_999, 48_000, 100_001] {
         let bytes = wav(2, 48_000, &beats(frames));
         let (report, ogg) = run("s.wav", &bytes, |options| options.normalize = false);
         assert_eq!(report["frames"], frames);
         let (_, back) = floats("s.ogg", &ogg, 2, 48_000);
         assert_eq!(back.len(), frames * 2);
+        let file = tempfile::NamedTempFile::with_suffix(".ogg").unwrap();
+        fs::write(file.path(), &ogg).unwrap();
+        let out = tempfile::NamedTempFile::with_suffix(".wav").unwrap();
+        let [from, to] = [&file, &out].map(|file| file.path().to_str().unwrap());
+        if foreign("oggdec", &["-Q", "-o", to, from]).is_some() {
+            assert_eq!(hound::WavReader::open(to).unwrap().duration(), frames as u32, "oggdec");
+        }
+        // FFmpeg doesn't cut what is shorter than two blocks.
+        if frames > 2_048 && foreign("ffmpeg", &["-v", "error", "-xerror", "-y", "-i", from, to]).is_some() {
+            assert_eq!(hound::WavReader::open(to).unwrap().duration(), frames as u32, "ffmpeg");
+        }
     }
 }
 
@@ -215,7 +178,7 @@ fn other_programs_read_what_is_written() {
         let samples: Vec<i16> = beats(frames * 4).into_iter().take(frames * usize::from(channels)).collect();
         let (_, ogg) = run("s.wav", &wav(channels, 48_000, &samples), |options| options.channels = channels);
         let path = folder.path().join(format!("{channels}.ogg"));
-        std::fs::write(&path, &ogg).unwrap();
+        fs::write(&path, &ogg).unwrap();
         let path = path.to_str().unwrap();
         let out = folder.path().join("out.wav");
         let out = out.to_str().unwrap();
@@ -260,7 +223,7 @@ fn every_format_has_its_checker_and_the_length_of_its_source() {
             let least = if format == AudioFormat::Flac { f64::INFINITY } else { 6.0 };
             assert!(10.0 * (power / error).log10() >= least, "{what}: {}", 10.0 * (power / error).log10());
             let path = folder.path().join(format!("{channels}-{frames}.{format}"));
-            std::fs::write(&path, &bytes).unwrap();
+            fs::write(&path, &bytes).unwrap();
             let path = path.to_str().unwrap();
             let all: Vec<&str> = arguments.iter().copied().chain([path]).collect();
             if let Some(text) = foreign(checker, &all) {
@@ -319,7 +282,7 @@ fn flac_keeps_every_sample_of_every_depth() {
         let (_, back) = floats("s.flac", &flac, 2, 44_100);
         assert!(back.iter().zip(&samples).all(|(a, b)| *a == *b as f32 / 8_388_608.0), "{kind}");
         let path = tempfile::NamedTempFile::with_suffix(".flac").unwrap();
-        std::fs::write(path.path(), flac).unwrap();
+        fs::write(path.path(), flac).unwrap();
         foreign("flac", &["-s", "-t", "-w", path.path().to_str().unwrap()]);
     }
 }
@@ -328,13 +291,13 @@ fn flac_keeps_every_sample_of_every_depth() {
 fn files_of_other_encoders_have_their_length() {
     let folder = tempfile::tempdir().unwrap();
     let (source, frames) = (folder.path().join("s.wav"), 50_001);
-    std::fs::write(&source, wav(2, 48_000, &beats(frames))).unwrap();
+    fs::write(&source, wav(2, 48_000, &beats(frames))).unwrap();
     for (name, codec) in [("s.mp3", "libmp3lame"), ("s.ogg", "libvorbis"), ("s.flac", "flac"), ("s.aiff", "pcm_s24be")]
     {
         let out = folder.path().join(name);
         let [from, to] = [&source, &out].map(|path| path.to_str().unwrap());
         if foreign("ffmpeg", &["-v", "error", "-y", "-i", from, "-c:a", codec, to]).is_some() {
-            let (_, back) = floats(name, &std::fs::read(&out).unwrap(), 2, 48_000);
+            let (_, back) = floats(name, &fs::read(&out).unwrap(), 2, 48_000);
             assert_eq!(back.len(), frames * 2, "{name}");
         }
     }
@@ -367,12 +330,12 @@ fn pictures_are_kept_where_that_was_asked_for() {
         if expected == 1 {
             assert!(kept.len() > plain.len() + png.len(), "{format}");
             let file = tempfile::NamedTempFile::with_suffix(format!(".{format}")).unwrap();
-            std::fs::write(file.path(), &kept).unwrap();
+            fs::write(file.path(), &kept).unwrap();
             let out = tempfile::NamedTempFile::with_suffix(".png").unwrap();
             let [from, to] = [&file, &out].map(|file| file.path().to_str().unwrap());
             let arguments = ["-v", "error", "-y", "-i", from, "-map", "0:v", "-c", "copy", "-f", "image2", to];
             if foreign("ffmpeg", &arguments).is_some() {
-                assert!(std::fs::read(to).unwrap() == png, "{format}: another picture came out");
+                assert!(fs::read(to).unwrap() == png, "{format}: another picture came out");
             }
             // The next format gets it from this one.
             source = (format!("s.{format}"), kept);
@@ -412,63 +375,4 @@ fn a_quality_that_is_none_is_refused() {
     let input = AssetInput::from_bytes("s.wav", wav(1, 48_000, &[0; 100]));
     let error = support::run(&AudioProcessor, &input, &options, &AssetLimits::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-}
-
-#[test]
-fn surround_opus_is_read_with_each_speaker_in_its_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let layouts = [(3u16, "3.0"), (4, "quad"), (5, "5.0"), (6, "5.1"), (7, "6.1"), (8, "7.1")];
-    for (channels, layout) in layouts {
-        // A tone of its own for each; low, because of the subwoofer.
-        let value = |frame: u32, channel: u16| {
-            let frequency = 40.0 + 11.0 * f64::from(channel);
-            ((f64::from(frame) * frequency * std::f64::consts::TAU / 48_000.0).sin() * 9_000.0) as i16
-        };
-        let samples: Vec<i16> =
-            (0..48_001u32).flat_map(|frame| (0..channels).map(move |channel| value(frame, channel))).collect();
-        let (source, out) = (folder.path().join("s.raw"), folder.path().join("s.opus"));
-        // No WAV: its header may tell other speakers, and they would be mixed.
-        std::fs::write(&source, samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
-        let [from, to] = [&source, &out].map(|path| path.to_str().unwrap());
-        let count = channels.to_string();
-        let before = ["-v", "error", "-y", "-f", "s16le", "-ar", "48000", "-ac", &count, "-channel_layout", layout];
-        let coding = ["-i", from, "-c:a", "libopus", "-b:a", "400k", "-mapping_family", "1", to];
-        let words: Vec<&str> = before.into_iter().chain(coding).collect();
-        if foreign("ffmpeg", &words).is_none() {
-            return;
-        }
-        let bytes = std::fs::read(&out).unwrap();
-        let (report, back) = floats("s.opus", &bytes, channels, 48_000);
-        assert_eq!((&report["sourceChannels"], back.len()), (&channels.into(), samples.len()), "{layout}");
-        for channel in 0..usize::from(channels) {
-            let of = |samples: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
-                samples.skip(channel).step_by(channels.into()).collect()
-            };
-            let before = of(&mut samples.iter().map(|sample| f64::from(*sample) / 32_768.0));
-            let after = of(&mut back.iter().map(|sample| f64::from(*sample)));
-            let power: f64 = before.iter().map(|x| x * x).sum();
-            let error: f64 = before.iter().zip(&after).map(|(a, b)| (a - b) * (a - b)).sum();
-            let told = 10.0 * (power / error).log10();
-            assert!(told > 10.0, "{layout}: channel {channel} is {told} dB above what is not it");
-        }
-        // Mixed down where that is asked for.
-        assert_eq!(floats("s.opus", &bytes, 2, 48_000).1.len(), 2 * 48_001, "{layout}");
-        let cut = AssetInput::from_bytes("s.opus", bytes[..60].to_vec());
-        assert!(support::run(&AudioProcessor, &cut, &AudioOptions::default(), &AssetLimits::default()).is_err());
-    }
-}
-
-#[test]
-fn codecs_of_two_channels_say_what_to_do_with_more() {
-    let surround = wav(6, 48_000, &[100; 6 * 4_800]);
-    for format in [AudioFormat::Opus, AudioFormat::Mp3] {
-        let mut options = AudioOptions::default();
-        (options.format, options.channels) = (format, 6);
-        let input = AssetInput::from_bytes("s.wav", surround.clone());
-        let error = support::run(&AudioProcessor, &input, &options, &AssetLimits::default()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{format}");
-        assert!(error.to_string().contains("choose 1, 2 or ogg"), "{error}");
-        let (report, _) = run("s.wav", &surround, |options| (options.format, options.channels) = (format, 2));
-        assert_eq!((&report["sourceChannels"], &report["channels"]), (&6.into(), &2.into()), "{format}");
-    }
 }

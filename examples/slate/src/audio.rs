@@ -36,6 +36,9 @@ pub(crate) struct Wanted {
     /// Samples a second [default: 48000].
     #[arg(long)]
     rate: Option<u32>,
+    /// How well the rate is changed: fast, high or best [default: high].
+    #[arg(long)]
+    resampling: Option<String>,
     /// Channels [default: 2].
     #[arg(long)]
     channels: Option<u16>,
@@ -63,9 +66,21 @@ pub(crate) struct Wanted {
     /// Seconds to go out over.
     #[arg(long)]
     fade_out: Option<f32>,
+    /// The noise where bits are lost: none, triangular or shaped [default: shaped].
+    #[arg(long)]
+    dither: Option<String>,
+    /// Takes out a constant that samples are off by.
+    #[arg(long)]
+    remove_dc: bool,
+    /// Leaves out titles and other comments of the source; loop points stay.
+    #[arg(long)]
+    drop_titles: bool,
     /// Keeps the cover and other pictures of the source.
     #[arg(long)]
     keep_pictures: bool,
+    /// Leaves out the measuring of what is written, which takes time.
+    #[arg(long)]
+    no_measure: bool,
     /// Draws the waveform and the spectrum beside each result.
     #[arg(long)]
     preview: bool,
@@ -106,7 +121,9 @@ fn tell(output: &Output, format: &str, done: &Done) -> Result<bool> {
 fn tell_sound(output: &Output, format: &str, name: &str, made: &Made) -> Value {
     let report = &made.output.report;
     let number = |key: &str| report.get(key).and_then(Value::as_f64);
-    let level = |key: &str| number(key).map_or_else(|| "silence".to_owned(), |level| format!("{level:.1}"));
+    // Not measured, there is no true peak either.
+    let none = if number("truePeak").is_some() { "silence" } else { "unmeasured" };
+    let level = |key: &str| number(key).map_or_else(|| none.to_owned(), |level| format!("{level:.1}"));
     // Beside a sound there may be its pictures.
     let is_sound = |file: &&PathBuf| file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(format));
     let file = made.files.iter().find(is_sound);
@@ -151,7 +168,16 @@ fn options(wanted: &Wanted) -> Result<AudioOptions> {
     options.trim_silence = wanted.trim.or(options.trim_silence);
     options.fade_in = wanted.fade_in.unwrap_or(options.fade_in);
     options.fade_out = wanted.fade_out.unwrap_or(options.fade_out);
+    if let Some(resampling) = &wanted.resampling {
+        options.resampling = resampling.parse()?;
+    }
+    if let Some(dither) = &wanted.dither {
+        options.dither = dither.parse()?;
+    }
+    options.remove_dc |= wanted.remove_dc;
+    options.keep_metadata &= !wanted.drop_titles;
     options.keep_pictures |= wanted.keep_pictures;
+    options.measure &= !wanted.no_measure;
     options.preview |= wanted.preview;
     Ok(options)
 }

@@ -34,7 +34,7 @@ pub(super) struct Kept {
 pub(super) fn kept(work: &Work<'_>, options: &AudioOptions) -> Result<Kept> {
     let decoder = Decoder::open(work.input, work.cancel)?;
     let untouched = decoder.rate == options.sample_rate
-        && decoder.positions.len() == usize::from(options.channels)
+        && Mixer::new(&decoder.positions, options.channels.into()).keeps_all()
         && !options.remove_dc;
     let looped = decoder.looped.map(|looped| looped.at_rate(decoder.rate, options.sample_rate));
     let (mut pictures, mut pictures_dropped) = decoder.pictures;
@@ -55,8 +55,9 @@ pub(super) fn stream(
 ) -> Result<Told> {
     let mut decoder = Decoder::open(work.input, work.cancel)?;
     let (source_rate, source_channels) = (decoder.rate, decoder.positions.len());
-    let mixer = Mixer::new(&decoder.positions, usize::from(options.channels))?;
-    let mut resampler = Resampler::new(source_rate, options.sample_rate, usize::from(options.channels), work.cancel)?;
+    let mixer = Mixer::new(&decoder.positions, options.channels.into());
+    let (rate, channels) = (options.sample_rate, usize::from(options.channels));
+    let mut resampler = Resampler::new(source_rate, rate, channels, options.resampling, work.cancel)?;
     let mut blocker = options.remove_dc.then(|| DcBlocker::new(source_channels, source_rate));
     let most = work.limits.audio_seconds.saturating_mul(u64::from(source_rate));
     const NAME: &str = "the sound's length in frames";

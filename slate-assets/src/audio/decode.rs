@@ -1,6 +1,8 @@
 use super::{
     art::{self, Picture},
+    layout,
     loops::{self, Loop},
+    m4a::Heard,
     opus::{self, OpusDecoder},
 };
 use crate::guard;
@@ -16,7 +18,7 @@ use std::{
     },
 };
 use symphonia::core::{
-    audio::{Channels, Position, sample::SampleFormat},
+    audio::{Position, sample::SampleFormat},
     codecs::audio::{AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS},
     errors::Error as Symphonia,
     formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
@@ -24,7 +26,6 @@ use symphonia::core::{
     meta::{MetadataOptions, RawValue},
 };
 
-const CHANNELS: usize = 8;
 /// The fastest converters there are; more is a damaged header.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 
@@ -46,6 +47,7 @@ pub(super) struct Decoder {
     reader: Box<dyn FormatReader>,
     codec: Codec,
     track: u32,
+    heard: Heard,
     read: Arc<AtomicU64>,
     len: u64,
 }
@@ -64,9 +66,17 @@ impl Decoder {
             let stream = MediaSourceStream::new(Box::new(source), Default::default());
             let mut hint = Hint::new();
             hint.with_extension(format);
-            let mut reader = symphonia::default::get_probe()
-                .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
-                .map_err(error_of)?;
+            let probed = symphonia::default::get_probe().probe(
+                &hint,
+                stream,
+                FormatOptions::default(),
+                MetadataOptions::default(),
+            );
+            let mut reader = probed.map_err(|error| match error {
+                // Its first bytes were those of the format: the rest is missing.
+                Symphonia::Unsupported(_) => Error::corrupt("the file ends, or is damaged, before its sound begins"),
+                error => error_of(error),
+            })?;
             let track = reader.default_track(TrackType::Audio).ok_or_else(|| Error::corrupt("no sound track"))?;
             let params = track.codec_params.as_ref().and_then(|params| params.audio());
             let params = params.ok_or_else(|| Error::unsupported("the sound's codec is not known"))?;
@@ -74,7 +84,7 @@ impl Decoder {
             let id = track.id;
             let channels = params.channels.as_ref().ok_or_else(|| Error::corrupt("the header tells no channels"))?;
             // Before a decoder makes room for them.
-            let positions = positions(channels)?;
+            let positions = layout::told(channels, format, input)?;
             let opus = params.codec == CODEC_ID_OPUS;
             let codec = if opus {
                 let head = params.extra_data.as_deref().unwrap_or_default();
@@ -96,7 +106,15 @@ impl Decoder {
             let floats = matches!(params.sample_format, Some(SampleFormat::F32 | SampleFormat::F64));
             let bits = params.bits_per_sample.filter(|_| lossless && !floats);
             let pictures = pictures_of(&mut *reader);
-            let tags = tags(&mut *reader);
+            let mut tags = tags(&mut *reader);
+            let mut heard = Heard { skip: 0, left: u64::MAX };
+            if format == "m4a" {
+                let told = tags.iter().find(|(name, _)| name.ends_with("ITUNSMPB"));
+                let told = told.and_then(|(_, text)| Heard::of_comment(text)).or_else(|| Heard::of_edits(input, rate));
+                heard = told.unwrap_or(heard);
+                // Of the file that it was.
+                tags.retain(|(name, _)| !name.ends_with("ITUNSMPB"));
+            }
             let looped = Loop::of_tags(&tags);
             Ok(Self {
                 format,
@@ -110,6 +128,7 @@ impl Decoder {
                 reader,
                 codec,
                 track: id,
+                heard,
                 read,
                 len,
             })
@@ -127,6 +146,7 @@ impl Decoder {
     pub(super) fn next(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
         let (reader, codec) = (&mut self.reader, &mut self.codec);
         let (track, rate, channels) = (self.track, self.rate, self.positions.len());
+        let heard = &mut self.heard;
         guard::decoder(self.format, || {
             loop {
                 let Some(packet) = reader.next_packet().map_err(error_of)? else { return Ok(false) };
@@ -147,6 +167,7 @@ impl Decoder {
                 }
                 samples.clear();
                 decoded.copy_to_vec_interleaved(samples);
+                heard.trim(samples, channels);
                 return Ok(true);
             }
         })
@@ -246,20 +267,6 @@ fn comment_name(key: &str) -> String {
     };
     let fits = |c: &char| (' '..='}').contains(c) && *c != '=';
     plain.chars().filter(fits).collect::<String>().to_ascii_uppercase()
-}
-
-fn positions(channels: &Channels) -> Result<Vec<Position>> {
-    let count = channels.count();
-    if count == 0 || count > CHANNELS {
-        return Err(Error::unsupported("sounds are read with 1 to 8 channels").with("channels", count));
-    }
-    let mask = match channels {
-        Channels::Positioned(mask) => *mask,
-        // Without positions it is the usual order for this number of channels.
-        _ => Position::from_wave_channel_count(count as u32)
-            .ok_or_else(|| Error::unsupported("the channels have no known positions").with("channels", count))?,
-    };
-    Ok(mask.iter().collect())
 }
 
 fn error_of(error: Symphonia) -> Error {

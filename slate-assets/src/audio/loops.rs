@@ -1,10 +1,7 @@
 //! Where a sound goes round: `smpl` and `cue ` of WAV, `LOOPSTART` and `LOOPLENGTH` (or `LOOPEND`) of tags.
 
-use slate_core::asset::{AssetInput, ReadSeek};
-use std::io::{self, Read, SeekFrom};
-
-/// Chunks that are looked at; more is a damaged file.
-const CHUNKS: usize = 1000;
+use super::wav;
+use slate_core::asset::AssetInput;
 
 /// From `start` up to `end`, without it, in frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,53 +61,23 @@ impl Loop {
 
 /// The loop of a WAV file's chunks. What is damaged has none: the samples are what matters.
 pub(super) fn of_wav(input: &AssetInput) -> Option<Loop> {
-    let mut file = input.open().ok()?;
-    file.seek(SeekFrom::Start(12)).ok()?;
-    let mut cues = Vec::new();
-    for _ in 0..CHUNKS {
-        let Ok((name, size)) = head(&mut *file) else { break };
-        let taken = match &name {
-            b"smpl" => {
-                let chunk = part(&mut *file, size.min(60)).ok()?;
-                if word(&chunk, 28).is_some_and(|loops| loops > 0)
-                    && let (Some(start), Some(last)) = (word(&chunk, 44), word(&chunk, 48))
-                    && start <= last
-                {
-                    return Some(Loop { start: start.into(), end: u64::from(last) + 1 });
-                }
-                chunk.len() as u64
-            }
-            b"cue " => {
-                // Two points are enough: where it begins, and where it goes back.
-                let chunk = part(&mut *file, size.min(4 + 2 * 24)).ok()?;
-                let count = word(&chunk, 0).unwrap_or(0).min(2) as usize;
-                cues = (0..count).filter_map(|cue| word(&chunk, 4 + cue * 24 + 20)).map(u64::from).collect();
-                chunk.len() as u64
-            }
-            _ => 0,
-        };
-        let rest = u64::from(size) + u64::from(size % 2) - taken.min(size.into());
-        file.seek(SeekFrom::Current(rest as i64)).ok()?;
+    if let Some(chunk) = wav::chunk(input, b"smpl", 60)
+        && word(&chunk, 28).is_some_and(|loops| loops > 0)
+        && let (Some(start), Some(last)) = (word(&chunk, 44), word(&chunk, 48))
+        && start <= last
+    {
+        return Some(Loop { start: start.into(), end: u64::from(last) + 1 });
     }
+    // Two points are enough: where it begins, and where it goes back.
+    let chunk = wav::chunk(input, b"cue ", 4 + 2 * 24)?;
+    let count = word(&chunk, 0).unwrap_or(0).min(2) as usize;
+    let mut cues: Vec<_> = (0..count).filter_map(|cue| word(&chunk, 4 + cue * 24 + 20)).map(u64::from).collect();
     cues.sort_unstable();
     match cues[..] {
         [start] => Some(Loop { start, end: u64::MAX }),
         [start, end] if start < end => Some(Loop { start, end }),
         _ => None,
     }
-}
-
-fn head(file: &mut dyn ReadSeek) -> io::Result<([u8; 4], u32)> {
-    let (mut name, mut size) = ([0; 4], [0; 4]);
-    file.read_exact(&mut name)?;
-    file.read_exact(&mut size)?;
-    Ok((name, u32::from_le_bytes(size)))
-}
-
-fn part(file: &mut dyn ReadSeek, size: u32) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(size.into()).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

@@ -33,9 +33,8 @@ pub(super) struct Loudness {
     pub(super) integrated: Option<f64>,
     /// LU; 0 where the sound is shorter than three seconds.
     pub(super) range: f64,
-    /// Magnitudes.
+    /// A magnitude.
     pub(super) true_peak: f32,
-    pub(super) sample_peak: f32,
     pub(super) frames: u64,
 }
 
@@ -88,8 +87,7 @@ impl Meter {
 
     pub(super) fn finish(mut self) -> Loudness {
         let true_peak = self.peaks.iter_mut().fold(self.sample_peak, |most, peak| most.max(peak.finish()));
-        let (frames, sample_peak) = (self.frames, self.sample_peak);
-        Loudness { integrated: self.integrated(), range: self.range(), true_peak, sample_peak, frames }
+        Loudness { integrated: self.integrated(), range: self.range(), true_peak, frames: self.frames }
     }
 
     /// The mean square of each run of `count` steps, one begun with each step.
@@ -172,7 +170,8 @@ impl Biquad {
         let Self { b, a, state: [one, two] } = *self;
         let y: [f64; 2] = std::array::from_fn(|lane| b[0] * x[lane] + one[lane]);
         self.state = [
-            std::array::from_fn(|lane| b[1] * x[lane] - a[0] * y[lane] + two[lane]),
+            // What waits for the last sample's value is done last.
+            std::array::from_fn(|lane| b[1] * x[lane] + two[lane] - a[0] * y[lane]),
             std::array::from_fn(|lane| b[2] * x[lane] - a[1] * y[lane]),
         ];
         y

@@ -9,10 +9,12 @@ mod chain;
 mod decode;
 mod dither;
 mod flac;
+mod layout;
 mod level;
 mod limiter;
 mod loops;
 mod loudness;
+mod m4a;
 mod mix;
 mod mp3;
 mod ogg;
@@ -36,10 +38,14 @@ use mp3::Mp3Encoder;
 use opus::OpusEncoder;
 use preview::Preview;
 use shape::Shaper;
-use sink::Encoder;
+use sink::{Counted, Encoder};
 use slate_core::{
     Error, Result,
     asset::{AssetKind, AssetLimits, AudioFormat, AudioOptions, Processor, ProcessorInfo, Report, Work},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 use vorbis::{Rate, VorbisEncoder};
 use wav::WavEncoder;
@@ -49,10 +55,13 @@ use wav::WavEncoder;
 /// - `normalize` brings the sound to a loudness by EBU R128 with a ceiling for true peaks, by a limiter that looks ahead
 ///   where it must; or to a true peak, with `normalizeTo: peak`. A sound shorter than 400 ms is measured whole.
 ///   It is never made more than 40 dB louder, and the limiter takes 12 dB at most: the report tells what came of it.
-/// - Mono goes to both sides of stereo; down-mixes follow ITU-R BS.775, scaled so that none clips.
+/// - Mono goes to both sides of stereo; down-mixes follow ITU-R BS.775, scaled so that none clips. Other layouts become
+///   the one that Vorbis, FLAC and Opus have for as many channels: what has a speaker of its own there keeps it.
 /// - Loop points (`smpl` and `cue ` of WAV, `LOOPSTART` and `LOOPLENGTH` of tags) move with the rate and with what is
 ///   cut off, which is never a part of the loop.
 /// - `bitrate` is an average over the sound; it has no meaning for WAV.
+/// - The report has the loudness, the true peak and the length of what was written, and its bitrate in kbit/s, titles and
+///   pictures included.
 /// - Values that are no finite numbers become silence; how many is in the report.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AudioProcessor;
@@ -62,7 +71,7 @@ impl Processor for AudioProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "audio",
-        version: 4,
+        version: 5,
         kind: AssetKind::Audio,
         reads: &["aac", "aif", "aiff", "flac", "m4a", "mp3", "ogg", "opus", "wav"],
         writes: &["flac", "mp3", "ogg", "opus", "wav"],
@@ -85,8 +94,8 @@ impl Processor for AudioProcessor {
             return Err(Error::unsupported(format!("{name} has no such sample rate; choose 48000"))
                 .with("sampleRate", options.sample_rate));
         }
-        if options.channels > 2 {
-            return Err(Error::unsupported(format!("{name} is written with one or two channels; choose 1, 2 or ogg"))
+        if options.format == AudioFormat::Mp3 && options.channels > 2 {
+            return Err(Error::unsupported("MP3 is written with one or two channels; choose 1, 2 or ogg")
                 .with("channels", options.channels));
         }
         Ok(())
@@ -103,13 +112,18 @@ impl Processor for AudioProcessor {
         kept.exact_bits = kept.exact_bits.filter(|_| exact);
 
         let channels = usize::from(options.channels);
-        let mut encoder = encoder(work, options, &kept)?;
+        let (mut encoder, written) = encoder(work, options, &kept)?;
         let mut shaper = Shaper::new(plan, channels, options.sample_rate);
-        let mut meter = Meter::new(channels, options.sample_rate);
+        let mut meter = options.measure.then(|| Meter::new(channels, options.sample_rate));
+        let (mut frames, mut peak) = (0, 0.0f32);
         let mut preview = options.preview.then(|| Preview::new(channels));
         let mut out = Vec::new();
         let mut write = |out: &[f32]| {
-            meter.push(out);
+            frames += (out.len() / channels) as u64;
+            peak = peak.max(peak::loudest(out));
+            if let Some(meter) = &mut meter {
+                meter.push(out);
+            }
             if let Some(preview) = &mut preview {
                 preview.push(out);
             }
@@ -127,7 +141,7 @@ impl Processor for AudioProcessor {
         if let Some(preview) = preview {
             preview.finish(work.output.create(&format!("{}.png", work.stem()))?)?;
         }
-        let heard = meter.finish();
+        let heard = meter.map(Meter::finish);
         work.progress.report(1.0);
 
         let decibels = |magnitude: f32| 20.0 * libm::log10(f64::from(magnitude.max(1e-10)));
@@ -138,15 +152,21 @@ impl Processor for AudioProcessor {
         report.insert("format".into(), options.format.as_str().into());
         report.insert("channels".into(), options.channels.into());
         report.insert("sampleRate".into(), options.sample_rate.into());
-        report.insert("frames".into(), heard.frames.into());
-        report.insert("seconds".into(), (heard.frames as f64 / f64::from(options.sample_rate)).into());
+        report.insert("frames".into(), frames.into());
+        report.insert("seconds".into(), (frames as f64 / f64::from(options.sample_rate)).into());
+        let bits = written.load(Ordering::Relaxed) as f64 * 8.0;
+        let lasts = frames.max(1) as f64 / f64::from(options.sample_rate);
+        report.insert("bitrate".into(), (bits / lasts / 1000.0).into());
+        if options.format == AudioFormat::Ogg {
+            report.insert("quality".into(), options.quality.into());
+        }
         report.insert("cutFrames".into(), (told.frames - length.min(told.frames)).into());
         report.insert("sourcePeak".into(), f64::from(told.peak).into());
         report.insert("sourceLoudness".into(), source.and_then(|source| source.integrated).into());
-        report.insert("peak".into(), f64::from(heard.sample_peak.min(1.0)).into());
-        report.insert("truePeak".into(), decibels(heard.true_peak).into());
-        report.insert("loudness".into(), heard.integrated.into());
-        report.insert("loudnessRange".into(), heard.range.into());
+        report.insert("peak".into(), f64::from(peak.min(1.0)).into());
+        report.insert("truePeak".into(), heard.map(|heard| decibels(heard.true_peak)).into());
+        report.insert("loudness".into(), heard.and_then(|heard| heard.integrated).into());
+        report.insert("loudnessRange".into(), heard.map(|heard| heard.range).into());
         report.insert("gain".into(), f64::from(plan.gain).into());
         report.insert("limitedBy".into(), (0.0 - decibels(limited)).max(0.0).into());
         report.insert("clippedSamples".into(), encoded.clipped.into());
@@ -161,8 +181,10 @@ impl Processor for AudioProcessor {
     }
 }
 
-fn encoder(work: &mut Work<'_>, options: &AudioOptions, kept: &Kept) -> Result<Box<dyn Encoder>> {
-    let out = work.output.create(&format!("{}.{}", work.stem(), options.format))?;
+/// With the count of the bytes that it will have written.
+fn encoder(work: &mut Work<'_>, options: &AudioOptions, kept: &Kept) -> Result<(Box<dyn Encoder>, Arc<AtomicU64>)> {
+    let (out, written) = Counted::new(work.output.create(&format!("{}.{}", work.stem(), options.format))?);
+    let out = Box::new(out);
     let (channels, rate) = (options.channels, options.sample_rate);
     let mut comments = if options.keep_metadata { kept.tags.clone() } else { Vec::new() };
     comments.retain(|(name, _)| !name.starts_with("LOOP"));
@@ -172,7 +194,7 @@ fn encoder(work: &mut Work<'_>, options: &AudioOptions, kept: &Kept) -> Result<B
     }
     let exact = kept.exact_bits.is_some_and(|bits| bits <= options.bit_depth.into());
     let quantizer = || Quantizer::new(channels.into(), rate, options.bit_depth.min(24), options.dither, exact);
-    Ok(match options.format {
+    let encoder: Box<dyn Encoder> = match options.format {
         AudioFormat::Wav => {
             Box::new(WavEncoder::new(out, channels, rate, options.bit_depth, quantizer(), kept.looped)?)
         }
@@ -185,5 +207,6 @@ fn encoder(work: &mut Work<'_>, options: &AudioOptions, kept: &Kept) -> Result<B
             let wanted = options.quality.map_or(Rate::Average(options.bitrate), Rate::Quality);
             Box::new(VorbisEncoder::new(out, channels, rate, wanted, &comments)?)
         }
-    })
+    };
+    Ok((encoder, written))
 }

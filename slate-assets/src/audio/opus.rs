@@ -1,12 +1,16 @@
 //! Ogg Opus (RFC 7845), by the crate `ropus`: libopus in whole numbers, the same bits on every machine.
 
 use super::{
+    m4a::Heard,
     ogg::{self, OggWriter},
     sink::{Encoded, Encoder},
     tags,
     vorbis::wave_channel,
 };
-use ropus::{Application, Bitrate, Channels, DecodeMode, Decoder, Encoder as Codec, OpusMSDecoder};
+use ropus::{
+    Application, Bitrate, Channels, DecodeMode, Decoder, Encoder as Codec, OPUS_APPLICATION_AUDIO, OPUS_OK,
+    OpusMSDecoder, OpusMSEncoder,
+};
 use slate_core::{
     Error, Result,
     asset::{AssetInput, WriteSeek},
@@ -15,16 +19,16 @@ use std::io::{Read, Seek, SeekFrom};
 
 /// What Opus counts in, whatever the sound's own rate.
 const CLOCK: u64 = 48_000;
-/// The most bytes of a packet that are made.
+/// The most bytes of a packet that are made for a stream.
 const PACKET: usize = 4000;
 /// Packets a second.
 const PACKETS: usize = 50;
 pub(super) const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
 
-/// Writes one or two channels.
+/// Writes one to eight channels.
 pub(super) struct OpusEncoder {
     ogg: OggWriter,
-    codec: Codec,
+    coder: Coder,
     channels: usize,
     rate: u64,
     /// What the codec is late by, at 48 kHz.
@@ -43,18 +47,15 @@ impl OpusEncoder {
         kilobits: u32,
         comments: &[(String, String)],
     ) -> Result<Self> {
-        let layout = if channels == 1 { Channels::Mono } else { Channels::Stereo };
-        let codec = Codec::builder(rate, layout, Application::Audio)
-            .bitrate(Bitrate::Bits(kilobits.min(256 * u32::from(channels)) * 1000))
-            .vbr(true)
-            .build()
-            .map_err(|error| Error::internal(format!("the Opus encoder can't begin: {error}")))?;
-        let skip = u64::from(codec.lookahead()) * CLOCK / u64::from(rate);
+        let (coder, mapping) = Coder::new(channels, rate, kilobits.min(256 * u32::from(channels)))?;
+        let skip = coder.late() * CLOCK / u64::from(rate);
         let mut head = b"OpusHead\x01".to_vec();
         head.push(channels as u8);
         head.extend((skip as u16).to_le_bytes());
         head.extend(rate.to_le_bytes());
-        head.extend([0; 3]);
+        // No gain.
+        head.extend([0; 2]);
+        head.extend(mapping);
         let mut tags = b"OpusTags".to_vec();
         tags.extend(tags::comments(comments));
         let mut ogg = OggWriter::new(out, ogg::serial(&[&head, &tags]));
@@ -64,14 +65,14 @@ impl OpusEncoder {
         ogg.flush(false)?;
         Ok(Self {
             ogg,
-            codec,
+            coder,
             channels: channels.into(),
             rate: rate.into(),
             skip,
             waiting: Vec::new(),
             pushed: 0,
             packets: 0,
-            packet: vec![0; PACKET],
+            packet: vec![0; PACKET * usize::from(channels)],
         })
     }
 
@@ -81,8 +82,7 @@ impl OpusEncoder {
 
     fn encode(&mut self, from: usize, end: Option<u64>) -> Result<()> {
         let frames = &self.waiting[from..from + self.size()];
-        let len = (self.codec.encode_float(frames, &mut self.packet))
-            .map_err(|error| Error::internal(format!("the Opus encoder failed: {error}")))?;
+        let len = self.coder.code(frames, self.channels, &mut self.packet)?;
         self.packets += 1;
         let place = self.packets * CLOCK / PACKETS as u64;
         self.ogg.packet(&self.packet[..len], end.map_or(place, |end| place.min(end)))
@@ -116,15 +116,72 @@ impl Encoder for OpusEncoder {
     }
 }
 
+enum Coder {
+    One(Box<Codec>),
+    /// Several streams in each packet, and its frames in the order of Vorbis.
+    Many(Box<OpusMSEncoder>, Vec<i16>),
+}
+
+impl Coder {
+    /// With what a file's header tells of its channels: RFC 7845, section 5.1.1.
+    fn new(channels: u16, rate: u32, kilobits: u32) -> Result<(Self, Vec<u8>)> {
+        let failed = |told: &dyn std::fmt::Display| Error::internal(format!("the Opus encoder can't begin: {told}"));
+        if channels <= 2 {
+            let layout = if channels == 1 { Channels::Mono } else { Channels::Stereo };
+            let codec = Codec::builder(rate, layout, Application::Audio)
+                .bitrate(Bitrate::Bits(kilobits * 1000))
+                .vbr(true)
+                .build()
+                .map_err(|error| failed(&error))?;
+            return Ok((Self::One(Box::new(codec)), vec![0]));
+        }
+        let (mut codec, streams, coupled, places) =
+            OpusMSEncoder::new_surround(rate as i32, channels.into(), 1, OPUS_APPLICATION_AUDIO)
+                .map_err(|code| failed(&format!("code {code}")))?;
+        for code in [codec.set_bitrate(kilobits as i32 * 1000), codec.set_vbr(1)] {
+            if code != OPUS_OK {
+                return Err(failed(&format!("code {code}")));
+            }
+        }
+        let mut mapping = vec![1, streams as u8, coupled as u8];
+        mapping.extend(places);
+        Ok((Self::Many(Box::new(codec), Vec::new()), mapping))
+    }
+
+    /// Frames that the codec is late by.
+    fn late(&self) -> u64 {
+        match self {
+            Self::One(codec) => codec.lookahead().into(),
+            Self::Many(codec, _) => codec.get_encoder(0).map_or(0, |first| first.get_lookahead().max(0) as u64),
+        }
+    }
+
+    fn code(&mut self, frames: &[f32], channels: usize, packet: &mut [u8]) -> Result<usize> {
+        let failed = |told: &dyn std::fmt::Display| Error::internal(format!("the Opus encoder failed: {told}"));
+        match self {
+            Self::One(codec) => codec.encode_float(frames, packet).map_err(|error| failed(&error)),
+            Self::Many(codec, whole) => {
+                whole.clear();
+                for frame in frames.chunks_exact(channels) {
+                    // As the codec makes whole numbers of floats.
+                    let sample = |at| (frame[wave_channel(channels, at)] * 32_768.0).clamp(-32_768.0, 32_767.0);
+                    whole.extend((0..channels).map(|at| sample(at).round_ties_even() as i16));
+                }
+                let (count, most) = (frames.len() / channels, packet.len());
+                let len = codec.encode(whole, count as i32, packet, most as i32);
+                len.map(|len| len as usize).map_err(|code| failed(&format!("code {code}")))
+            }
+        }
+    }
+}
+
 /// Reads packets that a container gave, up to eight channels. It counts for itself what is to be heard: the container's own
 /// count differs between streams of one page and of many.
 pub(super) struct OpusDecoder {
     codec: Streams,
     channels: usize,
     out: Vec<f32>,
-    /// Frames still to be left out, and those to be heard after that.
-    skip: usize,
-    left: u64,
+    heard: Heard,
 }
 
 /// Sounds of more than two channels are several streams in one packet.
@@ -155,7 +212,7 @@ impl OpusDecoder {
                 let layout = head.get(19..21 + channels).ok_or_else(|| failed(&"its header is cut short"))?;
                 let (streams, coupled, places) = (layout[0], layout[1], &layout[2..]);
                 let mut mapping = vec![0; channels];
-                places.iter().enumerate().for_each(|(at, &place)| mapping[wave_place(channels, at)] = place);
+                places.iter().enumerate().for_each(|(at, &place)| mapping[wave_channel(channels, at)] = place);
                 let codec = OpusMSDecoder::new(RATE as i32, channels as i32, streams.into(), coupled.into(), &mapping);
                 let mut codec = codec.map_err(|code| failed(&format!("code {code}")))?;
                 if codec.set_gain(gain.into()) != 0 {
@@ -173,7 +230,7 @@ impl OpusDecoder {
         };
         let skip = head.get(10..12).map_or(0, |skip| u16::from_le_bytes([skip[0], skip[1]]));
         let left = end.map_or(u64::MAX, |end| end.saturating_sub(skip.into()));
-        Ok(Self { codec, channels, out: vec![0.0; LONGEST * channels], skip: skip.into(), left })
+        Ok(Self { codec, channels, out: vec![0.0; LONGEST * channels], heard: Heard { skip: skip.into(), left } })
     }
 
     /// Replaces `samples` by a packet's, without the frames that are not to be heard.
@@ -192,22 +249,10 @@ impl OpusDecoder {
                 made
             }
         };
-        let first = self.skip.min(frames);
-        let last = first + usize::try_from(self.left).unwrap_or(usize::MAX).min(frames - first);
-        self.skip -= first;
-        self.left -= (last - first) as u64;
         samples.clear();
-        samples.extend_from_slice(&self.out[first * self.channels..last * self.channels]);
+        samples.extend_from_slice(&self.out[..frames * self.channels]);
+        self.heard.trim(samples, self.channels);
         Ok(())
-    }
-}
-
-/// Where Opus' channel, which is Vorbis', is in a frame of ours, which is in the order of WAVE's speakers.
-fn wave_place(channels: usize, at: usize) -> usize {
-    match channels {
-        // With speakers at the sides, which come after that in the rear.
-        7 => [0, 2, 1, 5, 6, 4, 3][at],
-        _ => wave_channel(channels, at),
     }
 }
 

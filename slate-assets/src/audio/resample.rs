@@ -1,13 +1,29 @@
 use crate::simd::{self, Kernel};
-use slate_core::{Cancel, Error, Result};
+use slate_core::{Cancel, Error, Result, asset::Resampling};
 use std::f64::consts::PI;
 
-/// Zero crossings of the filter on each side, at the lower of both rates.
-const CROSSINGS: f64 = 88.0;
-/// The share of the lower rate's band where the filter is half way down: 0.91 passes, and from 1 on nothing does.
-const BAND: f64 = 0.955;
-/// Of the Kaiser window: the stop band is 121 dB down from the lower rate's end on, and more beyond it.
-const BETA: f64 = 12.45;
+/// A windowed sinc's shape.
+struct Shape {
+    /// Zero crossings of the filter on each side, at the lower of both rates.
+    crossings: f64,
+    /// The share of the lower rate's band where the filter is half way down: as much above it as is below 1, nothing passes,
+    /// and as much below it everything does.
+    band: f64,
+    /// Of the Kaiser window: how far down the stop band is from the lower rate's end on.
+    beta: f64,
+}
+
+impl Shape {
+    fn of(quality: Resampling) -> Self {
+        match quality {
+            Resampling::Fast => Self { crossings: 32.0, band: 0.916, beta: 8.5 },
+            Resampling::Best => Self { crossings: 176.0, band: 0.9775, beta: 12.45 },
+            // 121 dB down, flat to 0.91.
+            _ => Self { crossings: 88.0, band: 0.955, beta: 12.45 },
+        }
+    }
+}
+
 /// Sums of one output sample: more than a vector unit is late by.
 const LANES: usize = 16;
 /// Sums that are gathered before they are totalled; at least one frame's.
@@ -36,11 +52,12 @@ pub(super) struct Resampler {
 }
 
 impl Resampler {
-    pub(super) fn new(from: u32, to: u32, channels: usize, cancel: &Cancel) -> Result<Self> {
+    pub(super) fn new(from: u32, to: u32, channels: usize, quality: Resampling, cancel: &Cancel) -> Result<Self> {
+        let shape = Shape::of(quality);
         let shared = gcd(from, to);
         let (up, down) = (u64::from(to / shared), u64::from(from / shared));
         let pass = (f64::from(to) / f64::from(from)).min(1.0);
-        let taps = (2.0 * (CROSSINGS / pass).ceil()) as usize;
+        let taps = (2.0 * (shape.crossings / pass).ceil()) as usize;
         let taps = taps.next_multiple_of(LANES);
         if up.saturating_mul(taps as u64) > TAPS {
             return Err(Error::unsupported(
@@ -49,7 +66,7 @@ impl Resampler {
             .with("from", from)
             .with("to", to));
         }
-        let filter = if up == down { Vec::new() } else { filter(up, taps, pass, cancel)? };
+        let filter = if up == down { Vec::new() } else { filter(&shape, up, taps, pass, cancel)? };
         let lines = vec![vec![0.0; if up == down { 0 } else { taps / 2 - 1 }]; channels];
         Ok(Self { channels, up, down, taps, filter, lines, at: 0, position: 0, pushed: 0, made: 0 })
     }
@@ -153,9 +170,9 @@ fn total(mut sums: [f32; LANES]) -> f32 {
     sums[0]
 }
 
-fn filter(up: u64, taps: usize, pass: f64, cancel: &Cancel) -> Result<Vec<f32>> {
-    let (half, cut) = (taps as f64 / 2.0, pass * BAND);
-    let window_0 = bessel(BETA);
+fn filter(shape: &Shape, up: u64, taps: usize, pass: f64, cancel: &Cancel) -> Result<Vec<f32>> {
+    let (half, cut) = (taps as f64 / 2.0, pass * shape.band);
+    let window_0 = bessel(shape.beta);
     let mut all = Vec::with_capacity(up as usize * taps);
     for position in 0..up {
         cancel.check()?;
@@ -164,7 +181,7 @@ fn filter(up: u64, taps: usize, pass: f64, cancel: &Cancel) -> Result<Vec<f32>> 
             .map(|tap| {
                 let x = tap as f64 - shift;
                 let inside = (1.0 - (x / half) * (x / half)).max(0.0);
-                let window = bessel(BETA * inside.sqrt()) / window_0;
+                let window = bessel(shape.beta * inside.sqrt()) / window_0;
                 let sinc = if x == 0.0 { 1.0 } else { libm::sin(PI * x * cut) / (PI * x * cut) };
                 sinc * window
             })
@@ -198,7 +215,11 @@ mod tests {
     use super::*;
 
     fn resampled(from: u32, to: u32, samples: &[f32], chunk: usize) -> Vec<f32> {
-        let mut resampler = Resampler::new(from, to, 1, &Cancel::new()).unwrap();
+        resampled_by(Resampling::High, from, to, samples, chunk)
+    }
+
+    fn resampled_by(quality: Resampling, from: u32, to: u32, samples: &[f32], chunk: usize) -> Vec<f32> {
+        let mut resampler = Resampler::new(from, to, 1, quality, &Cancel::new()).unwrap();
         let mut out = Vec::new();
         samples.chunks(chunk).for_each(|chunk| resampler.push(chunk, &mut out));
         resampler.finish(&mut out);
@@ -251,19 +272,24 @@ mod tests {
     #[test]
     fn the_band_passes_untouched_and_nothing_folds_back() {
         let decibels = |ratio: f64| 20.0 * ratio.log10();
-        for (from, to) in [(44_100u32, 48_000u32), (48_000, 44_100), (96_000, 48_000)] {
+        let levels =
+            [(Resampling::Fast, 0.83, -80.0), (Resampling::High, 0.91, -120.0), (Resampling::Best, 0.95, -120.0)];
+        for ((quality, flat, least), (from, to)) in levels
+            .into_iter()
+            .flat_map(|level| [(44_100u32, 48_000u32), (48_000, 44_100), (96_000, 48_000)].map(|rates| (level, rates)))
+        {
             let half = f64::from(from.min(to)) / 2.0;
             let tone = |frequency: f64| -> Vec<f32> {
                 let value = |n: u32| (f64::from(n) * 2.0 * PI * frequency / f64::from(from)).sin() as f32;
-                resampled(from, to, &(0..from / 4).map(value).collect::<Vec<f32>>(), 4096)
+                resampled_by(quality, from, to, &(0..from / 4).map(value).collect::<Vec<f32>>(), 4096)
             };
             for step in 0..=16 {
-                let frequency = 40.0 + (0.91 * half - 40.0) * f64::from(step) / 16.0;
+                let frequency = 40.0 + (flat * half - 40.0) * f64::from(step) / 16.0;
                 let (size, late, rest) = fitted(&tone(frequency), frequency, to);
-                let what = format!("{from} to {to}, {frequency:.0} Hz");
+                let what = format!("{quality}, {from} to {to}, {frequency:.0} Hz");
                 assert!(decibels(size).abs() < 0.001, "{what}: {} dB", decibels(size));
                 assert!(late.abs() < 1e-3, "{what}: {late} samples late");
-                assert!(decibels(rest * 2f64.sqrt()) < -120.0, "{what}: {} dB besides", decibels(rest * 2f64.sqrt()));
+                assert!(decibels(rest * 2f64.sqrt()) < least, "{what}: {} dB besides", decibels(rest * 2f64.sqrt()));
             }
             if from > to {
                 for step in 0..8 {
@@ -272,7 +298,7 @@ mod tests {
                     let middle = &out[1_000..out.len() - 1_000];
                     let power = middle.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / middle.len() as f64;
                     let left = decibels((2.0 * power).sqrt());
-                    assert!(left < -120.0, "{from} to {to}, {frequency:.0} Hz: {left} dB are left");
+                    assert!(left < least, "{quality}, {from} to {to}, {frequency:.0} Hz: {left} dB are left");
                 }
             }
         }
@@ -283,7 +309,7 @@ mod tests {
         let samples: Vec<f32> = (0..30_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7).collect();
         for channels in 1..=3 {
             let made = || {
-                let mut resampler = Resampler::new(48_000, 44_100, channels, &Cancel::new()).unwrap();
+                let mut resampler = Resampler::new(48_000, 44_100, channels, Resampling::High, &Cancel::new()).unwrap();
                 let mut out = Vec::new();
                 resampler.push(&samples, &mut out);
                 resampler.finish(&mut out);

@@ -1,7 +1,13 @@
 //! What every encoder is to the rest: frames in, a finished file out.
 
-use slate_core::{Error, Result};
-use std::io;
+use slate_core::{Error, Result, asset::WriteSeek};
+use std::{
+    io::{self, Seek, SeekFrom, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// Takes interleaved frames of the output's rate and channels, and writes a file of them.
 ///
@@ -23,4 +29,39 @@ pub(super) struct Encoded {
 
 pub(super) fn failed(error: io::Error) -> Error {
     Error::io("write the output", error)
+}
+
+/// Counts the bytes of the file that is written through it.
+pub(super) struct Counted {
+    inner: Box<dyn WriteSeek>,
+    at: u64,
+    len: Arc<AtomicU64>,
+}
+
+impl Counted {
+    /// With the count, which is right once all is written.
+    pub(super) fn new(inner: Box<dyn WriteSeek>) -> (Self, Arc<AtomicU64>) {
+        let len = Arc::new(AtomicU64::new(0));
+        (Self { inner, at: 0, len: Arc::clone(&len) }, len)
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.at += count as u64;
+        self.len.fetch_max(self.at, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.at = self.inner.seek(to)?;
+        Ok(self.at)
+    }
 }

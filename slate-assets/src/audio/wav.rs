@@ -1,15 +1,16 @@
-//! RIFF WAVE out: 16 and 24 bits or floats, with loop points.
+//! RIFF WAVE out: 16 and 24 bits or floats, with loop points; and its chunks, for what decoders don't tell.
 
 use super::{
     dither::Quantizer,
+    layout,
     loops::Loop,
     sink::{Encoded, Encoder, failed},
 };
 use slate_core::{
     Result,
-    asset::{AssetLimits, WriteSeek},
+    asset::{AssetInput, AssetLimits, WriteSeek},
 };
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 
 /// Writes PCM; the sizes are put in at the end.
 ///
@@ -29,8 +30,6 @@ pub(super) struct WavEncoder {
 
 /// KSDATAFORMAT_SUBTYPE_PCM and _IEEE_FLOAT but for their first byte, which is the format's number.
 const SUBTYPE: [u8; 15] = [0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
-/// The usual speakers for 1 to 8 channels, as the bits of `dwChannelMask`.
-const SPEAKERS: [u32; 8] = [0x4, 0x3, 0x7, 0x33, 0x37, 0x3F, 0x13F, 0x63F];
 /// Samples that are coded at a time.
 const PIECE: usize = 4096;
 /// What is kept free for the chunk of loop points.
@@ -62,7 +61,7 @@ impl WavEncoder {
         if extensible {
             head.extend(22u16.to_le_bytes());
             head.extend(bits.to_le_bytes());
-            let speakers = SPEAKERS.get(usize::from(channels) - 1).copied().unwrap_or(0);
+            let speakers = layout::USUAL.get(usize::from(channels) - 1).copied().unwrap_or(0);
             head.extend(speakers.to_le_bytes());
             head.push(kind as u8);
             head.extend(SUBTYPE);
@@ -123,4 +122,25 @@ impl Encoder for WavEncoder {
             .map_err(failed)?;
         Ok(Encoded { clipped: self.quantizer.map_or(0, |quantizer| quantizer.clipped()) })
     }
+}
+
+/// The first chunk of that name, or as much of it as `most` bytes.
+pub(super) fn chunk(input: &AssetInput, wanted: &[u8; 4], most: u32) -> Option<Vec<u8>> {
+    /// Chunks that are looked at; more is a damaged file.
+    const CHUNKS: usize = 1000;
+    let mut file = input.open().ok()?;
+    file.seek(SeekFrom::Start(12)).ok()?;
+    for _ in 0..CHUNKS {
+        let (mut name, mut size) = ([0; 4], [0; 4]);
+        file.read_exact(&mut name).ok()?;
+        file.read_exact(&mut size).ok()?;
+        let size = u32::from_le_bytes(size);
+        if name == *wanted {
+            let mut bytes = Vec::new();
+            file.take(size.min(most).into()).read_to_end(&mut bytes).ok()?;
+            return Some(bytes);
+        }
+        file.seek(SeekFrom::Current((u64::from(size) + u64::from(size % 2)) as i64)).ok()?;
+    }
+    None
 }

@@ -20,8 +20,8 @@ pub use limits::AssetLimits;
 pub use none::NoAssets;
 pub use options::{
     AlphaMode, AssetKind, AssetOptions, AudioFormat, AudioOptions, AudioPreset, Compression, Dither, ImageFormat,
-    LodOutput, MeshCompression, MipFilter, ModelFormat, ModelImages, ModelOptions, ModelSteps, Normalize, Resize,
-    Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset, UpAxis,
+    LodOutput, MeshCompression, MipFilter, ModelFormat, ModelImages, ModelOptions, ModelSteps, Normalize, Resampling,
+    Resize, Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions, TexturePreset, UpAxis,
 };
 pub use pipeline::AssetPipeline;
 pub use processor::{MemoryOutput, Output, Processor, ProcessorInfo, Report, Work, WriteSeek};

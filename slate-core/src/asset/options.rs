@@ -2,7 +2,7 @@ mod audio;
 mod model;
 mod texture;
 
-pub use audio::{AudioFormat, AudioOptions, AudioPreset, Dither, Normalize};
+pub use audio::{AudioFormat, AudioOptions, AudioPreset, Dither, Normalize, Resampling};
 pub use model::{ImageFormat, LodOutput, MeshCompression, ModelFormat, ModelImages, ModelOptions, ModelSteps, UpAxis};
 pub use texture::{
     AlphaMode, Compression, MipFilter, Resize, Sizing, Supercompression, TextureFormat, TextureKind, TextureOptions,

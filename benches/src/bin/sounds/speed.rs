@@ -33,7 +33,8 @@ pub(super) fn run(sounds: &[PathBuf], scratch: &Path) -> Result<()> {
     let long = Long { path, bytes: bytes.into(), seconds: samples.len() / 2 / RATE as usize };
     decoders(&long, scratch)?;
     encoders(&long, scratch)?;
-    loudness(&long, scratch)?;
+    loudness(&long, -18.0, scratch)?;
+    loudness(&long, -11.0, scratch)?;
     folder(&samples, scratch)
 }
 
@@ -63,6 +64,8 @@ fn decoders(long: &Long, scratch: &Path) -> Result<()> {
         let bytes = Bytes::from(fs::read(&path)?);
         let mut options = options(AudioFormat::Wav);
         options.bit_depth = 32;
+        let mut unmeasured = options.clone();
+        unmeasured.measure = false;
         let out = scratch.join("decoded.wav");
         let peer = [
             "ffmpeg",
@@ -84,6 +87,7 @@ fn decoders(long: &Long, scratch: &Path) -> Result<()> {
             .contender("SLATE, which measures loudness and true peak too", || {
                 slate(&path, &bytes, &options, long.seconds)
             })
+            .contender("SLATE without measuring", || slate(&path, &bytes, &unmeasured, long.seconds))
             .run()?;
     }
     Ok(())
@@ -123,15 +127,15 @@ fn encoders(long: &Long, scratch: &Path) -> Result<()> {
     Ok(())
 }
 
-/// To −18 LUFS and −1 dB of true peak.
-fn loudness(long: &Long, scratch: &Path) -> Result<()> {
-    const TITLE: &str = "Brought to −18 LUFS, true peak −1 dB, WAV of 16 bits";
-    if !is_wanted(TITLE) {
+/// To a loudness with −1 dB of true peak at the most: the louder, the more the limiters have to do.
+fn loudness(long: &Long, goal: f32, scratch: &Path) -> Result<()> {
+    let title = format!("Brought to {goal} LUFS, true peak −1 dB, WAV of 16 bits");
+    if !is_wanted(&title) {
         return Ok(());
     }
+    let filter_begins = format!("loudnorm=I={goal}:TP=-1:LRA=20");
     let out = scratch.join("level.wav");
     let twice = || -> Result<()> {
-        const GOAL: &str = "loudnorm=I=-18:TP=-1:LRA=20";
         let first = told(&[
             "ffmpeg",
             "-hide_banner",
@@ -139,7 +143,7 @@ fn loudness(long: &Long, scratch: &Path) -> Result<()> {
             "-i",
             text(&long.path),
             "-af",
-            &format!("{GOAL}:print_format=json"),
+            &format!("{filter_begins}:print_format=json"),
             "-f",
             "null",
             "-",
@@ -150,7 +154,7 @@ fn loudness(long: &Long, scratch: &Path) -> Result<()> {
         let measured: serde_json::Value = serde_json::from_str(json)?;
         let of = |key: &str| measured[key].as_str().unwrap_or_default().to_owned();
         let filter = format!(
-            "{GOAL}:measured_I={}:measured_TP={}:measured_LRA={}:measured_thresh={}:offset={}:linear=true",
+            "{filter_begins}:measured_I={}:measured_TP={}:measured_LRA={}:measured_thresh={}:offset={}:linear=true",
             of("input_i"),
             of("input_tp"),
             of("input_lra"),
@@ -163,11 +167,17 @@ fn loudness(long: &Long, scratch: &Path) -> Result<()> {
     twice()?;
     let peer = measured(&out)?;
     let mut options = options(AudioFormat::Wav);
-    options.normalize = true;
-    let (made, _) = process("long.wav", long.bytes.clone(), &options)?;
+    (options.normalize, options.loudness) = (true, goal);
+    let (made, report) = process("long.wav", long.bytes.clone(), &options)?;
     fs::write(&out, &made)?;
-    let own = measured(&out)?;
-    Contest::new(TITLE, "second of sound")
+    let own = format!(
+        "{}; by its own report {:.2} LUFS, {:.2} dBTP, limited by {:.1} dB",
+        measured(&out)?,
+        report["loudness"].as_f64().unwrap_or(f64::NAN),
+        report["truePeak"].as_f64().unwrap_or(f64::NAN),
+        report["limitedBy"].as_f64().unwrap_or(f64::NAN)
+    );
+    Contest::new(title, "second of sound")
         .noted("ffmpeg loudnorm, two passes (peer)", peer, || {
             let (wall, before) = (std::time::Instant::now(), run::children()?);
             twice()?;

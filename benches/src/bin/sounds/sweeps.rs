@@ -51,6 +51,8 @@ fn contest(title: &str, from: u32, to: u32, scratch: &Path) -> Result<()> {
     (own.bit_depth, own.sample_rate) = (32, to);
     let mut plain = own.clone();
     plain.sample_rate = from;
+    let mut unmeasured = own.clone();
+    unmeasured.measure = false;
     let name = |path: &Path| path.to_str().unwrap_or_default().to_owned();
     let (rate, source, target) = (to.to_string(), name(&long), name(&out));
     let hq = ["sox", &source, "-b", "32", "-e", "float", &target, "rate", "-h", &rate];
@@ -66,7 +68,10 @@ fn contest(title: &str, from: u32, to: u32, scratch: &Path) -> Result<()> {
     };
     Contest::new(title, "second of sound")
         .noted("sox rate -h: soxr HQ (peer)", tones(&by_sox, from, to, scratch)?.told(), || program(&hq, LENGTH))
-        .noted("SLATE", tones(&by_slate, from, to, scratch)?.told(), || slate(&long, &bytes, &own, LENGTH))
+        .noted("SLATE, which measures loudness and true peak too", tones(&by_slate, from, to, scratch)?.told(), || slate(&long, &bytes, &own, LENGTH))
+        .noted("SLATE without measuring what it writes, which sox doesn't do either", "", || {
+            slate(&long, &bytes, &unmeasured, LENGTH)
+        })
         .noted("sox, read and write only", "", || program(&none, LENGTH))
         .noted("SLATE, read and write only", "", || slate(&long, &bytes, &plain, LENGTH))
         .run()

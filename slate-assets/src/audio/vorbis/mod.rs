@@ -66,6 +66,7 @@ pub(super) struct VorbisEncoder {
     keeper: Keeper,
     channels: usize,
     pushed: u64,
+    packets: u64,
 }
 
 impl VorbisEncoder {
@@ -89,7 +90,7 @@ impl VorbisEncoder {
         ogg.packet(third, 0)?;
         ogg.flush(false)?;
         let blocks = Blocks::new(channels, setup.blocks, keeper.attack());
-        Ok(Self { ogg, blocks, coder: BlockCoder::new(setup), keeper, channels, pushed: 0 })
+        Ok(Self { ogg, blocks, coder: BlockCoder::new(setup), keeper, channels, pushed: 0, packets: 0 })
     }
 
     fn drain(&mut self, end: Option<u64>) -> Result<()> {
@@ -98,6 +99,11 @@ impl VorbisEncoder {
             let bits = packet.len() as u64 * 8;
             self.keeper.spent(bits, block.gained);
             let place = end.map_or(block.centre, |end| block.centre.min(end));
+            // FFmpeg tells where a sound ends only if its last page isn't its first.
+            if self.packets == 2 {
+                self.ogg.flush(false)?;
+            }
+            self.packets += 1;
             self.ogg.packet(&packet, place)?;
         }
         Ok(())

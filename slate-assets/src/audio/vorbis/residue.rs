@@ -2,13 +2,15 @@
 
 use super::{Symbol, book::Book, setup::Setup, tables};
 
-/// Turns a pair of values into the greater one and how far the other is from it: Vorbis I, section 1.3.3.
+/// Turns a pair of values into the greater one and how far the other is from it: Vorbis I, section 1.3.3. Far opposites, which
+/// only sounds far beyond full scale have, come as near as the codebooks reach.
 pub(super) fn couple(left: i32, right: i32) -> (i32, i32) {
-    if left.abs() > right.abs() {
+    let (greater, apart) = if left.abs() > right.abs() {
         (left, if left > 0 { left - right } else { right - left })
     } else {
         (right, if right > 0 { left - right } else { right - left })
-    }
+    };
+    (greater, apart.clamp(-tables::MOST, tables::MOST))
 }
 
 /// Codes the residues of a block; reused from block to block.

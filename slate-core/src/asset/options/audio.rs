@@ -40,6 +40,18 @@ wire_enum! {
 }
 
 wire_enum! {
+    /// How sharply what the lower of two sample rates can't hold is cut off. Whatever it is, tones stay where they are in time.
+    Resampling {
+        /// Flat to 0.83 of the lower rate's band, aliases below −80 dB, in about a third of the time of `high`.
+        Fast = "fast",
+        /// Flat to 0.91 of the band, aliases below −120 dB.
+        High = "high",
+        /// Flat to 0.95 of the band, aliases below −120 dB, in twice the time of `high`.
+        Best = "best",
+    }
+}
+
+wire_enum! {
     /// What a sound is for, and where.
     AudioPreset {
         /// Effects on a computer: one channel to be placed in space, by their peaks, without silence around them.
@@ -68,6 +80,8 @@ pub struct AudioOptions {
     pub bitrate: u32,
     /// Samples a second, 8000 to 192000; default 48000.
     pub sample_rate: u32,
+    /// How well the sample rate is changed, where it is; default high.
+    pub resampling: Resampling,
     /// Number of channels, 1 to 8; default 2.
     pub channels: u16,
     /// Whether to bring the sound to a common loudness; default `true`.
@@ -99,6 +113,8 @@ pub struct AudioOptions {
     /// Whether pictures are kept, such as an album's cover; default `false`. WAV has no place for any. Up to four PNG, JPEG,
     /// GIF or WebP of 8 MiB each are kept; the report tells how many were not.
     pub keep_pictures: bool,
+    /// Whether the report tells the loudness and the true peak of what is written; default `true`. Without, it is done sooner.
+    pub measure: bool,
     /// Whether to draw the sound's waveform and spectrum besides, as PNG; default `false`.
     pub preview: bool,
 }
@@ -109,6 +125,7 @@ impl Default for AudioOptions {
             format: AudioFormat::Ogg,
             bitrate: 192,
             sample_rate: 48_000,
+            resampling: Resampling::High,
             channels: 2,
             normalize: true,
             quality: None,
@@ -123,6 +140,7 @@ impl Default for AudioOptions {
             remove_dc: false,
             keep_metadata: true,
             keep_pictures: false,
+            measure: true,
             preview: false,
         }
     }
