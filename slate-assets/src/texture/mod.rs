@@ -1,5 +1,5 @@
-//! Textures: from PNG, JPEG, WebP, TGA, BMP, GIF, QOI, PSD, TIFF, Radiance HDR, EXR, KTX2 and DDS to PNG, JPEG, WebP, KTX2 and DDS, the last two
-//! with or without block compression ([`block`]).
+//! Textures: from PNG, JPEG, WebP, TGA, BMP, GIF, QOI, PSD, TIFF, Radiance HDR, EXR, KTX2 and DDS to PNG, JPEG, WebP,
+//! KTX2 and DDS, the last two with or without block compression ([`block`]).
 //!
 //! What a texture means ([`TextureKind`]) decides how it is filtered: colours in linear light and weighted by alpha,
 //! normals as vectors, masks as plain numbers, HDR as linear floats. An image that is neither resized nor converted
@@ -41,8 +41,9 @@ use slate_core::{
 /// Reads an image, filters it by its kind and writes it; its output is named after the input.
 ///
 /// - Alpha is straight unless it is asked for otherwise. EXIF orientation is applied.
-/// - Colours of another space are brought to sRGB by their profile; the report's `iccProfile` says `srgb`, `converted`, or
-///   `ignored` and why: profiles that are damaged, or have tables in the place of primaries, leave the colours as they are.
+/// - Colours of another space are brought to sRGB by their profile; the report's `iccProfile` says `srgb`, `converted`,
+///   or `ignored` and why: profiles that are damaged, or have tables in the place of primaries, leave the colours as
+///   they are.
 /// - `quality` is the loss of JPEG and the effort of PNG; WebP is always lossless here, whatever the quality.
 /// - JPEG drops alpha, PNG, JPEG and WebP hold no HDR, WebP and the colours of KTX2 and DDS have 8 bits a channel.
 /// - Of a KTX2 or DDS file the largest level is read, of all layers and faces; the others are made anew.

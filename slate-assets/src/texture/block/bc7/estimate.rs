@@ -1,9 +1,11 @@
 //! Ranks partitions by how well lines would fit their subsets, without fitting any.
 
-use crate::texture::block::{
-    partitions,
+use crate::{
     simd::{self, Kernel},
-    wide::{LANES, Wide},
+    texture::block::{
+        partitions,
+        wide::{LANES, Wide},
+    },
 };
 use std::sync::LazyLock;
 

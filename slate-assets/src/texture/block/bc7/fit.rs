@@ -1,10 +1,12 @@
 //! Finds the endpoints and indices of one subset.
 
 use super::{Mode, Parity, widen};
-use crate::texture::block::{
-    line::{Squares, principal},
+use crate::{
     simd::{self, Kernel},
-    wide::{LANES, Wide},
+    texture::block::{
+        line::{Squares, principal},
+        wide::{LANES, Wide},
+    },
 };
 use std::sync::LazyLock;
 
