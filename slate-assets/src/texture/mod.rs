@@ -55,7 +55,7 @@ impl Processor for TextureProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "texture",
-        version: 4,
+        version: 5,
         kind: AssetKind::Texture,
         reads: &[
             "bmp", "dds", "exr", "gif", "hdr", "jpeg", "jpg", "ktx2", "png", "psd", "qoi", "tga", "tif", "tiff", "webp",
