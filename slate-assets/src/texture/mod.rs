@@ -198,6 +198,17 @@ fn levels(work: &Work<'_>, source: Pixels, options: &TextureOptions) -> Result<V
         return Ok(finish(vec![base], options));
     }
     let mut levels = vec![base];
+    let in_bytes = options.kind == TextureKind::Color && mip::kernel(options.mip_filter).is_none() && bits == 8;
+    if filtered.is_none() && in_bytes {
+        let mut next = mip::light::first(&levels[0], work.cancel)?;
+        while let Some((pixels, level)) = next {
+            levels.push(pixels);
+            next = level.next(work.cancel)?;
+            if next.is_none() {
+                filtered = Some(level.to_floats());
+            }
+        }
+    }
     loop {
         work.cancel.check()?;
         let last = &levels[levels.len() - 1];
