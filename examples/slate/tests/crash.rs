@@ -4,6 +4,10 @@
 //! `SLATE_CRASH_ROUNDS` says how often (default 6), `SLATE_CRASH_SEED` at which moments.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/service.rs"]
+mod service;
+
+use service::Service;
 use slate_core::{
     Result, SessionId, SystemClock, UserId,
     asset::{AssetKind, AssetOptions, TextureOptions},
@@ -22,7 +26,7 @@ use slate_store::sqlite::{SqliteOptions, SqliteStore};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,18 +42,16 @@ async fn kills_lose_nothing() {
     let data = tempfile::tempdir().unwrap();
     let world = World::new(data.path()).await;
     for round in 0..rounds {
-        let mut serve = serve(data.path());
+        let serve = serve(data.path());
         world.ask(round).await.unwrap();
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         tokio::time::sleep(Duration::from_millis((seed >> 33) % 2000)).await;
-        serve.kill().unwrap();
-        serve.wait().unwrap();
+        drop(serve);
     }
-    let mut serve = serve(data.path());
+    let serve = serve(data.path());
     world.wait_for_all().await;
     world.check().await;
-    terminate(&serve);
-    assert!(serve.wait().unwrap().success(), "the service ends politely");
+    Service::end([serve]);
     let left = processes_of(data.path());
     assert!(left.is_empty(), "processes are left: {left:#?}");
 }
@@ -165,20 +167,10 @@ impl World {
     }
 }
 
-fn serve(data: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_slate"))
-        .args(["serve", "--data"])
-        .arg(data)
-        .env("SLATE_LEASE", "1")
-        .env("SLATE_LOG", std::env::var("SLATE_LOG").unwrap_or_else(|_| "error".into()))
-        .current_dir(data)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-fn terminate(child: &Child) {
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+fn serve(data: &Path) -> Service {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slate"));
+    command.args(["serve", "--data"]).arg(data).env("SLATE_LEASE", "1").current_dir(data).stdout(Stdio::null());
+    Service::start(command.env("SLATE_LOG", std::env::var("SLATE_LOG").unwrap_or_else(|_| "error".into())))
 }
 
 /// Every process that was started on this data folder: the service itself, shims, and what they run.

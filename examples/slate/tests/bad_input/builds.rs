@@ -1,4 +1,5 @@
-use super::support::{Ran, World, command, processes_with, slate, terminate, until};
+use super::support::{Ran, World, command, processes_with, slate, until};
+use crate::service::terminate;
 use slate_core::{
     WorkerId,
     model::{BuildJob, BuildStatus, BuildType, TargetPlatform},

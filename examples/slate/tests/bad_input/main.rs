@@ -8,5 +8,7 @@ mod config;
 mod disk;
 mod faults;
 mod orchestrators;
+#[path = "../support/service.rs"]
+mod service;
 mod sessions;
 mod support;

@@ -1,4 +1,5 @@
-use super::support::{Serve, World};
+use super::support::{World, serve};
+use crate::service::Service;
 use slate_core::model::{LogSource, SessionState};
 use std::{collections::BTreeMap, fs};
 
@@ -6,7 +7,7 @@ use std::{collections::BTreeMap, fs};
 async fn two_services_on_one_store_and_backend_start_each_session_once_and_carry_each_line_once() {
     const SESSIONS: usize = 20;
     let world = World::new().await;
-    let serves = [Serve::start(&world.data), Serve::start(&world.data)];
+    let serves = [serve(&world.data), serve(&world.data)];
     let starts = world.root.path().join("starts");
     let mut ids = Vec::new();
     for number in 0..SESSIONS {
@@ -18,7 +19,7 @@ async fn two_services_on_one_store_and_backend_start_each_session_once_and_carry
         let session = world.ended(id).await;
         assert_eq!(session.status, SessionState::Stopped, "{session:?}");
     }
-    serves.into_iter().for_each(Serve::end);
+    Service::end(serves);
     let mut times = BTreeMap::new();
     for line in fs::read_to_string(&starts).unwrap().lines() {
         *times.entry(line.to_owned()).or_insert(0) += 1;

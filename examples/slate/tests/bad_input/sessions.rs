@@ -1,4 +1,5 @@
-use super::support::{Serve, World, shell, slate};
+use super::support::{World, serve, shell, slate};
+use crate::service::Service;
 use slate_core::{
     ErrorKind, SessionId,
     model::{LogLevel, LogSource, SessionState},
@@ -25,7 +26,7 @@ async fn a_session_that_ignores_sigterm_is_killed_after_its_grace_with_all_its_c
 async fn a_log_line_of_100_megabytes_is_stored_in_parts_or_told_and_takes_bounded_memory() {
     const BYTES: u64 = 100_000_000;
     let world = World::new().await;
-    let serve = Serve::start(&world.data);
+    let serve = serve(&world.data);
     let script = format!("head -c {BYTES} /dev/zero | tr '\\0' x; echo; echo after");
     let id = world.session(&script).await;
     let session = world.ended(id).await;
@@ -33,7 +34,7 @@ async fn a_log_line_of_100_megabytes_is_stored_in_parts_or_told_and_takes_bounde
     let status = fs::read_to_string(format!("/proc/{}/status", serve.0.id())).unwrap();
     let peak: u64 =
         status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok()).unwrap();
-    serve.end();
+    Service::end([serve]);
     let lines = world.log(LogSource::Session(id)).await;
     assert_eq!(lines.last().unwrap().message, "after");
     let parts: Vec<_> = lines.iter().filter(|line| line.message.starts_with("xx")).collect();

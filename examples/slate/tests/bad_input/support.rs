@@ -1,3 +1,4 @@
+use crate::service::Service;
 use slate_assets::LocalPipeline;
 use slate_core::{
     SessionId, UserId,
@@ -15,7 +16,7 @@ use slate_store::sqlite::{SqliteOptions, SqliteStore};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -61,29 +62,8 @@ pub(crate) fn slate(data: &Path, arguments: &[&str]) -> Ran {
     Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
-/// `slate serve`, ended politely by [`end`](Self::end), or by force when dropped.
-pub(crate) struct Serve(pub(crate) Child);
-
-impl Serve {
-    pub(crate) fn start(data: &Path) -> Self {
-        Self(command(data).args(["serve", "--log", "error"]).stdout(Stdio::null()).spawn().unwrap())
-    }
-
-    pub(crate) fn end(mut self) {
-        terminate(&self.0);
-        assert!(self.0.wait().unwrap().success(), "the service ends politely");
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-pub(crate) fn terminate(child: &Child) {
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+pub(crate) fn serve(data: &Path) -> Service {
+    Service::start(command(data).args(["serve", "--log", "error"]).stdout(Stdio::null()))
 }
 
 /// A data folder, the pieces on it, and a project of a test's own.

@@ -4,4 +4,6 @@
 
 mod foreign;
 mod high_availability;
+#[path = "../support/service.rs"]
+mod service;
 mod support;

@@ -1,3 +1,4 @@
+use crate::service::Service;
 use slate_core::{
     Result, SessionId, SystemClock, UserId,
     asset::{AssetKind, AssetOptions, TextureOptions},
@@ -16,7 +17,7 @@ use std::{
     future::Future,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -34,29 +35,26 @@ pub(crate) struct Addresses {
 }
 
 /// Processes of `slate serve`, each with some of the services, on one data folder.
-pub(crate) struct Fleet(Vec<Child>);
+pub(crate) struct Fleet(Vec<Service>);
 
 impl Fleet {
     /// Starts one process for each of these lists of services, and waits until they are ready.
     pub(crate) fn start(data: &Path, addresses: &Addresses, services: &[&str]) -> Self {
         let mut fleet = Self(Vec::new());
         for only in services {
-            let mut child = Command::new(env!("CARGO_BIN_EXE_slate"))
-                .args(["serve", "--only", only, "--data"])
-                .arg(data)
-                .current_dir(data)
+            let mut command = Command::new(env!("CARGO_BIN_EXE_slate"));
+            command.args(["serve", "--only", only, "--data"]).arg(data).current_dir(data).stdout(Stdio::piped());
+            command
                 .env("SLATE_STORE", &addresses.store)
                 .env("SLATE_BUS", &addresses.bus)
                 .env("SLATE_CACHE", &addresses.cache)
                 .env("SLATE_DURABLE", addresses.durable.to_string())
                 .env("SLATE_ARCHIVE", data.join("archive"))
                 .env("SLATE_LEASE", "2")
-                .env("SLATE_LOG", std::env::var("SLATE_LOG").unwrap_or_else(|_| "error".into()))
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            fleet.0.push(child);
+                .env("SLATE_LOG", std::env::var("SLATE_LOG").unwrap_or_else(|_| "error".into()));
+            let mut service = Service::start(&mut command);
+            let lines = BufReader::new(service.0.stdout.take().unwrap()).lines();
+            fleet.0.push(service);
             let ready = lines.map_while(std::io::Result::ok).any(|line| line == "ready");
             assert!(ready, "the process with {only} ended before it was ready");
         }
@@ -64,22 +62,8 @@ impl Fleet {
     }
 
     /// Ends all politely, and tells whether each said that all went well.
-    pub(crate) fn end(mut self) {
-        for child in &self.0 {
-            assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-        }
-        for child in &mut self.0 {
-            assert!(child.wait().unwrap().success(), "a process ends politely");
-        }
-    }
-}
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+    pub(crate) fn end(self) {
+        Service::end(self.0);
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! `SLATE_CRASH_ROUNDS` says how often (default 30), `SLATE_CRASH_SEED` at which moments.
 
-use crate::support::{World, backend, realm, script};
+use crate::{
+    service::Service,
+    support::{World, backend, realm, script},
+};
 use slate_core::{
     InstanceId,
     model::{LogSource, PoolMember, PoolMemberState, SessionState},
@@ -12,38 +15,17 @@ use slate_core::{
 use std::{
     collections::BTreeSet,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
 const LINES: usize = 100;
 
-/// A `slate serve`, which a test that fails takes along.
-struct Service(Child);
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // One that has ended can't be killed.
-        let _gone = self.0.kill();
-        let _ended = self.0.wait();
-    }
-}
-
 fn serve(data: &Path, realm: &str) -> Service {
-    let service = Command::new(env!("CARGO_BIN_EXE_slate"))
-        .args(["serve", "--backend", "docker", "--log", "error", "--data"])
-        .arg(data)
-        .env("SLATE_LEASE", "2")
-        .env("SLATE_DOCKER_REALM", realm)
-        .current_dir(data)
-        .stdout(Stdio::null())
-        .spawn();
-    Service(service.unwrap())
-}
-
-fn end(mut service: Service) {
-    assert!(Command::new("kill").arg(service.0.id().to_string()).status().unwrap().success());
-    assert!(service.0.wait().unwrap().success(), "the service ends politely");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slate"));
+    command.args(["serve", "--backend", "docker", "--log", "error", "--data"]).arg(data);
+    command.env("SLATE_LEASE", "2").env("SLATE_DOCKER_REALM", realm).current_dir(data).stdout(Stdio::null());
+    Service::start(&mut command)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,7 +95,7 @@ async fn kills(pools: &str) {
     world.eventually("nothing left but what is ready", nothing_left).await;
     let all = world.pieces.journal.store().sessions(SessionQuery::all(), PageRequest::first(1000)).await.unwrap();
     assert!(all.items.iter().all(|session| session.status.is_final()));
-    end(beside);
+    Service::end([beside]);
     // What was ready stays so for the next service.
     for instance in world.instances().await {
         world.backend.remove_if_there(&instance).await.unwrap();

@@ -6,4 +6,6 @@ mod crash;
 mod engine;
 mod godot;
 mod restarts;
+#[path = "../support/service.rs"]
+mod service;
 mod support;

@@ -229,7 +229,7 @@ impl Supervisor {
             return Ok(false);
         }
         let given_up = self.give_up_or(session, error, failures).await?;
-        self.context.runtime.remove_if_there(instance).await?;
+        self.take_away(instance.clone()).await?;
         Ok(given_up)
     }
 
