@@ -2,8 +2,9 @@
 
 use super::{
     MODES, Mode, Parity,
+    ends::Grid,
     estimate::Estimates,
-    fit::{Fit, Grid, Job, Search, fit_all},
+    fit::{Fit, Job, Search, fit_all},
 };
 use crate::texture::block::{Effort, Texels, bits::Writer, partitions};
 
