@@ -234,16 +234,48 @@ print(json.dumps({"nodes": nodes, "meshes": meshes, "clusters": [len(c.vertices)
 os._exit(0)  # its bindings fall over their own feet when they are collected
 "#;
 
-#[test]
-fn a_foreign_reader_sees_it_all() {
-    let Some(modules) = support::node::python("ufbx", "0.0.5") else { return };
+/// How far the animation has turned the node `arm`, and swollen the shape, at some times.
+const PLAYED: &str = r#"
+import json, os, sys, ufbx
+scene = ufbx.load_file(sys.argv[1])
+clip, arm, swell = scene.anim_stacks[0].anim, scene.find_node("arm"), scene.blend_channels[0]
+def played(time):
+    turn = ufbx.evaluate_transform(clip, arm, time).rotation
+    return [time, turn.x, turn.y, turn.z, turn.w, ufbx.evaluate_blend_weight(clip, swell, time)]
+print(json.dumps([played(at / 40) for at in range(78)]), flush=True)
+os._exit(0)  # as above
+"#;
+
+/// What a script makes of the model that we wrote; none, said aloud, where ufbx can't be had.
+fn told(script: &str) -> Option<Value> {
+    let modules = support::node::python("ufbx", "0.0.5")?;
     let (fbx, _) = written();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("m.fbx"), fbx).unwrap();
     let mut python = Command::new("python3");
-    let seen = python.env("PYTHONPATH", modules).args(["-c", SEEN]).arg(folder.path().join("m.fbx")).output().unwrap();
-    assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
-    let seen: Value = serde_json::from_slice(&seen.stdout).unwrap();
+    let told =
+        python.env("PYTHONPATH", modules).args(["-c", script]).arg(folder.path().join("m.fbx")).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    Some(serde_json::from_slice(&told.stdout).unwrap())
+}
+
+#[test]
+fn a_foreign_reader_plays_the_same() {
+    let Some(played) = told(PLAYED) else { return };
+    let played: Vec<[f32; 6]> = serde_json::from_value(played).unwrap();
+    assert_eq!(played.len(), 78);
+    for [time, x, y, z, w, weight] in played {
+        // From the key at 0.95 s to that at 1 s the arm turns, along an arc; the shape swells all the time.
+        let turn = ((time - 0.95) / 0.05).clamp(0.0, 1.0) * 0.6f32.asin();
+        let along = (y * turn.sin() + w * turn.cos()).abs();
+        assert!(x.abs() < 1e-3 && z.abs() < 1e-3 && along > 1.0 - 1e-6, "{x} {y} {z} {w} at {time}");
+        assert!((weight - time / 2.0).abs() < 1e-4, "{weight} at {time}");
+    }
+}
+
+#[test]
+fn a_foreign_reader_sees_it_all() {
+    let Some(seen) = told(SEEN) else { return };
     assert_eq!(seen["warnings"], json!([]), "{seen}");
     assert_eq!(seen["nodes"]["arm"], json!([1.0, 2.0, 3.0]), "{seen}");
     assert_eq!((&seen["metres"], &seen["version"]), (&json!(1.0), &json!(7400)));

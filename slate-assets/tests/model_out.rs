@@ -159,6 +159,54 @@ fn levels_are_written_as_asked() {
     assert_eq!(files, ["m.glb", "m_LOD1.glb", "m_LOD2.glb", "m_LOD3.glb"]);
 }
 
+/// Bytes of all vertices and indices.
+fn geometry(bytes: &[u8]) -> u64 {
+    let (json, _) = support::glb(bytes);
+    let views = json["bufferViews"].as_array().unwrap().iter();
+    views.filter(|view| view.get("target").is_some()).map(|view| view["byteLength"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn levels_of_a_primitive_index_one_list_of_vertices() {
+    let mut quantized = ways()[1].1.clone();
+    quantized.compress = MeshCompression::Quantize;
+    let small = run(&rich(), &quantized).1["m.glb"].clone();
+    // Colours of 8 bits and floats; and all in small integers.
+    let inputs = [AssetInput::from_bytes("m.gltf", rich().to_string()), AssetInput::from_bytes("m.glb", small)];
+    for (at, input) in inputs.into_iter().enumerate() {
+        let made = |output: LodOutput| {
+            let mut options = ModelOptions::default();
+            options.lod_output = output;
+            support::run(&ModelProcessor, &input, &options, &AssetLimits::default()).unwrap().1
+        };
+        let (one, apart) = (made(LodOutput::Msft), made(LodOutput::Files));
+        let (json, _) = support::glb(&one["m.glb"]);
+        let named = |name: &str| json["meshes"].as_array().unwrap().iter().find(|mesh| mesh["name"] == name).unwrap();
+        for level in 1..=3 {
+            let (whole, coarse) = (named("hill"), named(&format!("hill_LOD{level}")));
+            for part in 0..2 {
+                for of in ["attributes", "targets"] {
+                    assert_eq!(whole["primitives"][part][of], coarse["primitives"][part][of], "{of} of level {level}");
+                }
+            }
+        }
+        let files: u64 = apart.values().map(|bytes| geometry(bytes)).sum();
+        assert!(geometry(&one["m.glb"]) < files * 9 / 10, "{} of {files}", geometry(&one["m.glb"]));
+        if at == 1 {
+            // The foreign reader knows no quantized files.
+            continue;
+        }
+        // What is seen of each level is what its own file shows.
+        let whole = seen(&apart["m.glb"]).len();
+        let mut all = seen(&one["m.glb"]).split_off(whole);
+        let mut levels: Vec<_> = (1..=3).flat_map(|level| seen(&apart[&format!("m_LOD{level}.glb")])).collect();
+        all.sort();
+        levels.sort();
+        levels.retain(|part| all.contains(part));
+        assert!(levels == all, "{} and {} parts", levels.len(), all.len());
+    }
+}
+
 #[test]
 fn compressed_models_are_read_back() {
     let source = rich();

@@ -266,7 +266,7 @@ impl Shared {
         if instance::state(&container) == InstanceState::Paused && force {
             self.unfreeze(id).await?;
         }
-        if force && instance::state(&container) != InstanceState::Created {
+        if force && matches!(instance::state(&container), InstanceState::Running | InstanceState::Paused) {
             // Killed first: the engine's forced removal gives up on a container that is ending just now.
             let killed = self.docker.kill_container(id, Some(KillContainerOptions { signal: "KILL".into() })).await;
             drop(killed.map_err(|error| translate(error, "remove")));

@@ -12,14 +12,14 @@ use slate_benches::{BoxError, Result};
 use slate_core::{
     SessionId, SystemClock, Timestamp, UserId,
     bus::{ContainerTopic, EventBus, Message, Topic},
-    memory::MemoryBus,
+    memory::{MemoryBus, MemoryStore},
     model::{PoolMember, PoolMemberState, Project, warm_hash},
     policy::MountPolicy,
     runtime::{
         Assignment, Cpus, ImageRef, Images, NetworkMode, Resident, RuntimeBackend, RuntimeBackendExt, RuntimeSpec,
         RuntimeType, StopOptions,
     },
-    service::{Journal, LogAggregator, LogOptions, NewSession, Orchestrator, OrchestratorOptions, Sessions},
+    service::{Handle, Journal, LogAggregator, LogOptions, NewSession, Orchestrator, OrchestratorOptions, Sessions},
     store::{ChangeSet, ChangeStore, MemberClaim, PoolStore, Store},
 };
 use slate_docker::{Agent, DockerBackend, DockerOptions, EngineHost, NoCredentials, PullPolicy, request_body};
@@ -35,7 +35,7 @@ const CLAIMS: usize = 60;
 /// Containers that are warmed at a time; the engine doesn't start more at once any faster.
 const BATCH: usize = 10;
 /// Rounds of create, start and stop.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 50;
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -169,30 +169,13 @@ async fn overhead() -> Result<()> {
     let backend = backend(options()).await?;
     let docker = Docker::connect_with_defaults()?.negotiate_version().await?;
     let folder = tempfile::tempdir()?;
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(folder.path().join("slate.db"), SqliteOptions::default()).await?);
-    let journal = Journal::new(Arc::clone(&store), Arc::new(SystemClock));
-    let bus = Arc::new(MemoryBus::new());
-    let (logs, aggregator) = LogAggregator::start(
-        Arc::clone(&store) as _,
-        Arc::clone(&bus) as _,
-        Arc::clone(journal.clock()),
-        LogOptions::default(),
-    )
-    .await?;
-    let mut chosen = OrchestratorOptions::default();
-    chosen.stop_grace = Duration::from_secs(10);
-    let runtime = Arc::new(backend.clone());
-    let orchestrator = Orchestrator::start(journal.clone(), Arc::clone(&bus) as _, runtime, logs, chosen).await?;
-    // As clients have it: the orchestrator is told at once.
-    let command = |topic| bus.publish(Message::new(Topic::Container(topic).subject(), "{}"));
-    let user = UserId::new("bench")?;
-    let project = Project::new("Bench", user.clone(), journal.now());
-    store.apply(ChangeSet::new().create(project.clone())).await?;
-    let sessions = Sessions::new(journal, MountPolicy::none(), None);
+    let durable = SqliteStore::open(folder.path().join("slate.db"), SqliteOptions::default()).await?;
+    let durable = Served::start(Arc::new(durable), &backend).await?;
+    let light = Served::start(Arc::new(MemoryStore::new()), &backend).await?;
     let host = EngineHost::new(Cpus::cores(std::thread::available_parallelism()?.get() as u32));
 
-    let (mut raw, mut by_backend, mut by_orchestrator) = (Phases::default(), Phases::default(), Phases::default());
+    let (mut raw, mut by_backend, mut in_sqlite, mut in_memory) =
+        (Phases::default(), Phases::default(), Phases::default(), Phases::default());
     for _ in 0..ROUNDS {
         let body: ContainerCreateBody = serde_json::from_value(request_body(&spec(unique())?, &options(), host)?)?;
         let id = raw.start.time(async {
@@ -217,33 +200,74 @@ async fn overhead() -> Result<()> {
         };
         by_backend.stop.time(stop).await?;
 
-        let new = NewSession::new(project.id, user.clone(), RuntimeType::Custom, "docker", spec("session")?);
-        let start = async {
-            let session = sessions.create(new).await?;
-            command(ContainerTopic::Start(session.id)).await?;
-            let container =
-                until(&*store, session.id, |state| state == slate_core::model::SessionState::Running).await?;
-            Ok::<_, BoxError>((session.id, container.ok_or("a running session without a container")?))
-        };
-        let (id, container) = by_orchestrator.start.time(start).await?;
-        let options = WaitContainerOptions { condition: "removed".into() };
-        let mut removed = docker.wait_container(container.as_str(), Some(options));
-        let stop = async {
-            command(ContainerTopic::Stop(id)).await?;
-            // Removed after the session's end is recorded; the engine says so, with the program's code.
-            let _ended = removed.next().await;
-            Ok::<_, BoxError>(())
-        };
-        by_orchestrator.stop.time(stop).await?;
+        light.session(&mut in_memory, &docker).await?;
+        durable.session(&mut in_sqlite, &docker).await?;
     }
     println!("\n### Create + start, and stop + remove ({ROUNDS} each, in turn; ms, p50)\n");
     println!("| | create + start | stop + remove | all | to raw calls |\n|---|---|---|---|---|");
     raw.row("raw engine calls", &raw);
     by_backend.row("DockerBackend", &raw);
-    by_orchestrator.row("orchestrator, records in SQLite", &raw);
-    orchestrator.shutdown(Duration::from_secs(10)).await?;
-    aggregator.shutdown(Duration::from_secs(10)).await?;
-    Ok(())
+    in_memory.row("orchestrator, records in memory", &raw);
+    in_sqlite.row("orchestrator, records in SQLite", &raw);
+    durable.end().await?;
+    light.end().await
+}
+
+/// The orchestrator with its records in a store.
+struct Served {
+    bus: Arc<MemoryBus>,
+    sessions: Sessions,
+    project: Project,
+    handles: [Handle; 2],
+}
+
+impl Served {
+    async fn start(store: Arc<dyn Store>, backend: &DockerBackend) -> Result<Self> {
+        let journal = Journal::new(Arc::clone(&store), Arc::new(SystemClock));
+        let bus = Arc::new(MemoryBus::new());
+        let (lines, live, clock) = (Arc::clone(&store) as _, Arc::clone(&bus) as _, Arc::clone(journal.clock()));
+        let (logs, aggregator) = LogAggregator::start(lines, live, clock, LogOptions::default()).await?;
+        let mut options = OrchestratorOptions::default();
+        options.stop_grace = Duration::from_secs(10);
+        let runtime = Arc::new(backend.clone());
+        let orchestrator = Orchestrator::start(journal.clone(), Arc::clone(&bus) as _, runtime, logs, options).await?;
+        let project = Project::new("Bench", UserId::new("bench")?, journal.now());
+        store.apply(ChangeSet::new().create(project.clone())).await?;
+        let sessions = Sessions::new(journal, MountPolicy::none(), None);
+        Ok(Self { bus, sessions, project, handles: [orchestrator, aggregator] })
+    }
+
+    /// One session from its creation to the removal of its container.
+    async fn session(&self, phases: &mut Phases, docker: &Docker) -> Result<()> {
+        let command = |topic| async {
+            let message = Message::new(Topic::Container(topic).subject(), "{}");
+            let reply: serde_json::Value = self.bus.request(message, Duration::from_secs(30)).await?.parse()?;
+            if reply["success"] == true { Ok(reply) } else { Err(BoxError::from(reply.to_string())) }
+        };
+        let (project, user) = (self.project.id, self.project.owner_id.clone());
+        let new = NewSession::new(project, user, RuntimeType::Custom, "docker", spec("session")?);
+        let start = async {
+            let session = self.sessions.create(new).await?;
+            let running = command(ContainerTopic::Start(session.id)).await?;
+            Ok::<_, BoxError>((session.id, running["output"].as_str().unwrap_or_default().to_owned()))
+        };
+        let (id, container) = phases.start.time(start).await?;
+        let options = WaitContainerOptions { condition: "removed".into() };
+        let mut removed = docker.wait_container(&container, Some(options));
+        let stop = async {
+            // Removed after the session's end is recorded; the engine says so, with the program's code.
+            let (ended, _removed) = tokio::join!(command(ContainerTopic::Stop(id)), removed.next());
+            ended
+        };
+        phases.stop.time(stop).await.map(drop)
+    }
+
+    async fn end(self) -> Result<()> {
+        for handle in self.handles {
+            handle.shutdown(Duration::from_secs(10)).await?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -259,24 +283,6 @@ impl Phases {
         let sums = |of: &Self| of.start.0.iter().zip(&of.stop.0).map(|(start, stop)| start + stop).collect::<Vec<_>>();
         let ratios = Times(sums(self).iter().zip(sums(raw)).map(|(own, raw)| own / raw).collect());
         println!("| {name} | {start:.1} | {stop:.1} | {:.1} | {:.3} |", start + stop, ratios.at(0.5));
-    }
-}
-
-/// Waits until the session is in such a state; its container.
-async fn until(
-    store: &dyn Store,
-    id: SessionId,
-    wanted: impl Fn(slate_core::model::SessionState) -> bool,
-) -> Result<Option<slate_core::InstanceId>> {
-    loop {
-        let session = store.session(id).await?;
-        if wanted(session.status) {
-            return Ok(session.container_id);
-        }
-        if session.status.is_final() {
-            return Err(format!("the session ended: {:?}", session.error_message).into());
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

@@ -138,7 +138,7 @@ fn table(output: &Output, name: &str, made: &AssetOutput) {
     ] {
         output.line(format!("  {what:<32}{:>12} -> {}", number(before), number(after)));
     }
-    for what in ["equalParts", "unusedParts", "weldedVertices", "droppedKeys", "meshesWithoutLods"] {
+    for what in ["equalParts", "unusedParts", "weldedVertices", "droppedKeys", "droppedTracks", "meshesWithoutLods"] {
         if made.report.get(what).is_some_and(|count| count != 0) {
             output.line(format!("  {what:<32}{:>12}", number(what)));
         }

@@ -62,6 +62,8 @@ struct Joined {
     /// Which of [`KEPT`] the attributes are.
     kept: Vec<(&'static str, usize)>,
     indices: Vec<u32>,
+    /// The least and the most number that positions of all primitives can be.
+    room: [f32; 2],
     /// The primitive, and its first vertex and triangle.
     parts: Vec<(usize, u32, u32)>,
 }
@@ -82,14 +84,17 @@ fn join(mesh: &Mesh) -> Joined {
         weights: kept.iter().flat_map(|(_, width, weight)| std::iter::repeat_n(*weight, *width)).collect(),
         kept: kept.iter().map(|(name, width, _)| (*name, *width)).collect(),
         indices: Vec::new(),
+        room: [f32::MIN, f32::MAX],
         parts: Vec::new(),
     };
     for (at, primitive) in parts() {
         let first = joined.positions.len() as u32;
         joined.parts.push((at, first, (joined.indices.len() / 3) as u32));
-        joined
-            .positions
-            .extend(attribute(&primitive.attributes, "POSITION").into_iter().flat_map(Values::to_vectors::<3>));
+        if let Some(positions) = attribute(&primitive.attributes, "POSITION") {
+            let [least, most] = positions.range();
+            joined.room = [joined.room[0].max(least), joined.room[1].min(most)];
+            joined.positions.extend(positions.to_vectors::<3>());
+        }
         let columns: Vec<_> = kept
             .iter()
             .map(|(name, width, _)| (*width, attribute(&primitive.attributes, name).map(Values::to_vectors::<4>)))
@@ -139,7 +144,9 @@ fn chain(mesh: &Mesh, ratios: &[f32], cancel: &Cancel) -> Result<Option<(Chain, 
     let mut told = Vec::new();
     for &ratio in ratios {
         let target = (triangles as f64 * f64::from(ratio)).round().max(1.0) as usize;
-        let level = simplifier.reduce(target, cancel)?;
+        let mut level = simplifier.reduce(target, cancel)?;
+        let places = level.positions.iter_mut().flatten();
+        places.for_each(|number| *number = number.clamp(joined.room[0], joined.room[1]));
         let found = deviation((&joined.positions, &joined.indices), (&level.positions, &level.indices), SAMPLES);
         told.push(json!({
             "asked": ratio,
@@ -199,7 +206,7 @@ fn taken_apart(mesh: &Mesh, joined: &Joined, level: &Level) -> (Mesh, Vec<usize>
         part.gather(&sources);
         part.indices = Some(indices);
         let places: Vec<f32> = vertices.iter().flat_map(|&vertex| level.positions[vertex as usize]).collect();
-        set_attribute(&mut part.attributes, "POSITION", Values::floats(Shape::Vec3, &places));
+        put_like(&mut part, primitive, "POSITION", &places);
         put_kept(&mut part, primitive, joined, level, &vertices);
         optimize::reorder(&mut part);
         made.primitives.push(part);
@@ -251,9 +258,17 @@ fn put_kept(part: &mut Primitive, whole: &Primitive, joined: &Joined, level: &Le
             }
             numbers.extend(&value[..shape]);
         }
-        set_attribute(&mut part.attributes, name, Values::floats(old.shape, &numbers));
+        put_like(part, whole, name, &numbers);
     }
     upright_tangents(part);
+}
+
+/// Stores an attribute of a level in the whole mesh's type, so that both can be one list; as floats where that type has
+/// no room for a number.
+fn put_like(part: &mut Primitive, whole: &Primitive, name: &str, numbers: &[f32]) {
+    let Some(old) = attribute(&whole.attributes, name) else { return };
+    let stored = old.with_numbers(numbers).unwrap_or_else(|| Values::floats(old.shape, numbers));
+    set_attribute(&mut part.attributes, name, stored);
 }
 
 /// Tangents come from vertices nearby: they are turned into the plane of the new normals.

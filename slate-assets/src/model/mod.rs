@@ -48,7 +48,7 @@ impl Processor for ModelProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "model",
-        version: 4,
+        version: 5,
         kind: AssetKind::Model,
         reads: &["glb", "gltf", "obj", "fbx"],
         writes: &["glb", "gltf", "obj", "fbx"],
@@ -151,7 +151,11 @@ fn write(
     report: &mut Report,
 ) -> Result<u64> {
     if options.compress != MeshCompression::None {
-        optimize::quantize(&mut model, work.cancel, report)?;
+        let filtered = gltf::Flavor::of(options.compress).is_some();
+        optimize::quantize(&mut model, filtered, work.cancel, report)?;
+        if options.optimize && options.steps.weld && model.kept.is_none() {
+            optimize::settle(&mut model, filtered && options.steps.reorder, work.cancel)?;
+        }
     }
     work.cancel.check()?;
     match options.format {

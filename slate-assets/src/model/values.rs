@@ -178,6 +178,44 @@ impl Values {
         }
     }
 
+    /// The steps in a one, and the least and most steps, of how these values are stored.
+    fn steps(&self) -> [f32; 3] {
+        let (least, most): (f32, f32) = match self.component {
+            Component::I8 => (-128.0, 127.0),
+            Component::U8 => (0.0, 255.0),
+            Component::I16 => (-32768.0, 32767.0),
+            Component::U16 => (0.0, 65535.0),
+            Component::U32 => (0.0, 4_294_967_040.0),
+            Component::F32 => return [1.0, f32::MIN, f32::MAX],
+        };
+        // Of a normalized type the least number is as far from 0 as the most.
+        if self.normalized { [most, least.max(-most), most] } else { [1.0, least, most] }
+    }
+
+    /// The least and the most number that can be stored as these values are.
+    pub(crate) fn range(&self) -> [f32; 2] {
+        let [one, least, most] = self.steps();
+        [least / one, most / one]
+    }
+
+    /// These numbers stored as these values are, no matrices; none where one of them is beyond what the type holds.
+    pub(crate) fn with_numbers(&self, numbers: &[f32]) -> Option<Self> {
+        if self.component == Component::F32 {
+            return Some(Self::floats(self.shape, numbers));
+        }
+        let ([one, least, most], size) = (self.steps(), self.component.bytes());
+        let mut bytes = Vec::with_capacity(numbers.len() * size);
+        for number in numbers {
+            let step = (number * one).round();
+            // So asked, what is no number is beyond as well.
+            if !(least..=most).contains(&step) {
+                return None;
+            }
+            bytes.extend_from_slice(&(step as i64).to_le_bytes()[..size]);
+        }
+        Some(Self { bytes: bytes.into(), ..self.clone() })
+    }
+
     /// The elements at these places, in this order.
     pub(crate) fn gather(&self, places: &[u32]) -> Self {
         let size = self.element_bytes();
@@ -201,6 +239,18 @@ mod tests {
         };
         assert_eq!(values.to_vectors::<3>(), [[1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]);
         assert_eq!(values.gather(&[1, 0]).to_vectors::<3>()[1], [1.0, 0.0, -1.0]);
+    }
+
+    #[test]
+    fn numbers_are_stored_as_those_before_them() {
+        let like = |component, normalized| Values { component, shape: Shape::Vec2, normalized, bytes: Bytes::new() };
+        let stored = |values: Values, numbers: [f32; 2]| values.with_numbers(&numbers).map(|values| values.to_floats());
+        assert_eq!(stored(like(Component::U8, true), [0.2, 1.0]), Some(vec![0.2, 1.0]));
+        assert_eq!(stored(like(Component::I16, true), [-1.0, 0.0]), Some(vec![-1.0, 0.0]));
+        assert_eq!(stored(like(Component::U16, false), [65535.2, 7.4]), Some(vec![65535.0, 7.0]));
+        assert_eq!(stored(like(Component::F32, false), [1e30, -0.1]), Some(vec![1e30, -0.1]));
+        assert_eq!(stored(like(Component::I8, true), [1.01, 0.0]), None);
+        assert_eq!(stored(like(Component::U8, false), [f32::NAN, 0.0]), None);
     }
 
     #[test]

@@ -85,6 +85,10 @@ pub fn next_step(session: &RuntimeSession, observed: &Observed, now: Timestamp) 
             Step::Doom("its health check failed".into())
         }
         (S::Running, Some(Running | Paused)) => Step::Wait,
+        // It was stopped, and that was not written down any more.
+        (S::Running, Some(Exited)) if session.stop_requested && instance.is_some_and(was_stopped) => {
+            Step::Finish(S::Stopped, None, instance.and_then(|instance| instance.exit))
+        }
         (S::Running, Some(Exited)) => {
             instance.map_or(Step::Wait, |instance| after_end(session, instance, &recovery, now))
         }
@@ -95,6 +99,17 @@ pub fn next_step(session: &RuntimeSession, observed: &Observed, now: Timestamp) 
         (S::Stopping, Some(Running | Paused)) => Step::Stop,
         (S::Stopping, _) => Step::Finish(S::Stopped, None, instance.and_then(|instance| instance.exit)),
     }
+}
+
+/// Whether it ended by one of the signals that a stop sends.
+fn was_stopped(instance: &Instance) -> bool {
+    const SIGKILL: i32 = 9;
+    const SIGTERM: i32 = 15;
+    let by_stop = |exit: ExitStatus| exit == ExitStatus::signaled(SIGTERM) || exit == ExitStatus::signaled(SIGKILL);
+    // An engine tells the code alone.
+    instance
+        .exit
+        .is_some_and(|exit| by_stop(ExitStatus { signal: exit.signal.or(exit.code.map(|code| code - 128)), ..exit }))
 }
 
 /// Whether the instance was made for a warm pool.
@@ -289,6 +304,15 @@ mod tests {
         let (mut session, observed) = ended(0, Duration::ZERO, ExitStatus::exited(3));
         session.stop_requested = true;
         assert!(matches!(next_step(&session, &observed, NOW), Step::Finish(SessionState::Error, ..)));
+        for stopped in [ExitStatus::signaled(15), ExitStatus::signaled(9), ExitStatus::exited(143)] {
+            let observed = Observed::Present(instance(InstanceState::Exited, Some(stopped)));
+            let expected = Step::Finish(SessionState::Stopped, None, Some(stopped));
+            assert_eq!(next_step(&session, &observed, NOW), expected, "stopped, and not written down");
+        }
+        let mut for_memory = ExitStatus::signaled(9);
+        for_memory.out_of_memory = true;
+        let died = Observed::Present(instance(InstanceState::Exited, Some(for_memory)));
+        assert!(matches!(next_step(&session, &died, NOW), Step::Finish(SessionState::Error, ..)));
         session.status = SessionState::Starting;
         session.starting_at = Some(NOW);
         assert_eq!(next_step(&session, &observed, NOW), Step::Record(SessionState::Stopping), "while it waits");

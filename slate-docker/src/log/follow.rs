@@ -215,7 +215,10 @@ impl Reader {
             let bell = Bell::hang(attached, log.file.bytes() * u64::from(log.files) / 8, Arc::clone(&self.progress));
             self.read(Part::Rest).await?;
             self.ring(&bell).await?;
-            self.ended_or(PAUSE).await?;
+            if self.ended_within(PAUSE).await? {
+                self.read(Part::Rest).await?;
+                return Ok(());
+            }
         }
     }
 
@@ -247,14 +250,16 @@ impl Reader {
         }
     }
 
-    /// Waits until the container has ended, which is a little after its output has, but no longer than this.
-    async fn ended_or(&self, limit: Duration) -> Result<(), Stop> {
+    /// Whether the container ends within this time; it does so a little after its output has.
+    async fn ended_within(&self, limit: Duration) -> Result<bool, Stop> {
         let options = WaitContainerOptions { condition: "not-running".into() };
         let mut ended = self.shared.docker.wait_container(&self.id, Some(options));
         tokio::select! {
-            // Whatever is answered, a code other than 0 as an error, is looked at by who comes next.
-            _ = ended.next() => Ok(()),
-            paused = self.pause(limit) => paused,
+            // A code other than 0 comes as an error; any other one is met again by who looks next.
+            ended = ended.next() => {
+                Ok(matches!(ended, Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. }))))
+            }
+            paused = self.pause(limit) => paused.map(|()| false),
         }
     }
 

@@ -42,10 +42,6 @@ impl Entry for LogEntry {
     }
 }
 
-/// How many of a line's columns, the first ones, tell its source.
-#[cfg(feature = "postgres")]
-pub(crate) const LOG_SOURCE: usize = 2;
-
 /// The values of a line whose message is given apart: who needs the line no more gives it away.
 pub(crate) fn log_values(line: &LogEntry, message: String) -> Result<[Value; 8]> {
     let (kind, id) = place_of_source(line.source)?;

@@ -89,11 +89,9 @@ impl LogStore for PgStore {
 fn inserts(entries: Vec<LogEntry>) -> Result<Vec<Statement>> {
     let mut inserts = Vec::new();
     let mut rest = entries.into_iter();
-    while let [first, ..] = rest.as_slice() {
-        let chunk = &rest.as_slice()[..chunk_length(rest.as_slice())];
-        let source = chunk.iter().all(|entry| entry.source == first.source).then_some(first.source);
-        let length = chunk.len();
-        inserts.push(insert(rest.by_ref().take(length), source)?);
+    while !rest.as_slice().is_empty() {
+        let length = chunk_length(rest.as_slice());
+        inserts.push(insert(rest.by_ref().take(length))?);
     }
     Ok(inserts)
 }
@@ -108,24 +106,16 @@ fn chunk_length(entries: &[LogEntry]) -> usize {
     entries.iter().take(CHUNK).take_while(fits).count().max(1)
 }
 
-/// Stores lines; those of one `source`, which is the usual case, bring it once and not as two arrays.
-fn insert(entries: impl Iterator<Item = LogEntry>, source: Option<LogSource>) -> Result<Statement> {
+fn insert(entries: impl Iterator<Item = LogEntry>) -> Result<Statement> {
     let names = streams::names::<LogEntry>();
-    let mut insert = Statement::new(format!("INSERT INTO slate_runtime_logs ({names}) SELECT "));
-    let mut columns = LogEntry::COLUMNS;
-    if let Some(source) = source {
-        let (kind, id) = streams::place_of_source(source)?;
-        insert.bind(kind).sql("::text, ").bind(id).sql("::uuid, ");
-        columns = &columns[streams::LOG_SOURCE..];
-    }
-    let mut arrays: Vec<Vec<Value>> = columns.iter().map(|_| Vec::new()).collect();
+    let mut columns: Vec<Vec<Value>> = LogEntry::COLUMNS.iter().map(|_| Vec::new()).collect();
     for mut entry in entries {
         let message = std::mem::take(&mut entry.message);
         let values = streams::log_values(&entry, message)?;
-        let values = values.into_iter().skip(LogEntry::COLUMNS.len() - columns.len());
-        arrays.iter_mut().zip(values).for_each(|(array, value)| array.push(value));
+        columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
     }
-    insert.sql("w.* FROM ").arrays_as("w", columns, arrays, false);
+    let mut insert = Statement::new(format!("INSERT INTO slate_runtime_logs ({names}) SELECT w.* FROM "));
+    insert.columns_as("w", LogEntry::COLUMNS, columns, false);
     Ok(insert)
 }
 

@@ -1,7 +1,8 @@
 //! How Postgres's statements look, run, and answer.
 //!
-//! A statement's text doesn't depend on how many rows it is about: rows go in as one array for each column, and `unnest`
-//! makes a table of them. So each text is prepared once for a connection.
+//! A statement's text hardly depends on how many rows it is about: rows go in as one array for each column, and `unnest`
+//! makes a table of them; a column whose values are all the same goes in once. So each text is prepared once for a
+//! connection.
 
 use super::{
     encode::{Param, element},
@@ -47,34 +48,54 @@ impl Statement {
             }
             return self.sql(format_args!("1::bigint AS n) AS {name}"));
         }
-        let mut arrays: Vec<Vec<Value>> = columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+        let mut values: Vec<Vec<Value>> = columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
         for row in rows {
-            arrays.iter_mut().zip(row).for_each(|(array, value)| array.push(value));
+            values.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
         }
-        self.arrays_as(name, columns, arrays, true)
+        self.columns_as(name, columns, values, true)
     }
 
-    /// Adds columns, an array of values for each, as a table of this name; `numbered`, with the column `n`.
-    pub(super) fn arrays_as(
+    /// Adds columns, the values of several rows in each, as a table of this name; `numbered`, with the column `n`.
+    ///
+    /// What all rows have alike, which is much in a batch of one project or one session, goes once instead of as an array.
+    pub(super) fn columns_as(
         &mut self,
         name: &str,
         columns: &[(&str, Kind)],
-        arrays: Vec<Vec<Value>>,
+        mut values: Vec<Vec<Value>>,
         numbered: bool,
     ) -> &mut Self {
-        let joined = |column: fn(&(&str, Kind)) -> String| columns.iter().map(column).collect::<Vec<_>>().join(", ");
-        let (names, number) = (joined(|(column, _)| (*column).to_owned()), if numbered { ", n" } else { "" });
-        let typed = joined(|(column, kind)| match kind {
-            Kind::Json => format!("{column}::jsonb"),
-            _ => (*column).to_owned(),
-        });
-        self.sql(format_args!("(SELECT {typed}{number} FROM unnest("));
-        for (index, ((_, kind), values)) in columns.iter().zip(arrays).enumerate() {
+        let mut alike: Vec<bool> = values.iter().map(|values| all_alike(values)).collect();
+        if let (true, [first, ..]) = (alike.iter().all(|alike| *alike), alike.as_mut_slice()) {
+            // The arrays say how many rows there are.
+            *first = false;
+        }
+        let (mut names, mut comma) = (String::new(), "");
+        self.sql("(SELECT ");
+        for (((column, kind), values), alike) in columns.iter().zip(&mut values).zip(&alike) {
+            self.sql(std::mem::replace(&mut comma, ", "));
+            match values.pop_if(|_| *alike) {
+                Some(value) => {
+                    self.bind(value).sql(format_args!("::{} AS {column}", kind_name(*kind)));
+                }
+                None => {
+                    let cast = if element(*kind) == *kind { "" } else { "::jsonb" };
+                    self.sql(format_args!("a.{column}{cast}"));
+                    names.push_str(if names.is_empty() { "" } else { ", " });
+                    names.push_str(column);
+                }
+            }
+        }
+        let (number, ordinality) = if numbered { (", n", " WITH ORDINALITY") } else { ("", "") };
+        self.sql(format_args!("{number} FROM unnest("));
+        let arrays = columns.iter().zip(values).zip(&alike).filter(|(_, alike)| !**alike);
+        for (index, (((_, kind), values), _)) in arrays.enumerate() {
             self.sql(if index > 0 { ", " } else { "" });
             self.bind_param(Param::Array(*kind, values)).sql(format_args!("::{}[]", kind_name(element(*kind))));
         }
-        let ordinality = if numbered { " WITH ORDINALITY" } else { "" };
-        self.sql(format_args!("){ordinality} AS a ({names}{number})) AS {name}"))
+        // A table of its own: were it merged into the statement, the planner might look rows up by what they have alike, and
+        // go through all those of a project.
+        self.sql(format_args!("){ordinality} AS a ({names}{number}) OFFSET 0) AS {name}"))
     }
 
     /// Adds the time so much after the transaction's start, by the database's clock.
@@ -110,6 +131,12 @@ impl Statement {
         }
         Ok(sqlx::query_with(AssertSqlSafe(sql.to_owned()), arguments).persistent(keep))
     }
+}
+
+/// Whether these are many values and all are the same. Of few it isn't asked: each answer makes another statement to prepare.
+fn all_alike(values: &[Value]) -> bool {
+    const MANY: usize = 16;
+    matches!(values, [first, rest @ ..] if values.len() >= MANY && rest.iter().all(|value| value == first))
 }
 
 const fn kind_name(kind: Kind) -> &'static str {

@@ -40,7 +40,8 @@ async fn prepare(connect: SqliteConnectOptions) -> Result<SqlitePool> {
 
 fn pool(connections: u32) -> SqlitePoolOptions {
     // Connections to a file don't go stale; one to memory must not be given up at all.
-    SqlitePoolOptions::new().max_connections(connections).idle_timeout(None).max_lifetime(None)
+    let options = SqlitePoolOptions::new().max_connections(connections);
+    options.idle_timeout(None).max_lifetime(None).test_before_acquire(false)
 }
 
 /// SQLite doesn't wait for others where it switches a new file to WAL, whatever `busy_timeout` says; so this does.

@@ -64,7 +64,7 @@ impl SqliteStore {
         let path = path.as_ref();
         let opened = connect::open(path, &options).await;
         let (writer, readers) = opened.map_err(|error| error.with("path", path.display()).at(PLACE, "open"))?;
-        Ok(Self::start(writer, readers, options, path.display().to_string()))
+        Ok(Self::start(writer, true, readers, options, path.display().to_string()))
     }
 
     /// A new database in memory, gone with this value; for tests. Reads and writes take turns at one connection.
@@ -81,7 +81,7 @@ impl SqliteStore {
     /// `Internal` where SQLite doesn't work at all.
     pub async fn in_memory_with(options: SqliteOptions) -> Result<Self> {
         let pool = connect::open_in_memory().await.map_err(|error| error.at(PLACE, "open"))?;
-        Ok(Self::start(pool.clone(), pool, options, ":memory:".into()))
+        Ok(Self::start(pool.clone(), false, pool, options, ":memory:".into()))
     }
 
     /// Ends the store: waits for what is being written, moves the log into the file, and closes it. Later calls give
@@ -106,8 +106,8 @@ impl SqliteStore {
         checkpoint.map_err(|error| failed(error).at(PLACE, "close"))
     }
 
-    fn start(write_pool: SqlitePool, readers: SqlitePool, options: SqliteOptions, place: String) -> Self {
-        let (writer, serving) = Writer::start(write_pool.clone(), options.clock, options.queue, options.group);
+    fn start(write_pool: SqlitePool, own: bool, readers: SqlitePool, options: SqliteOptions, place: String) -> Self {
+        let (writer, serving) = Writer::start(write_pool.clone(), own, options.clock, options.queue, options.group);
         Self { writer, readers, write_pool, serving: Mutex::new(Some(serving)), place }
     }
 }

@@ -26,16 +26,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer; it ends when this handle to it is gone, or when it is told to.
+    /// Starts the writer; it ends when this handle to it is gone, or when it is told to. Where the pool is its `own`, it keeps
+    /// the connection: a pool asks one that comes back whether it still lives, and the next write waits for the answer.
     pub(super) fn start(
         pool: SqlitePool,
+        own: bool,
         clock: Arc<dyn Clock>,
         queue: usize,
         group: usize,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let stop = Arc::new(Notify::new());
-        let serving = tokio::spawn(serve(pool, clock, receiver, stop.clone(), group.max(1)));
+        let serving = tokio::spawn(serve(pool, own, clock, receiver, stop.clone(), group.max(1)));
         (Self { queue: sender, stop }, serving)
     }
 
@@ -98,11 +100,13 @@ impl<W: Work> Pending for Request<W> {
 
 async fn serve(
     pool: SqlitePool,
+    own: bool,
     clock: Arc<dyn Clock>,
     mut queue: mpsc::Receiver<Box<dyn Pending>>,
     stop: Arc<Notify>,
     most: usize,
 ) {
+    let mut kept = None;
     loop {
         let first = tokio::select! {
             biased;
@@ -124,26 +128,39 @@ async fn serve(
         if group.is_empty() {
             continue;
         }
-        match pool.acquire().await {
-            Ok(mut db) => commit(&mut db, &mut group, &*clock).await,
+        let db = match kept.take() {
+            Some(db) => Ok(db),
+            None => pool.acquire().await,
+        };
+        match db {
+            Ok(mut db) => {
+                let sound = commit(&mut db, &mut group, &*clock).await;
+                kept = (own && sound).then_some(db);
+            }
             Err(error) => refuse(&mut group, &failed(error)),
         }
     }
 }
 
-/// Commits a group, and tells each caller.
-async fn commit(db: &mut SqliteConnection, group: &mut [Box<dyn Pending>], clock: &dyn Clock) {
+/// Commits a group, and tells each caller; whether the connection could begin with it.
+async fn commit(db: &mut SqliteConnection, group: &mut [Box<dyn Pending>], clock: &dyn Clock) -> bool {
     match together(db, group, clock).await {
         Ok(()) => group.iter_mut().for_each(|request| request.finish(None)),
-        Err(Failure::NotBegun(error)) => refuse(group, &error),
+        Err(Failure::NotBegun(error)) => {
+            refuse(group, &error);
+            return false;
+        }
         Err(Failure::TakenBack(error)) if group.len() == 1 => refuse(group, &error),
         // One of them broke the transaction, for example by filling the disk: each tries its luck by itself.
         Err(Failure::TakenBack(_)) => {
+            let mut sound = true;
             for request in group.chunks_mut(1) {
-                Box::pin(commit(db, request, clock)).await;
+                sound &= Box::pin(commit(db, request, clock)).await;
             }
+            return sound;
         }
     }
+    true
 }
 
 fn refuse(group: &mut [Box<dyn Pending>], error: &Error) {

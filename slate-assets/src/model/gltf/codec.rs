@@ -2,7 +2,7 @@
 
 use super::{
     super::values::Component,
-    accessor, list,
+    accessor, filter, list,
     pack::Use,
     path::{corrupt, index, number},
     write::Flavor,
@@ -201,15 +201,30 @@ fn values(attribute: &PointAttribute, points: usize, width: usize, place: &str) 
 pub(super) struct Packed {
     pub(super) bytes: Vec<u8>,
     pub(super) mode: &'static str,
+    /// What the decoded bytes go through.
+    pub(super) filter: Option<&'static str>,
 }
 
 /// Compresses a pool; none where that is not defined for it, or makes it no smaller.
-pub(super) fn pack(flavor: Flavor, purpose: &Use, stride: usize, bytes: &[u8]) -> Result<Option<Packed>> {
+///
+/// What is to go through a filter does, if that brings it back as it is.
+pub(super) fn pack(
+    flavor: Flavor,
+    purpose: Use,
+    stride: usize,
+    filter: Option<Filter>,
+    bytes: &[u8],
+) -> Result<Option<Packed>> {
     let internal = |error| Error::internal("the pool can't be compressed").because(error);
     let mut workspace = Workspace::default();
     let indices = || -> Vec<u32> {
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte));
         bytes.chunks_exact(stride).map(number).collect()
+    };
+    let (filtered, name) = match filter {
+        Some(Filter::Octahedral) if stride == 4 => (filter::filtered(bytes), "OCTAHEDRAL"),
+        Some(Filter::Quaternion) if stride == 8 => (filter::filtered_rotations(bytes), "QUATERNION"),
+        _ => (None, ""),
     };
     let (packed, mode) = match purpose {
         Use::Triangles => {
@@ -220,10 +235,12 @@ pub(super) fn pack(flavor: Flavor, purpose: &Use, stride: usize, bytes: &[u8]) -
         _ if stride.is_multiple_of(4) && stride <= 256 => {
             // What `EXT_meshopt_compression` knows is version 0.
             let encoding = VertexEncoding::new(u8::from(flavor == Flavor::Khr), 2).map_err(internal)?;
+            let bytes = filtered.as_deref().unwrap_or(bytes);
             (codec::encode_vertex_buffer(bytes, bytes.len() / stride, stride, encoding, &mut workspace), "ATTRIBUTES")
         }
         _ => return Ok(None),
     };
     let bytes_after = packed.map_err(internal)?;
-    Ok((bytes_after.len() < bytes.len()).then_some(Packed { bytes: bytes_after, mode }))
+    let filter = filtered.map(|_| name);
+    Ok((bytes_after.len() < bytes.len()).then_some(Packed { bytes: bytes_after, mode, filter }))
 }

@@ -7,6 +7,7 @@ mod accessor;
 mod codec;
 mod document;
 mod extensions;
+mod filter;
 mod glb;
 mod pack;
 mod path;
@@ -16,6 +17,7 @@ mod scene;
 mod write;
 
 pub(super) use document::is_gltf;
+pub(super) use filter::{directions as filtered_directions, rotations as filtered_rotations};
 pub(super) use read::{read, references};
 pub(super) use resolve::media_type;
 pub(super) use write::{Flavor, Packing, write};

@@ -8,6 +8,7 @@ use super::{
     write::Packing,
 };
 use bytes::Bytes;
+use meshoptimizer_rs::codec::Filter;
 use serde_json::{Value, json};
 use slate_core::Result;
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,8 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Use {
     Vertices,
+    /// Differences that morph targets make to vertices.
+    Targets,
     Triangles,
     /// Indices of points, lines and strips.
     Indices,
@@ -33,6 +36,17 @@ struct PoolKey {
     component: Component,
     /// Attributes of one name compress better alone.
     name: String,
+}
+
+impl PoolKey {
+    /// The filter that compresses these better.
+    fn filter(&self) -> Option<Filter> {
+        match (self.purpose, self.component, self.name.as_str()) {
+            (Use::Vertices, Component::I8, "NORMAL" | "TANGENT") => Some(Filter::Octahedral),
+            (Use::Animation, Component::I16, _) => Some(Filter::Quaternion),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -123,19 +137,17 @@ impl Store {
         }
         let size = values.element_bytes();
         let stride = match purpose {
-            Use::Vertices | Use::Instances => size.next_multiple_of(4),
+            Use::Vertices | Use::Targets | Use::Instances => size.next_multiple_of(4),
             _ => size,
         };
         let next = self.pools.len();
+        let of_vertices = matches!(purpose, Use::Vertices | Use::Targets);
+        let apart = of_vertices && self.packing.compress.is_some();
         let pool = self.pools.entry(PoolKey {
             purpose,
             stride,
-            component: if purpose == Use::Vertices { Component::U8 } else { values.component },
-            name: if self.packing.compress.is_some() && purpose == Use::Vertices {
-                name.to_owned()
-            } else {
-                String::new()
-            },
+            component: if of_vertices && !apart { Component::U8 } else { values.component },
+            name: if apart { name.to_owned() } else { String::new() },
         });
         let pool = pool.or_insert_with(|| Pool { bytes: Vec::new(), number: next });
         let offset = pool.bytes.len();
@@ -183,7 +195,7 @@ impl Store {
         let mut fallback = 0;
         for (key, pool) in by_number {
             let view = match self.packing.compress {
-                Some(flavor) => match codec::pack(flavor, &key.purpose, key.stride, &pool.bytes)? {
+                Some(flavor) => match codec::pack(flavor, key.purpose, key.stride, key.filter(), &pool.bytes)? {
                     Some(packed) => self.packed(flavor.name(), &key, &pool.bytes, &packed, &mut fallback),
                     None => self.plain(&key, &pool.bytes),
                 },
@@ -208,7 +220,7 @@ impl Store {
     fn plain(&mut self, key: &PoolKey, bytes: &[u8]) -> Value {
         let mut view = json!({"buffer": 0, "byteOffset": self.lay(bytes), "byteLength": bytes.len()});
         match key.purpose {
-            Use::Vertices => (view["byteStride"], view["target"]) = (key.stride.into(), 34962.into()),
+            Use::Vertices | Use::Targets => (view["byteStride"], view["target"]) = (key.stride.into(), 34962.into()),
             Use::Triangles | Use::Indices => view["target"] = 34963.into(),
             Use::Instances => view["byteStride"] = key.stride.into(),
             Use::InverseBind | Use::Animation => {}
@@ -233,6 +245,9 @@ impl Store {
             "count": plain.len() / key.stride,
             "mode": packed.mode,
         }});
+        if let Some(filter) = packed.filter {
+            view["extensions"][name]["filter"] = filter.into();
+        }
         *fallback = fallback.next_multiple_of(4);
         (view["buffer"], view["byteOffset"], view["byteLength"]) = (1.into(), (*fallback).into(), plain.len().into());
         *fallback += plain.len();

@@ -141,7 +141,7 @@ fn mesh_json(mesh: &Mesh, store: &mut Store, kept: Option<&Kept>) -> Value {
         put(&mut object, "mode", (primitive.mode != 4).then_some(primitive.mode));
         put(&mut object, "material", primitive.material);
         if !primitive.targets.is_empty() {
-            let targets = primitive.targets.iter().map(|target| store.attributes(target, Use::Vertices));
+            let targets = primitive.targets.iter().map(|target| store.attributes(target, Use::Targets));
             object.insert("targets".into(), targets.collect());
         }
         if let Some(Value::Object(extensions)) = object.get_mut("extensions") {

@@ -4,6 +4,7 @@ mod arrange;
 mod parts;
 mod quantize;
 mod resample;
+mod settle;
 mod share;
 mod tangents;
 mod vertices;
@@ -11,6 +12,7 @@ mod vertices;
 #[cfg(feature = "texture")]
 pub(super) use parts::prune_images;
 pub(super) use quantize::quantize;
+pub(super) use settle::settle;
 pub(super) use share::share;
 pub(super) use vertices::{reorder, transformed};
 
@@ -44,17 +46,16 @@ pub(super) fn run(model: &mut Model, steps: &ModelSteps, work: &Work<'_>, report
         tell("weldedVertices", before - vertices(model));
     }
     if steps.reorder {
-        let blended: Vec<bool> =
-            model.materials.iter().map(|material| material.get("alphaMode") == Some(&"BLEND".into())).collect();
+        let blended = vertices::is_blended(&model.materials);
         for_each(model, work.cancel, |primitive| {
-            // What shines through is drawn in the order of its triangles.
-            if primitive.material.is_none_or(|at| blended.get(at) != Some(&true)) {
+            if !blended(primitive) {
                 vertices::reorder(primitive);
             }
         })?;
     }
     if steps.resample {
         tell("droppedKeys", resample::resample(model, work.cancel)?);
+        tell("droppedTracks", resample::drop_still(model));
     }
     Ok(())
 }

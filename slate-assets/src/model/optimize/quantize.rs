@@ -1,6 +1,7 @@
 use super::super::{
-    ir::{Model, Primitive, Transform, attribute, set_attribute},
-    lod,
+    gltf,
+    ir::{Animation, Model, Primitive, Transform, attribute, set_attribute},
+    lod, space,
     values::{Component, Shape, Values},
 };
 use serde_json::json;
@@ -9,51 +10,119 @@ use slate_core::{Cancel, Result, asset::Report};
 /// The largest number of a normalized `i16`.
 const STEPS: f32 = 32767.0;
 
-/// Stores attributes as small integers, as `KHR_mesh_quantization` allows: positions in 16 bits of the mesh's box,
-/// which a node below each node that shows the mesh undoes, normals and tangents in 8 bits, coordinates in 16, colours
-/// and weights in 8. The largest error in position, as a share of the mesh's box, is a 65534th.
-pub(in crate::model) fn quantize(model: &mut Model, cancel: &Cancel, report: &mut Report) -> Result<()> {
+/// Stores attributes as small integers, as `KHR_mesh_quantization` allows: positions in 16 bits, in a
+/// box that a node below each node that shows the mesh undoes, normals and tangents in 8 bits, coordinates in 16, colours
+/// and weights in 8; rotations of animations in 16.
+///
+/// Steps of positions are a 65534th of all that is shown, or smaller: of a small mesh's own box there are 4096 at least.
+/// So fine parts take fewer bytes, and meet where they met before. With `filtered`, directions
+/// are those that meshopt's filter brings back.
+pub(in crate::model) fn quantize(
+    model: &mut Model,
+    filtered: bool,
+    cancel: &Cancel,
+    report: &mut Report,
+) -> Result<()> {
     let mut instanced = vec![false; model.meshes.len()];
     for node in model.nodes.iter().filter(|node| !node.instances.is_empty()) {
         node.mesh.into_iter().for_each(|mesh| instanced[mesh] = true);
     }
-    let mut boxes = Vec::new();
-    let mut plain = 0;
-    for (at, mesh) in model.meshes.iter_mut().enumerate() {
+    // A copy's place comes between the node's and the mesh's: nothing could undo the box.
+    let whole = |at: usize| instanced[at] || model.kept.is_some();
+    let meshes = model.meshes.iter().enumerate();
+    let bounds: Vec<_> = meshes.map(|(at, mesh)| if whole(at) { None } else { bounds(&mesh.primitives) }).collect();
+    let boxes = boxes(model, &bounds);
+    let plain = boxes.iter().filter(|found| found.is_none()).count();
+    for (mesh, found) in model.meshes.iter_mut().zip(&boxes) {
         cancel.check()?;
-        // A copy's place comes between the node's and the mesh's: nothing could undo the box.
-        let found = if instanced[at] || model.kept.is_some() { None } else { cube(&mesh.primitives) };
-        plain += usize::from(found.is_none());
         for primitive in &mut mesh.primitives {
-            if let Some((middle, half)) = found {
+            if let Some((middle, half)) = *found {
                 positions(primitive, middle, half);
             }
-            others(primitive);
+            others(primitive, filtered);
         }
-        boxes.push(found);
     }
     place(model, &boxes);
+    if model.kept.is_none() {
+        model.animations.iter_mut().for_each(|animation| rotations(animation, filtered));
+    }
     if plain > 0 {
         report.insert("meshesWithFloatPositions".into(), json!(plain));
     }
     Ok(())
 }
 
-/// The middle of all positions, and half of the longest side of their box.
-fn cube(primitives: &[Primitive]) -> Option<([f32; 3], f32)> {
+/// The middle of a mesh's positions, and how far from it they may be.
+type Cube = ([f32; 3], f32);
+
+/// The least and the most of all positions; none where some are no floats.
+fn bounds(primitives: &[Primitive]) -> Option<[[f32; 3]; 2]> {
     let (mut least, mut most) = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
     for primitive in primitives {
         let values =
             attribute(&primitive.attributes, "POSITION").filter(|values| values.component == Component::F32)?;
-        for position in values.to_vectors::<3>() {
-            for at in 0..3 {
-                (least[at], most[at]) = (least[at].min(position[at]), most[at].max(position[at]));
-            }
-        }
+        values.to_vectors::<3>().into_iter().for_each(|position| widen(&mut least, &mut most, position));
     }
+    Some([least, most])
+}
+
+fn widen(least: &mut [f32; 3], most: &mut [f32; 3], position: [f32; 3]) {
+    for at in 0..3 {
+        (least[at], most[at]) = (least[at].min(position[at]), most[at].max(position[at]));
+    }
+}
+
+/// Around these bounds, as large as their longest side; none where there is nothing in them.
+fn cube([least, most]: [[f32; 3]; 2]) -> Option<Cube> {
     let middle: [f32; 3] = std::array::from_fn(|at| least[at] / 2.0 + most[at] / 2.0);
     let half = (0..3).map(|at| (most[at] - middle[at]).max(middle[at] - least[at])).fold(0.0, f32::max);
     (half.is_normal() && half > 0.0).then_some((middle, half))
+}
+
+/// The boxes of all meshes, larger than they need be: steps of all are as long in the world as those of a box around
+/// everything that is shown.
+fn boxes(model: &Model, bounds: &[Option<[[f32; 3]; 2]>]) -> Vec<Option<Cube>> {
+    /// As large as a box may become: of 65534 steps 4096 are left.
+    const MOST: f32 = 16.0;
+    let mut boxes: Vec<_> = bounds.iter().map(|bounds| cube((*bounds)?)).collect();
+    let mut scales = vec![0.0f32; boxes.len()];
+    let (mut least, mut most) = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
+    let longest = |matrix: &space::Matrix| {
+        let columns = matrix.chunks_exact(4).take(3);
+        columns.map(|c| c[0] * c[0] + c[1] * c[1] + c[2] * c[2]).fold(0.0, f32::max).sqrt()
+    };
+    let worlds = space::shown(model);
+    let world_of: std::collections::BTreeMap<usize, &space::Matrix> =
+        worlds.iter().map(|(node, world)| (*node, world)).collect();
+    for (at, world) in &worlds {
+        let node = &model.nodes[*at];
+        // What a skin bends goes where its joints say.
+        let skin = node.skin.and_then(|skin| model.skins.get(skin));
+        let joint = skin.and_then(|skin| {
+            let inverse = skin.inverse_bind.as_ref().map(|values| values.gather(&[0]).to_floats());
+            let inverse = inverse.and_then(|numbers| numbers.try_into().ok()).unwrap_or(Transform::IDENTITY.matrix());
+            Some(space::product(world_of.get(skin.joints.first()?)?, &inverse))
+        });
+        let world = joint.as_ref().unwrap_or(world);
+        if let Some(corners) = node.mesh.and_then(|mesh| bounds[mesh]) {
+            let corner = |at: usize| std::array::from_fn(|axis| corners[at >> axis & 1][axis]);
+            (0..8).for_each(|at| widen(&mut least, &mut most, space::place(world, corner(at))));
+        }
+        // Levels of detail stand in their node's place.
+        for node in std::iter::once(at).chain(&node.lods) {
+            if let Some(mesh) = model.nodes.get(*node).and_then(|node| node.mesh) {
+                scales[mesh] = scales[mesh].max(longest(world));
+            }
+        }
+    }
+    let Some((_, whole)) = cube([least, most]) else { return boxes };
+    for ((_, half), scale) in boxes.iter_mut().zip(scales).filter_map(|(cube, scale)| Some((cube.as_mut()?, scale))) {
+        let even = whole / scale;
+        if even.is_finite() && (*half * MOST).is_finite() {
+            *half = even.clamp(*half, *half * MOST);
+        }
+    }
+    boxes
 }
 
 fn positions(primitive: &mut Primitive, middle: [f32; 3], half: f32) {
@@ -86,12 +155,13 @@ fn pack(component: Component, shape: Shape, bytes: Vec<u8>) -> Values {
     Values { component, shape, normalized: true, bytes: bytes.into() }
 }
 
-fn others(primitive: &mut Primitive) {
+fn others(primitive: &mut Primitive, filtered: bool) {
     for (name, values) in &mut primitive.attributes {
         let kind = name.split('_').next().unwrap_or_default();
         let small = match kind {
             "JOINTS" => joints(values),
             _ if values.component != Component::F32 => None,
+            "NORMAL" | "TANGENT" if filtered => gltf::filtered_directions(values).or_else(|| directions(values)),
             "NORMAL" | "TANGENT" => directions(values),
             "TEXCOORD" => shares(values, Component::U16),
             "COLOR" => shares(values, Component::U8),
@@ -100,6 +170,32 @@ fn others(primitive: &mut Primitive) {
         };
         if let Some(small) = small {
             *values = small;
+        }
+    }
+}
+
+/// Stores what turns nodes in 16 bits.
+fn rotations(animation: &mut Animation, filtered: bool) {
+    for (at, sampler) in animation.samplers.iter_mut().enumerate() {
+        let straight = sampler.interpolation == "LINEAR" || sampler.interpolation == "STEP";
+        let turns = animation.channels.iter().filter(|channel| channel.sampler == at).all(|c| c.path == "rotation");
+        let values = &sampler.output;
+        if !straight || !turns || values.shape != Shape::Vec4 || values.component != Component::F32 {
+            continue;
+        }
+        let quaternions = values.to_vectors::<4>();
+        let length = |q: &[f32; 4]| q.iter().map(|number| number * number).sum::<f32>().sqrt();
+        // What is no rotation stays as it is.
+        if quaternions.iter().all(|q| (length(q) - 1.0).abs() < 0.01) {
+            if let Some(small) = filtered.then(|| gltf::filtered_rotations(values)).flatten() {
+                sampler.output = small;
+                continue;
+            }
+            let numbers = quaternions.iter().flat_map(|q| {
+                let length = length(q);
+                q.map(|number| (number / length * STEPS).round() as i16)
+            });
+            sampler.output = pack(Component::I16, Shape::Vec4, numbers.flat_map(i16::to_le_bytes).collect());
         }
     }
 }
@@ -152,7 +248,7 @@ fn weights(values: &Values) -> Option<Values> {
 }
 
 /// Undoes the boxes: by a node below the one that shows the mesh, or in the skin's matrices.
-fn place(model: &mut Model, boxes: &[Option<([f32; 3], f32)>]) {
+fn place(model: &mut Model, boxes: &[Option<Cube>]) {
     let mut skins = std::collections::BTreeMap::new();
     for at in 0..model.nodes.len() {
         let node = &model.nodes[at];

@@ -1,14 +1,18 @@
 use super::super::{
-    ir::{Model, Sampler},
+    ir::{Animation, Channel, Model, Node, Sampler, Transform},
     values::{Component, Values},
 };
 use rayon::prelude::*;
 use slate_core::{Cancel, Result};
+use std::collections::BTreeSet;
 
 /// How far a dropped key may be from what its neighbours imply, as a share of the largest value.
 const TOLERANCE: f32 = 1e-5;
 /// Keys dropped in a row; each is looked at again for every one that follows.
 const RUN: usize = 128;
+
+/// Bytes that a list of times of its own takes in the file's JSON.
+const LIST: usize = 100;
 
 /// Drops keys that the ones beside them imply; gives how many.
 pub(super) fn resample(model: &mut Model, cancel: &Cancel) -> Result<usize> {
@@ -24,9 +28,101 @@ pub(super) fn resample(model: &mut Model, cancel: &Cancel) -> Result<usize> {
             cancel.check()?;
             dropped += thin(sampler, rotates);
         }
-        Ok(dropped)
+        Ok(dropped + still(animation))
     });
     dropped.sum()
+}
+
+/// Leaves one key of what doesn't move, where others keep the animation as long as it is; gives how many are dropped.
+fn still(animation: &mut Animation) -> usize {
+    let ends = |sampler: &Sampler| {
+        let times = sampler.input.to_floats();
+        times.first().copied().zip(times.last().copied())
+    };
+    let is_still: Vec<bool> = animation.samplers.iter().map(|sampler| constant(sampler).is_some()).collect();
+    let all = animation.samplers.iter().filter_map(ends).map(|(_, end)| end).fold(0.0, f32::max);
+    let moving = animation.samplers.iter().zip(&is_still).filter(|(_, still)| !**still);
+    if !moving.filter_map(|(sampler, _)| ends(sampler)).any(|(_, end)| end >= all) {
+        return 0;
+    }
+    let mut dropped = 0;
+    for (sampler, _) in animation.samplers.iter_mut().zip(is_still).filter(|(_, still)| *still) {
+        let each = sampler.output.count() / sampler.input.count().max(1);
+        dropped += sampler.input.count().saturating_sub(1);
+        sampler.input = Values::gather(&sampler.input, &[0]);
+        sampler.output = sampler.output.gather(&(0..each as u32).collect::<Vec<_>>());
+    }
+    dropped
+}
+
+/// The value that a sampler always has.
+fn constant(sampler: &Sampler) -> Option<Vec<f32>> {
+    if sampler.interpolation != "LINEAR" && sampler.interpolation != "STEP" {
+        return None;
+    }
+    let (count, values) = (sampler.input.count(), sampler.output.to_floats());
+    let width = values.len() / count.max(1);
+    if width == 0 || values.len() != width * count {
+        return None;
+    }
+    let tolerance = tolerance(&values);
+    let first = &values[..width];
+    let equal = |key: &[f32]| key.iter().zip(first).all(|(a, b)| (a - b).abs() <= tolerance);
+    values.chunks_exact(width).all(equal).then(|| first.to_vec())
+}
+
+/// Drops channels that leave a node as it stands, where no animation moves it from there; gives how many.
+///
+/// Where another animation does move it, players that let one animation follow the other need both.
+pub(super) fn drop_still(model: &mut Model) -> usize {
+    let mut moved = BTreeSet::new();
+    let at_rest = |nodes: &[Node], animation: &Animation, channel: &Channel| {
+        let value = animation.samplers.get(channel.sampler).and_then(constant);
+        let rest = channel.node.and_then(|node| nodes.get(node)).and_then(|node| rest(node, &channel.path));
+        let bare = channel.rest.is_empty() && channel.target.is_empty();
+        bare && value.zip(rest).is_some_and(|(value, rest)| {
+            let tolerance = tolerance(&rest);
+            value.len() == rest.len() && value.iter().zip(rest).all(|(a, b)| (a - b).abs() <= tolerance)
+        })
+    };
+    for animation in &model.animations {
+        let moving = animation.channels.iter().filter(|channel| !at_rest(&model.nodes, animation, channel));
+        moved.extend(moving.map(|channel| (channel.node, channel.path.clone())));
+    }
+    let mut dropped = 0;
+    for animation in &mut model.animations {
+        let kept = |channel: &Channel| moved.contains(&(channel.node, channel.path.clone()));
+        // One that moves nothing is still there to be played, for as long as it is.
+        if !animation.channels.iter().any(kept) {
+            continue;
+        }
+        let before = animation.channels.len();
+        animation.channels.retain(kept);
+        dropped += before - animation.channels.len();
+        let mut used = vec![false; animation.samplers.len()];
+        animation.channels.iter().for_each(|channel| used[channel.sampler] = true);
+        let mut next = 0;
+        let places: Vec<usize> = used.iter().map(|used| (next, next += usize::from(*used)).0).collect();
+        animation.channels.iter_mut().for_each(|channel| channel.sampler = places[channel.sampler]);
+        let mut flags = used.iter();
+        animation.samplers.retain(|_| flags.next() == Some(&true));
+    }
+    dropped
+}
+
+/// What a node has where nothing animates it.
+fn rest(node: &Node, path: &str) -> Option<Vec<f32>> {
+    let Transform::Parts { translation, rotation, scale } = &node.transform else { return None };
+    match path {
+        "translation" => Some(translation.to_vec()),
+        "rotation" => Some(rotation.to_vec()),
+        "scale" => Some(scale.to_vec()),
+        _ => None,
+    }
+}
+
+fn tolerance(values: &[f32]) -> f32 {
+    TOLERANCE * values.iter().fold(0.0f32, |most, value| most.max(value.abs()))
 }
 
 fn thin(sampler: &mut Sampler, rotates: bool) -> usize {
@@ -40,7 +136,7 @@ fn thin(sampler: &mut Sampler, rotates: bool) -> usize {
         return 0;
     }
     let key = |at: usize| &values[at * width..(at + 1) * width];
-    let tolerance = TOLERANCE * values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    let tolerance = tolerance(&values);
     let implied = |from: usize, at: usize, to: usize| {
         let (one, other, own) = (key(from), key(to), key(at));
         let equal = |of: &[f32]| of.iter().zip(own).all(|(a, b)| (a - b).abs() <= tolerance);
@@ -69,6 +165,11 @@ fn thin(sampler: &mut Sampler, rotates: bool) -> usize {
     }
     kept.push((times.len() - 1) as u32);
     let dropped = times.len() - kept.len();
+    // Times that are its own cost more than a few keys.
+    let own = kept.len() * size_of::<f32>() + if kept.len() > 2 { LIST } else { 0 };
+    if dropped * width * size_of::<f32>() <= own {
+        return 0;
+    }
     if dropped > 0 {
         // Weights of morph targets have several values for each key.
         let each = sampler.output.count() / times.len();

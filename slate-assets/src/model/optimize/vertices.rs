@@ -1,12 +1,12 @@
 use super::super::{
-    ir::{Primitive, attribute},
+    ir::{Primitive, Rest, attribute},
     values::{Shape, Values},
 };
 use meshoptimizer_rs::{Positions, Workspace, analyze_vertex_cache, optimize_overdraw, optimize_vertex_cache};
 
 /// How much worse for the cache an order may be that is better against overdraw.
 const OVERDRAW: f32 = 1.05;
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// Makes equal vertices one, and drops those that no triangle uses and triangles that show nothing.
 pub(super) fn weld(primitive: &mut Primitive) {
@@ -100,4 +100,11 @@ pub(in crate::model) fn transformed(indices: &[u32], vertices: usize) -> f64 {
     let whole = &indices[..indices.len() / 3 * 3];
     let found = analyze_vertex_cache(whole, vertices, 16, 0, 0, &mut Workspace::default());
     found.map_or(0.0, |found| f64::from(found.vertices_transformed))
+}
+
+/// Tells whether a primitive shines through. Such are drawn in the order of their triangles, which stays.
+pub(super) fn is_blended(materials: &[Rest]) -> impl Fn(&Primitive) -> bool + Sync + use<> {
+    let blended: Vec<bool> =
+        materials.iter().map(|material| material.get("alphaMode") == Some(&"BLEND".into())).collect();
+    move |primitive| primitive.material.is_some_and(|at| blended.get(at) == Some(&true))
 }

@@ -129,9 +129,11 @@ pub struct ModelSteps {
     pub weld: bool,
     /// What no scene shows is dropped: meshes, materials, textures, vertices; default `true`. Nodes stay.
     pub prune: bool,
-    /// Triangles and vertices are put in the order that graphics processors like; default `true`.
+    /// Triangles and vertices are put in the order that graphics processors like, or, where they are compressed by meshopt,
+    /// in the one that is smallest; default `true`.
     pub reorder: bool,
-    /// Keys of animations that the ones beside them imply are dropped; default `true`.
+    /// Keys of animations that the ones beside them imply are dropped, and tracks that leave a node as it stands, where no
+    /// animation moves it so; default `true`.
     pub resample: bool,
     /// Nodes that nothing moves on their own, and that aren't above joints, become roots of the scene, and empty ones are
     /// dropped; default `false`, because what belongs together is told by nodes.

@@ -4,12 +4,12 @@ use super::fixtures::*;
 use crate::{
     ErrorKind, ProjectId, Version,
     model::{
-        Asset, AssetJobStatus, AuditEntry, AuditOutcome, BuildJob, BuildStatus, Counter, FileRecord, Json, Lease,
-        Project, QuotaLimits, QuotaUsage, RuntimeSession, SessionState, Sha256Hex, UserQuota,
+        Asset, AssetJob, AssetJobStatus, AuditEntry, AuditOutcome, BuildJob, BuildStatus, Counter, FileRecord, Json,
+        Lease, Project, QuotaLimits, QuotaUsage, RuntimeSession, SessionState, Sha256Hex, UserQuota,
     },
     store::{
-        AuditQuery, Change, ChangeSet, Claim, CounterQuery, EventQuery, Fence, Idempotency, JobRef, PageRequest, Queue,
-        Record, Store, StoreExt,
+        AuditQuery, Change, ChangeSet, Claim, CounterQuery, EventQuery, Fence, Idempotency, JobRef, LogQuery,
+        MetricQuery, PageRequest, Queue, Record, Store, StoreExt,
     },
 };
 use std::sync::Arc;
@@ -230,6 +230,41 @@ pub async fn an_update_replaces_every_other_field(store: Arc<dyn Store>) {
     let found = store.build(new_build.id).await.unwrap();
     new_build.revision = found.revision.clone();
     assert_eq!(found, new_build);
+}
+
+pub async fn many_records_that_are_alike_are_stored_as_they_are(store: Arc<dyn Store>) {
+    const MANY: usize = 40;
+    let project = project(&*store).await;
+    let texture = asset(project.id);
+    let jobs: Vec<_> = (0..MANY).map(|_| asset_job(texture.id, project.id)).collect();
+    let set = jobs.iter().cloned().fold(ChangeSet::new().create(texture), ChangeSet::create);
+    store.apply(set).await.unwrap();
+    let (mut changed, mut set) = (Vec::new(), ChangeSet::new());
+    for (index, job) in jobs.into_iter().enumerate() {
+        let mut job = AssetJob { status: AssetJobStatus::Completed, completed_at: Some(at(1)), progress: 100, ..job };
+        // One of them is another's in what all others have alike: a value where they have none, and none where they have one.
+        if index == MANY / 2 {
+            job = AssetJob { completed_at: None, error_message: Some("it \"died\"".into()), ..job };
+        }
+        set = set.update(job.clone()).event(event("slate.a"));
+        changed.push(job);
+    }
+    let told: Vec<_> = set.events.clone();
+    store.apply(set).await.unwrap();
+    for mut job in changed {
+        let found = store.asset_job(job.id).await.unwrap();
+        job.revision = found.revision.clone();
+        assert_eq!(found, job);
+    }
+    let events = store.events(EventQuery::all(), PageRequest::first(100)).await.unwrap().items;
+    assert_eq!(events.into_iter().map(|stored| stored.event).collect::<Vec<_>>(), told);
+    let samples = vec![sample(None, 1, 0.5); MANY];
+    store.append_metrics(samples.clone()).await.unwrap();
+    assert_eq!(store.metrics(MetricQuery::all(), PageRequest::first(100)).await.unwrap().items, samples);
+    let source = source();
+    let lines: Vec<_> = (0..MANY).map(|_| line(source, "the same")).collect();
+    assert_eq!(store.append_logs(lines.clone()).await.unwrap(), MANY);
+    assert_eq!(store.logs(LogQuery::all(), PageRequest::first(100)).await.unwrap().items, lines);
 }
 
 pub async fn changes_are_made_in_order(store: Arc<dyn Store>) {

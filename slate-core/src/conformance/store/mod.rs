@@ -41,6 +41,7 @@ macro_rules! store_conformance {
                 updating_or_deleting_a_record_that_is_not_there_or_deleted_gives_not_found,
                 an_update_adds_exactly_one_to_the_version_keeps_created_at_and_sets_updated_at,
                 an_update_replaces_every_other_field,
+                many_records_that_are_alike_are_stored_as_they_are,
                 changes_are_made_in_order,
                 an_update_keeps_the_stored_lease_whatever_the_record_says,
                 an_update_to_a_final_or_waiting_state_ends_the_lease_but_keeps_its_attempt,

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 /// Commands that are worked on at a time; others wait in the subscription's queue.
 const AT_A_TIME: usize = 64;
+/// A look at a session that another orchestrator may have.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// The commands, one orchestrator for each, and the questions for a session's state.
@@ -194,12 +195,17 @@ fn ring(context: &Context, id: SessionId) {
     }
 }
 
+/// Waits until the session is such, and looks whenever this orchestrator records something of it; what another one records is
+/// found now and then.
 async fn until(context: &Context, id: SessionId, wanted: impl Fn(&RuntimeSession) -> bool) -> Result<RuntimeSession> {
+    let mut recorded = context.recorded.subscribe();
     loop {
         let session = context.journal.store().session(id).await?;
         if wanted(&session) {
             return Ok(session);
         }
-        tokio::time::sleep(LOOK).await;
+        let told = async { while recorded.recv().await.is_ok_and(|of| of != id) {} };
+        // In time or not, it is looked at.
+        let _ = tokio::time::timeout(LOOK, told).await;
     }
 }

@@ -11,7 +11,7 @@ use super::{
     task::{Handle, repeat},
 };
 use crate::{
-    Cancel, Result, WorkerId,
+    Cancel, Result, SessionId, WorkerId,
     bus::EventBus,
     model::{QuotaLimits, RuntimeSession},
     policy::SecurityPolicy,
@@ -20,9 +20,11 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use supervise::Supervisor;
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::{Notify, RwLock, broadcast};
 
 const NAME: &str = "orchestrator";
+/// Records of which a command that waits may lag behind before it looks for itself.
+const RECORDED: usize = 256;
 
 /// How the orchestrator works.
 #[derive(Clone, Debug)]
@@ -99,6 +101,8 @@ pub(super) struct Context {
     turns: Turns,
     /// Rung when there may be a session to claim.
     bell: Notify,
+    /// Tells of each session whose record this orchestrator has changed.
+    recorded: broadcast::Sender<SessionId>,
     /// Held by each removal of an ended session's instance, which the orchestrator's end waits for.
     removals: Arc<RwLock<()>>,
 }
@@ -118,7 +122,9 @@ impl Orchestrator {
         let leases = Leases::new(WorkerId::unique(NAME), options.lease);
         let sessions = Sessions::new(journal.clone(), options.policy.clone(), options.default_quota);
         let (turns, bell, removals) = (Turns::default(), Notify::new(), Arc::default());
-        let context = Context { journal, bus, runtime, logs, sessions, leases, options, turns, bell, removals };
+        let recorded = broadcast::Sender::new(RECORDED);
+        let context =
+            Context { journal, bus, runtime, logs, sessions, leases, options, turns, bell, recorded, removals };
         let context = Arc::new(context);
         let commands = commands::subscribe(&context).await?;
         let cancel = Cancel::new();

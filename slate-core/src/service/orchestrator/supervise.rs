@@ -28,6 +28,9 @@ const MAX_FAILURES: u32 = 5;
 /// Longest wait for a further line of an instance that has ended.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// Time from a session's start to the first look at what it uses. The first value takes a second anyway.
+const SETTLED: Duration = Duration::from_millis(250);
+
 /// Takes care of one session, from wherever it is to its end.
 pub(super) struct Supervisor {
     pub(super) context: Arc<Context>,
@@ -113,11 +116,11 @@ impl Supervisor {
                 {
                     return self.give_up_or(&session, error, failures).await;
                 }
-                self.record(session, state, &observed).await?;
-                if state == SessionState::Stopping {
-                    self.stop(&observed).await?;
-                }
-                Ok(false)
+                // Written down while the engine stops it: the request for it is there for whoever comes after a crash.
+                let stop = async { if state == SessionState::Stopping { self.stop(&observed).await } else { Ok(()) } };
+                let (recorded, stopped) = tokio::join!(self.record(session, state, &observed), stop);
+                recorded?;
+                stopped.map(|()| false)
             }
             Step::Finish(state, message, exit) => {
                 self.finish(session, state, message, exit, &observed, failures).await.map(|()| true)
@@ -293,7 +296,7 @@ impl Supervisor {
             _ => {}
         }
         let set = self.guarded(session.clone(), &kinds, now)?;
-        self.context.journal.apply(set).await?;
+        self.apply(set).await?;
         session.revision.version = session.revision.version.next();
         Ok(session)
     }
@@ -304,7 +307,7 @@ impl Supervisor {
         recovery.doomed = Some(why);
         recovery.keep(&mut session);
         let set = self.guarded(session, &[], self.context.journal.now())?;
-        self.context.journal.apply(set).await.map(drop)
+        self.apply(set).await
     }
 
     async fn again(&self, mut session: RuntimeSession, reason: String, row: u32, not_before: Timestamp) -> Result<()> {
@@ -318,7 +321,7 @@ impl Supervisor {
         session.error_message = Some(reason);
         metrics::counter!("slate_sessions_restarted_total").increment(1);
         let set = self.guarded(session, &[], now)?;
-        self.context.journal.apply(set).await?;
+        self.apply(set).await?;
         let entry = LogEntry::new(LogSource::Session(self.id), LogLevel::Warning, text, now);
         self.logs.submit(vec![entry]).await
     }
@@ -394,7 +397,14 @@ impl Supervisor {
         let release = Change::Release { user: session.user_id.clone(), usage: std::mem::take(&mut session.reserved) };
         let set = self.guarded(session, &[kind], now)?.change(release);
         metrics::counter!("slate_sessions_ended_total", "state" => state.as_str()).increment(1);
-        self.context.journal.apply(set).await.map(drop)
+        self.apply(set).await
+    }
+
+    async fn apply(&self, set: ChangeSet) -> Result<()> {
+        self.context.journal.apply(set).await?;
+        // Nobody waiting for it is no error.
+        let _ = self.context.recorded.send(self.id);
+        Ok(())
     }
 
     /// The change to this record, with its events, that only the lease's holder may make.
@@ -453,6 +463,8 @@ impl Supervisor {
         let Some(instance) = session.container_id.clone() else { return };
         let (context, id) = (Arc::clone(&self.context), self.id);
         self.sampler = Some(tokio::spawn(async move {
+            // Not while the engine still has its hands full with the start.
+            tokio::time::sleep(SETTLED).await;
             let options = StatsOptions::default().with_interval(context.options.sample_every);
             let mut samples = context.runtime.stats(&instance, options);
             while let Some(Ok(sample)) = samples.next().await {
