@@ -49,23 +49,18 @@ impl Comparison {
         let mut options = options.clone();
         options.generate_mipmaps = false;
         let (cancel, progress) = (Cancel::new(), Progress::ignored());
-        let mut first = |input: &AssetInput, is_source: bool| {
-            let mut output = MemoryOutput::new(0);
-            let work = Work { input, output: &mut output, limits, cancel: &cancel, progress: &progress };
-            if is_source {
-                options = TextureProcessor.resolved(&work, &options)?;
-            }
-            // The result is in slices already.
-            options.slices = options.slices.filter(|_| is_source);
-            let Source { images, .. } = read::read(&work, &options)?;
-            let image = images.into_iter().next().ok_or_else(|| Error::internal("a texture without an image"))?;
-            if is_source {
-                levels(&work, image, &options)?.into_iter().next().ok_or_else(|| Error::internal("no level"))
-            } else {
-                Ok(image)
-            }
+        let mut outputs = [MemoryOutput::new(0), MemoryOutput::new(0)];
+        let [one, other] = &mut outputs;
+        let of_source = Work { input: source, output: one, limits, cancel: &cancel, progress: &progress };
+        let of_result = Work { input: result, output: other, limits, cancel: &cancel, progress: &progress };
+        let first = |Source { images, .. }: Source| {
+            images.into_iter().next().ok_or_else(|| Error::internal("a texture without an image"))
         };
-        let (source, result) = (first(source, true)?, first(result, false)?);
+        options = TextureProcessor.resolved(&of_source, &options)?;
+        let source = levels(&of_source, first(read::read(&of_source, &options)?)?, &options)?;
+        let source = source.into_iter().next().ok_or_else(|| Error::internal("no level"))?;
+        // It is in slices already.
+        let result = first(read::whole(&of_result, &options)?)?;
         if (source.width, source.height) != (result.width, result.height) {
             return Err(Error::invalid("the two textures aren't of one size"));
         }

@@ -1,3 +1,7 @@
+//! The levels of a chain: each of half the size, made from the unrounded values of the one before.
+
+pub(super) mod light;
+
 use super::{
     pixels::{Floats, LEAST_WEIGHT, Pixels, Samples},
     resample::{self, Kernel, resample},

@@ -1,5 +1,5 @@
-//! Textures: from PNG, JPEG, WebP, TGA, BMP, GIF, QOI, PSD, TIFF, Radiance HDR, EXR, KTX2 and DDS to PNG, JPEG, WebP, KTX2 and DDS, the last two
-//! with or without block compression ([`block`]).
+//! Textures: from PNG, JPEG, WebP, TGA, BMP, GIF, QOI, PSD, TIFF, Radiance HDR, EXR, KTX2 and DDS to PNG, JPEG, WebP,
+//! KTX2 and DDS, the last two with or without block compression ([`block`]).
 //!
 //! What a texture means ([`TextureKind`]) decides how it is filtered: colours in linear light and weighted by alpha,
 //! normals as vectors, masks as plain numbers, HDR as linear floats. An image that is neither resized nor converted
@@ -41,8 +41,9 @@ use slate_core::{
 /// Reads an image, filters it by its kind and writes it; its output is named after the input.
 ///
 /// - Alpha is straight unless it is asked for otherwise. EXIF orientation is applied.
-/// - Colours of another space are brought to sRGB by their profile; the report's `iccProfile` says `srgb`, `converted`, or
-///   `ignored` and why: profiles that are damaged, or have tables in the place of primaries, leave the colours as they are.
+/// - Colours of another space are brought to sRGB by their profile; the report's `iccProfile` says `srgb`, `converted`,
+///   or `ignored` and why: profiles that are damaged, or have tables in the place of primaries, leave the colours as
+///   they are.
 /// - `quality` is the loss of JPEG and the effort of PNG; WebP is always lossless here, whatever the quality.
 /// - JPEG drops alpha, PNG, JPEG and WebP hold no HDR, WebP and the colours of KTX2 and DDS have 8 bits a channel.
 /// - Of a KTX2 or DDS file the largest level is read, of all layers and faces; the others are made anew.
@@ -54,7 +55,7 @@ impl Processor for TextureProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "texture",
-        version: 4,
+        version: 5,
         kind: AssetKind::Texture,
         reads: &[
             "bmp", "dds", "exr", "gif", "hdr", "jpeg", "jpg", "ktx2", "png", "psd", "qoi", "tga", "tif", "tiff", "webp",
@@ -197,6 +198,17 @@ fn levels(work: &Work<'_>, source: Pixels, options: &TextureOptions) -> Result<V
         return Ok(finish(vec![base], options));
     }
     let mut levels = vec![base];
+    let in_bytes = options.kind == TextureKind::Color && mip::kernel(options.mip_filter).is_none() && bits == 8;
+    if filtered.is_none() && in_bytes {
+        let mut next = mip::light::first(&levels[0], work.cancel)?;
+        while let Some((pixels, level)) = next {
+            levels.push(pixels);
+            next = level.next(work.cancel)?;
+            if next.is_none() {
+                filtered = Some(level.to_floats());
+            }
+        }
+    }
     loop {
         work.cancel.check()?;
         let last = &levels[levels.len() - 1];

@@ -54,7 +54,7 @@ pub(super) fn read(work: &Work<'_>, options: &TextureOptions) -> Result<Source> 
 }
 
 /// The source as it is in the file.
-fn whole(work: &Work<'_>, options: &TextureOptions) -> Result<Source> {
+pub(super) fn whole(work: &Work<'_>, options: &TextureOptions) -> Result<Source> {
     let limits = work.limits;
     AssetLimits::check("the input's size in bytes", work.input.len(), limits.input_bytes)?;
     let (kind, name) = detect(work.input)?;

@@ -66,6 +66,43 @@ impl Rounding {
     }
 }
 
+/// sRGB of 8 bits to linear light of 16, and back to the nearest code.
+pub(super) struct Light {
+    of: [u32; 256],
+    /// The code of the first of each sixteen.
+    first: [u8; 4096],
+    /// Where the code after each begins; no two begin within sixteen.
+    next: [u32; 256],
+}
+
+static LIGHT: LazyLock<Light> = LazyLock::new(|| {
+    let begin = |code: usize| (to_linear((code as f64 + 0.5) / 255.0) * 65_535.0).ceil() as u32;
+    let next: [u32; 256] = std::array::from_fn(|code| if code < 255 { begin(code) } else { u32::MAX });
+    Light {
+        of: std::array::from_fn(|code| (to_linear(code as f64 / 255.0) * 65_535.0).round() as u32),
+        first: std::array::from_fn(|start| next.partition_point(|&begin| begin <= start as u32 * 16) as u8),
+        next,
+    }
+});
+
+/// For loops that look it up once.
+pub(super) fn light() -> &'static Light {
+    &LIGHT
+}
+
+impl Light {
+    #[inline(always)]
+    pub(super) fn of(&self, code: u8) -> u32 {
+        self.of[usize::from(code)]
+    }
+
+    #[inline(always)]
+    pub(super) fn code(&self, light: u16) -> u8 {
+        let first = self.first[usize::from(light >> 4)];
+        first + u8::from(u32::from(light) >= self.next[usize::from(first)])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +115,14 @@ mod tests {
         for code in 0..=65_535u16 {
             assert_eq!(to_srgb_16(LINEAR_16[usize::from(code)]), code);
         }
+    }
+
+    #[test]
+    fn light_of_16_bits_has_the_nearest_code() {
+        for value in 0..=u16::MAX {
+            assert_eq!(light().code(value), to_srgb_8(f32::from(value) / 65_535.0), "{value}");
+        }
+        assert!((0..=255).all(|code| light().code(light().of(code) as u16) == code));
     }
 
     #[test]

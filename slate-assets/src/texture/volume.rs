@@ -32,18 +32,13 @@ pub(super) fn levels(work: &Work<'_>, slices: Vec<Pixels>, options: &TextureOpti
     let mut out = Vec::with_capacity(slices.len());
     // What was resized isn't kept in floats: there may be two thousand slices.
     for slice in slices {
-        let bits = slice.bits();
-        let slice = match resized(work, slice, options)? {
-            (_, Some(floats)) => floats.to_pixels(options.kind, bits),
-            (slice, None) => slice,
-        };
-        out.push(vec![slice]);
+        out.push(vec![resized(work, slice, options)?.0]);
     }
     let bits = out[0][0].bits();
     if options.generate_mipmaps {
         let mut last: Option<Vec<Floats>> = None;
         loop {
-            let largest = out.iter().filter(|levels| levels.len() == out[0].len()).count();
+            let largest = last.as_ref().map_or(out.len(), Vec::len);
             let end = &out[0][out[0].len() - 1];
             if largest == 1 && end.width == 1 && end.height == 1 {
                 break;

@@ -2,9 +2,9 @@
 ///
 /// A cost in the queue may be lower than the edge's true one, never higher: whoever takes an edge out asks again. A
 /// bucket gives first what came last: edges that have just grown dearer, near the place where work goes on. First in,
-/// first out is as quick, and brings surfaces less near (an RMS of 0.70 in the place of 0.66). Finer buckets bring large surfaces a little nearer (an RMS of 0.42 in the place of 0.45 of
-/// meshoptimizer's on a noisy ball) and take twice as long: collapses then jump from end to end of the surface, and
-/// wait for memory at each.
+/// first out is as quick, and brings surfaces less near (an RMS of 0.70 in the place of 0.66). Finer buckets bring
+/// large surfaces a little nearer (an RMS of 0.42 in the place of 0.45 of meshoptimizer's on a noisy ball) and take
+/// twice as long: collapses then jump from end to end of the surface, and wait for memory at each.
 pub(super) struct Queue {
     buckets: Vec<Vec<u32>>,
     /// The bucket that is being emptied.

@@ -1,9 +1,7 @@
 //! BC1: two colours of 5, 6 and 5 bits, and two bits a texel between them. Khronos Data Format 1.3, section 19.1.
 
-use super::{
-    Effort, Texels, line,
-    simd::{self, Kernel},
-};
+use super::{Effort, Texels, line};
+use crate::simd::{self, Kernel};
 
 /// What a block may hold beside its colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,6 +31,13 @@ impl Writer {
         self.at += count;
     }
 
+    /// Appends the lowest `count` bits of `value`.
+    pub(super) fn put_long(&mut self, value: u64, count: u32) {
+        debug_assert!(u128::from(value) < 1 << count && self.at + count <= 128);
+        self.bits |= u128::from(value) << self.at;
+        self.at += count;
+    }
+
     pub(super) fn bytes(&self) -> [u8; 16] {
         self.bits.to_le_bytes()
     }

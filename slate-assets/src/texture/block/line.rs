@@ -38,7 +38,7 @@ pub(super) fn through(points: &[[f32; 4]]) -> Line {
 
 /// The longest axis of a covariance matrix, of length 1, and the share of the spread along it: by power iteration.
 #[inline(always)]
-pub(super) fn principal(matrix: &[[f32; 4]; 4]) -> ([f32; 4], f32) {
+fn principal(matrix: &[[f32; 4]; 4]) -> ([f32; 4], f32) {
     let trace = matrix[0][0] + matrix[1][1] + matrix[2][2] + matrix[3][3];
     if trace < 1e-12 {
         return ([0.5; 4], 0.0);

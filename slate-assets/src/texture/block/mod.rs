@@ -21,8 +21,9 @@ mod format;
 mod line;
 mod partitions;
 mod rate;
-mod simd;
 mod surface;
+#[cfg(test)]
+mod tests;
 mod wide;
 
 pub use format::{BlockFormat, Footprint};

@@ -168,7 +168,25 @@ pub(super) fn subset(subsets: usize, partition: usize, texel: usize) -> usize {
 
 /// The texels in a subset, as bits.
 pub(super) fn mask(subsets: usize, partition: usize, wanted: usize) -> u16 {
-    (0..16).filter(|&texel| subset(subsets, partition, texel) == wanted).fold(0, |mask, texel| mask | 1 << texel)
+    match subsets {
+        2 => MASKS_OF_TWO[partition][wanted],
+        3 => MASKS_OF_THREE[partition][wanted],
+        _ => u16::MAX,
+    }
+}
+
+const MASKS_OF_TWO: [[u16; 3]; 64] = masks(&TWO);
+const MASKS_OF_THREE: [[u16; 3]; 64] = masks(&THREE);
+
+const fn masks(table: &[&[u8; 16]; 64]) -> [[u16; 3]; 64] {
+    let mut masks = [[0; 3]; 64];
+    let mut at = 0;
+    while at < 64 * 16 {
+        let (partition, texel) = (at / 16, at % 16);
+        masks[partition][(table[partition][texel] - b'0') as usize] |= 1 << texel;
+        at += 1;
+    }
+    masks
 }
 
 /// The texel of a subset whose index is written without its highest bit, which is zero.

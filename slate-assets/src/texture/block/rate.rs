@@ -1,5 +1,5 @@
-//! Blocks chosen by what they cost once the file is compressed: by squared error and, for each bit that Zstandard and its like
-//! will probably take, lambda more.
+//! Blocks chosen by what they cost once the file is compressed: by squared error and, for each bit that Zstandard and
+//! its like will probably take, lambda more.
 //!
 //! Such compressors spend little on bytes that were there before. So each block is also tried as a repetition of a recent
 //! one: whole, or with its indices and endpoints of its own, or the other way round.
@@ -17,9 +17,9 @@ const PARTS: usize = 32;
 
 /// Makes the blocks of a surface easier to compress, of BC1, BC3 and BC7; of other formats they stay.
 ///
-/// `lambda` is squared error, summed over the channels of a block's texels, that a bit is worth: 4 to 16 is useful for BC7, and 16 to 64
-/// for BC1 and BC3. No more error is added than that for each bit of the blocks. Where a
-/// block is nearly flat, an error counts up to five times. `row` is asked before each stripe of rows.
+/// `lambda` is squared error, summed over the channels of a block's texels, that a bit is worth: 4 to 16 is useful for
+/// BC7, and 16 to 64 for BC1 and BC3. No more error is added than that for each bit of the blocks. Where a block is
+/// nearly flat, an error counts up to five times. `row` is asked before each stripe of rows.
 ///
 /// # Errors
 /// `Invalid` where there are not as many bytes as blocks of the surface; whatever `row` gives.

@@ -82,12 +82,34 @@ pub fn encode(
     let mut out = vec![0; line * down as usize];
     out.par_chunks_mut(line).enumerate().try_for_each(|(y, line)| {
         row()?;
+        if let (BlockFormat::Bc7, Values::Rgba8(values)) = (format, &surface.values) {
+            let texels = |x: usize| small_block(values, surface, (x, y));
+            bc7::encode(&(0..across as usize).map(texels).collect::<Vec<_>>(), effort, line);
+            return Ok(());
+        }
         for (x, block) in line.chunks_exact_mut(format.block_bytes()).enumerate() {
             encode_block(surface, format, effort, (x, y), block);
         }
         Ok::<_, Error>(())
     })?;
     Ok(out)
+}
+
+/// The texels of a block of 4×4; those beyond the surface are its last ones.
+fn small_block(values: &[u8], surface: &Surface, (x, y): (usize, usize)) -> Texels {
+    let (width, height) = (surface.width as usize, surface.height as usize);
+    let mut texels = [[0; 4]; 16];
+    for (row, texels) in texels.chunks_exact_mut(4).enumerate() {
+        let line = &values[(y * 4 + row).min(height - 1) * width * 4..][..width * 4];
+        if let Some(inside) = line.get(x * 16..x * 16 + 16) {
+            texels.iter_mut().zip(inside.chunks_exact(4)).for_each(|(texel, from)| texel.copy_from_slice(from));
+        } else {
+            for (column, texel) in texels.iter_mut().enumerate() {
+                texel.copy_from_slice(&line[(x * 4 + column).min(width - 1) * 4..][..4]);
+            }
+        }
+    }
+    texels
 }
 
 fn encode_block(surface: &Surface, format: BlockFormat, effort: Effort, (x, y): (usize, usize), out: &mut [u8]) {
@@ -109,8 +131,7 @@ fn encode_block(surface: &Surface, format: BlockFormat, effort: Effort, (x, y): 
                 out.copy_from_slice(&astc::encode(&texels[..size.0 * size.1], footprint, effort));
                 return;
             }
-            let texels: Texels = std::array::from_fn(|at| texel(small(at)));
-            encode_small(&texels, format, effort, out);
+            encode_small(&small_block(values, surface, (x, y)), format, effort, out);
         }
         Values::Rg16(values) => {
             for (channel, out) in out.chunks_exact_mut(8).enumerate() {
@@ -146,7 +167,6 @@ fn encode_small(texels: &Texels, format: BlockFormat, effort: Effort, out: &mut 
             out[..8].copy_from_slice(&bc4::encode(&channel(0), effort));
             out[8..].copy_from_slice(&bc4::encode(&channel(1), effort));
         }
-        BlockFormat::Bc7 => out.copy_from_slice(&bc7::encode(texels, effort)),
         BlockFormat::Etc2Rgb => out.copy_from_slice(&etc::encode(texels, etc::Alpha::None, effort)),
         BlockFormat::Etc2Rgba1 => out.copy_from_slice(&etc::encode(texels, etc::Alpha::Punched, effort)),
         BlockFormat::Etc2Rgba => {
@@ -158,7 +178,8 @@ fn encode_small(texels: &Texels, format: BlockFormat, effort: Effort, out: &mut 
             out[..8].copy_from_slice(&eac::encode(&eleven(0), eac::Depth::Eleven, effort));
             out[8..].copy_from_slice(&eac::encode(&eleven(1), eac::Depth::Eleven, effort));
         }
-        BlockFormat::Bc6h | BlockFormat::Astc(_) => {}
+        // These come in other ways.
+        BlockFormat::Bc6h | BlockFormat::Bc7 | BlockFormat::Astc(_) => {}
     }
 }
 

@@ -18,6 +18,12 @@ impl Wide {
         Self([value; LANES])
     }
 
+    /// `yes` where this is less than `other`, else `no`.
+    #[inline(always)]
+    pub(super) fn less(self, other: Self, yes: Self, no: Self) -> Self {
+        Self(std::array::from_fn(|at| if self.0[at] < other.0[at] { yes.0[at] } else { no.0[at] }))
+    }
+
     #[inline(always)]
     pub(super) fn min(self, other: Self) -> Self {
         Self(std::array::from_fn(|at| if self.0[at] < other.0[at] { self.0[at] } else { other.0[at] }))
@@ -43,6 +49,13 @@ impl Wide {
     #[inline(always)]
     pub(super) fn over(self, other: Self) -> Self {
         Self(std::array::from_fn(|at| if other.0[at] > 0.0 { self.0[at] / other.0[at] } else { 0.0 }))
+    }
+
+    /// The nearest whole numbers, for values from 0 to 255.
+    #[inline(always)]
+    pub(super) fn bytes(self) -> [u8; LANES] {
+        // What is rounded stands in the lowest bits.
+        (self + Self::splat(ROUNDING)).0.map(|value| value.to_bits() as u8)
     }
 
     #[inline(always)]

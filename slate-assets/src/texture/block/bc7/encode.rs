@@ -1,65 +1,112 @@
-//! Chooses the mode, the partition and the rotation of a block.
+//! Chooses the mode, the partition and the rotation of blocks: all candidates of a mode are fitted side by side.
 
 use super::{
     MODES, Mode, Parity,
+    ends::Grid,
     estimate::Estimates,
-    fit::{Fit, Grid, Search, Set},
+    fit::{Fit, Job, Search, fit_all},
 };
 use crate::texture::block::{Effort, Texels, bits::Writer, partitions};
 
 /// How far each effort goes.
 struct Plan {
+    /// How each candidate is fitted first.
     search: Search,
-    /// Partitions of two subsets that are fitted.
+    /// Partitions of two subsets that are fitted in mode 1, or in mode 7.
     two: usize,
+    /// Partitions of two subsets that are fitted in mode 3: colours are finer there, and indices coarser.
+    fine: usize,
     /// Partitions of three subsets that are fitted.
     three: usize,
     /// Rotations that are tried in modes 4 and 5.
     rotations: usize,
+    /// How many of the best candidates are fitted once more, and how.
+    finalists: usize,
+    finer: Search,
     /// A block whose squared error is at most this is good enough.
     enough: f32,
+    /// A block whose squared error is at most this isn't looked at with three subsets.
+    hard: f32,
 }
 
-const fn plan(refits: usize, all_lowest: bool, steps: bool, counts: [usize; 3], enough: f32) -> Plan {
-    let [two, three, rotations] = counts;
-    Plan { search: Search { refits, all_lowest, steps }, two, three, rotations, enough }
+const fn search(refits: usize, all_lowest: bool, spreads: usize, steps: usize) -> Search {
+    Search { refits, all_lowest, spreads, steps }
+}
+
+const fn plan(quick: Search, counts: [usize; 4], finalists: usize, finer: Search, enough: [f32; 2]) -> Plan {
+    let [two, fine, three, rotations] = counts;
+    Plan { search: quick, two, fine, three, rotations, finalists, finer, enough: enough[0], hard: enough[1] }
 }
 
 /// By effort.
 const PLANS: [Plan; 5] = [
-    plan(1, false, false, [0, 0, 0], 60.0),
-    plan(1, false, false, [1, 0, 0], 60.0),
-    plan(2, false, false, [4, 2, 1], 30.0),
-    plan(2, true, false, [8, 4, 4], 8.0),
-    plan(3, true, true, [24, 16, 4], 0.0),
+    plan(QUICK, [0, 0, 0, 0], 0, QUICK, [60.0, 0.0]),
+    plan(QUICK, [1, 0, 1, 0], 0, QUICK, [60.0, 800.0]),
+    plan(QUICK, [4, 2, 1, 0], 1, search(0, false, 1, 0), [60.0, 400.0]),
+    plan(QUICK, [8, 4, 2, 4], 2, search(1, true, 1, 1), [20.0, 100.0]),
+    plan(QUICK, [24, 12, 12, 4], 4, search(2, true, 2, 3), [0.0, 0.0]),
 ];
 
-/// Encodes a block.
-pub(crate) fn encode(texels: &Texels, effort: Effort) -> [u8; 16] {
-    let plan = &PLANS[effort.at_most(4)];
-    let points = texels.map(|texel| texel.map(f32::from));
-    let opaque = texels.iter().all(|texel| texel[3] == 255);
-    let mut best = whole(&points, &MODES[6], plan.search);
-    let enough = |best: &Found| best.error <= plan.enough;
-    if !enough(&best) && (plan.rotations > 0 || !opaque) {
-        split(&points, &mut best, plan, opaque);
+const QUICK: Search = search(1, false, 0, 0);
+
+/// Blocks that are encoded together.
+const TOGETHER: usize = 64;
+
+/// Encodes blocks, 16 bytes each.
+pub(crate) fn encode(blocks: &[Texels], effort: Effort, out: &mut [u8]) {
+    for (blocks, out) in blocks.chunks(TOGETHER).zip(out.chunks_mut(TOGETHER * 16)) {
+        let found = Blocks::new(blocks, &PLANS[effort.at_most(4)]).found();
+        for (found, out) in found.into_iter().zip(out.chunks_exact_mut(16)) {
+            out.copy_from_slice(&found.pack());
+        }
     }
-    if !enough(&best) && plan.two > 0 {
-        two(&points, &mut best, plan, opaque);
+}
+
+/// Blocks while they are looked at.
+struct Blocks {
+    points: Vec<[[f32; 4]; 16]>,
+    opaque: Vec<bool>,
+    plan: &'static Plan,
+    best: Vec<Found>,
+    /// Of the job in hand.
+    fits: Vec<Fit>,
+    alphas: Vec<Fit>,
+}
+
+/// What may become of a block.
+#[derive(Clone, Copy)]
+struct Candidate {
+    block: usize,
+    mode: &'static Mode,
+    partition: usize,
+    rotation: usize,
+    selector: u32,
+    error: f32,
+}
+
+impl Candidate {
+    fn of(block: usize, number: usize, partition: usize) -> Self {
+        Self { block, mode: &MODES[number], partition, rotation: 0, selector: 0, error: f32::MAX }
     }
-    if !enough(&best) && plan.three > 0 && opaque {
-        three(&points, &mut best, plan);
+
+    /// The channels in the order in which they are fitted: the last one may be alone.
+    fn order(&self) -> [u8; 4] {
+        let mut order = [0, 1, 2, 3];
+        if self.rotation > 0 {
+            order.swap(self.rotation - 1, 3);
+        }
+        order
     }
-    best.pack()
 }
 
 /// A whole block: everything that is written.
+#[derive(Clone, Copy)]
 struct Found {
     mode: &'static Mode,
     partition: usize,
     rotation: usize,
     selector: u32,
-    /// By subset; indices are by texel.
+    /// By subset; indices are in the order of the subset's texels.
     fits: [Fit; 3],
     /// Alpha, in modes 4 and 5.
     alpha: Option<Fit>,
@@ -68,111 +115,187 @@ struct Found {
 
 const NOTHING: Fit = Fit { codes: [[0; 4]; 2], lowest: [0; 2], indices: [0; 16], error: 0.0 };
 
-fn whole(points: &[[f32; 4]; 16], mode: &'static Mode, search: Search) -> Found {
-    let fit = Set::of(points, u16::MAX, 4).fit(&Grid::of(mode), search);
-    let error = fit.error;
-    Found { mode, partition: 0, rotation: 0, selector: 0, fits: [fit, NOTHING, NOTHING], alpha: None, error }
-}
+impl Blocks {
+    fn new(blocks: &[Texels], plan: &'static Plan) -> Self {
+        let points = blocks.iter().map(|texels| texels.map(|texel| texel.map(f32::from))).collect();
+        let opaque = blocks.iter().map(|texels| texels.iter().all(|texel| texel[3] == 255)).collect();
+        let none = Found {
+            mode: &MODES[6],
+            partition: 0,
+            rotation: 0,
+            selector: 0,
+            fits: [NOTHING; 3],
+            alpha: None,
+            error: f32::MAX,
+        };
+        Self { points, opaque, plan, best: vec![none; blocks.len()], fits: Vec::new(), alphas: Vec::new() }
+    }
 
-/// Modes 4 and 5: one channel has endpoints and indices of its own.
-fn split(points: &[[f32; 4]; 16], best: &mut Found, plan: &Plan, opaque: bool) {
-    // Alpha first; the others only where they are asked for.
-    for rotation in 0..plan.rotations.max(1) {
-        let mut turned = *points;
-        if rotation > 0 {
-            turned.iter_mut().for_each(|texel| texel.swap(rotation - 1, 3));
-        } else if opaque && plan.rotations < 4 {
-            continue;
+    fn found(mut self) -> Vec<Found> {
+        let plan = self.plan;
+        let mut candidates: Vec<Candidate> = (0..self.points.len()).map(|block| Candidate::of(block, 6, 0)).collect();
+        self.fit(&mut candidates, plan.search);
+        let rest: Vec<usize> = (0..self.points.len()).filter(|&block| self.best[block].error > plan.enough).collect();
+        let first = candidates.len();
+        for &block in &rest {
+            self.split(block, &mut candidates);
+            self.two(block, &mut candidates);
         }
-        let (colors, alpha) = (Set::of(&turned, u16::MAX, 3), Set::of_channel(&turned, 3));
-        for (number, selector) in [(5, 0), (4, 0), (4, 1)] {
-            let mode = &MODES[number];
-            let widths =
-                if selector == 1 { [mode.second_bits, mode.index_bits] } else { [mode.index_bits, mode.second_bits] };
-            let (color, lone) = (mode.color_bits, mode.alpha_bits);
-            let grid = Grid { bits: [color, color, color, 0], parity: Parity::None, index_bits: widths[0] };
-            let of_alpha = Grid { bits: [lone, 0, 0, 0], parity: Parity::None, index_bits: widths[1] };
-            let alpha = alpha.fit(&of_alpha, plan.search);
-            if alpha.error >= best.error {
+        self.fit(&mut candidates[first..], plan.search);
+        let first = candidates.len();
+        for &block in rest.iter().filter(|&&block| self.best[block].error > plan.hard) {
+            self.three(block, &mut candidates);
+        }
+        self.fit(&mut candidates[first..], plan.search);
+        if plan.finalists > 0 {
+            candidates.retain(|candidate| rest.binary_search(&candidate.block).is_ok());
+            candidates.sort_by(|a, b| a.block.cmp(&b.block).then(a.error.total_cmp(&b.error)));
+            let mut finalists: Vec<Candidate> = Vec::new();
+            for of_one in candidates.chunk_by(|a, b| a.block == b.block) {
+                finalists.extend(&of_one[..of_one.len().min(plan.finalists)]);
+            }
+            self.fit(&mut finalists, plan.finer);
+        }
+        self.best
+    }
+
+    /// Modes 4 and 5: one channel has endpoints and indices of its own.
+    fn split(&self, block: usize, out: &mut Vec<Candidate>) {
+        let rotations = self.plan.rotations;
+        // Alpha first; the others only where they are asked for.
+        for rotation in 0..rotations.max(usize::from(!self.opaque[block])) {
+            if rotation == 0 && self.opaque[block] && rotations < 4 {
                 continue;
             }
-            let fit = colors.fit(&grid, plan.search);
-            let error = fit.error + alpha.error;
-            if error < best.error {
-                let fits = [fit, NOTHING, NOTHING];
-                *best = Found { mode, partition: 0, rotation, selector, fits, alpha: Some(alpha), error };
+            for (number, selector) in [(5, 0), (4, 0), (4, 1)] {
+                out.push(Candidate { rotation, selector, ..Candidate::of(block, number, 0) });
             }
         }
     }
-}
 
-/// Modes 1 and 3, or 7 where there is alpha.
-fn two(points: &[[f32; 4]; 16], best: &mut Found, plan: &Plan, opaque: bool) {
-    if opaque {
-        let estimates = Estimates::new(points, 2, 3, 64);
-        for (error, partition) in estimates.best::<24>(64, 1.0 / 49.0, plan.two).iter() {
-            if error < best.error * 1.5 {
-                partitioned(points, &MODES[1], partition, best, plan);
-            }
+    /// Modes 1 and 3, or 7 where there is alpha.
+    fn two(&self, block: usize, out: &mut Vec<Candidate>) {
+        let (two, opaque) = (self.plan.two, self.opaque[block]);
+        if two == 0 {
+            return;
         }
-        if plan.three > 0 {
-            for (error, partition) in estimates.best::<24>(64, 1.0 / 9.0, plan.two / 2).iter() {
-                if error < best.error * 1.5 {
-                    partitioned(points, &MODES[3], partition, best, plan);
+        let estimates = Estimates::new(&self.points[block], 2, if opaque { 3 } else { 4 }, 64);
+        let mut add = |number: usize, rounding: f32, wanted: usize| {
+            for (error, partition) in estimates.best(64, rounding, wanted).iter() {
+                if error < self.best[block].error * 1.5 {
+                    out.push(Candidate::of(block, number, partition));
+                }
+            }
+        };
+        if opaque {
+            add(1, 1.0 / 49.0, two);
+            add(3, 1.0 / 9.0, self.plan.fine);
+        } else {
+            add(7, 1.0 / 9.0, two);
+        }
+    }
+
+    /// Modes 0 and 2.
+    fn three(&self, block: usize, out: &mut Vec<Candidate>) {
+        if self.plan.three == 0 || !self.opaque[block] {
+            return;
+        }
+        let estimates = Estimates::new(&self.points[block], 3, 3, 64);
+        for (number, partitions, rounding) in [(2, 64, 1.0 / 9.0), (0, 16, 1.0 / 49.0)] {
+            for (error, partition) in estimates.best(partitions, rounding, self.plan.three).iter() {
+                if error < self.best[block].error {
+                    out.push(Candidate::of(block, number, partition));
                 }
             }
         }
-        return;
     }
-    let estimates = Estimates::new(points, 2, 4, 64);
-    for (error, partition) in estimates.best::<24>(64, 1.0 / 9.0, plan.two).iter() {
-        if error < best.error * 1.5 {
-            partitioned(points, &MODES[7], partition, best, plan);
+
+    /// Fits candidates, mode by mode, and keeps the best of each block.
+    fn fit(&mut self, candidates: &mut [Candidate], search: Search) {
+        let kind = |one: &Candidate| (one.mode.number * 2 + one.selector) as usize;
+        let mut by_kind = [const { Vec::new() }; 16];
+        candidates.iter_mut().for_each(|one| by_kind[kind(one)].push(one));
+        for these in by_kind.iter_mut().filter(|these| !these.is_empty()) {
+            if these[0].mode.second_bits > 0 {
+                self.fit_split(these, search);
+            } else {
+                self.fit_subsets(these, search);
+            }
         }
     }
-}
 
-/// Modes 0 and 2.
-fn three(points: &[[f32; 4]; 16], best: &mut Found, plan: &Plan) {
-    let estimates = Estimates::new(points, 3, 3, 64);
-    for (mode, partitions, rounding) in [(&MODES[2], 64, 1.0 / 9.0), (&MODES[0], 16, 1.0 / 49.0)] {
-        for (error, partition) in estimates.best::<16>(partitions, rounding, plan.three).iter() {
-            if error < best.error {
-                partitioned(points, mode, partition, best, plan);
+    fn fit_subsets(&mut self, these: &mut [&mut Candidate], search: Search) {
+        let mode = these[0].mode;
+        let mut jobs = Vec::with_capacity(these.len() * mode.subsets);
+        for one in &*these {
+            for subset in 0..mode.subsets {
+                let mask = partitions::mask(mode.subsets, one.partition, subset);
+                jobs.push(Job { points: &self.points[one.block], mask, order: [0, 1, 2, 3] });
+            }
+        }
+        fit_all(&jobs, &Grid::of(mode), search, &mut self.fits);
+        for (one, fits) in these.iter_mut().zip(self.fits.chunks_exact(mode.subsets)) {
+            one.error = fits.iter().map(|fit| fit.error).sum();
+            if one.error < self.best[one.block].error {
+                let mut all = [NOTHING; 3];
+                all[..mode.subsets].copy_from_slice(fits);
+                self.best[one.block] = Found::of(one, all, None);
+            }
+        }
+    }
+
+    fn fit_split(&mut self, these: &mut [&mut Candidate], search: Search) {
+        let (mode, selector) = (these[0].mode, these[0].selector);
+        let mut widths = [mode.index_bits, mode.second_bits];
+        if selector == 1 {
+            widths.swap(0, 1);
+        }
+        let job = |one: &Candidate, order| Job { points: &self.points[one.block], mask: u16::MAX, order };
+        let grid = |channels, bits, index_bits| Grid { channels, bits, parity: Parity::None, index_bits };
+        let lone = |one: &&mut Candidate| job(one, [one.order()[3]; 4]);
+        let jobs: Vec<Job<'_>> = these.iter().map(lone).collect();
+        fit_all(&jobs, &grid(1, mode.alpha_bits, widths[1]), search, &mut self.alphas);
+        // Where one channel alone is as far off, the others needn't be looked at.
+        let hopeful: Vec<usize> =
+            (0..these.len()).filter(|&at| self.alphas[at].error < self.best[these[at].block].error).collect();
+        let jobs: Vec<Job<'_>> = hopeful.iter().map(|&at| job(these[at], these[at].order())).collect();
+        fit_all(&jobs, &grid(3, mode.color_bits, widths[0]), search, &mut self.fits);
+        for (&at, fit) in hopeful.iter().zip(&self.fits) {
+            let (one, alpha) = (&mut *these[at], self.alphas[at]);
+            one.error = fit.error + alpha.error;
+            if one.error < self.best[one.block].error {
+                self.best[one.block] = Found::of(one, [*fit, NOTHING, NOTHING], Some(alpha));
             }
         }
     }
 }
 
-fn partitioned(points: &[[f32; 4]; 16], mode: &'static Mode, partition: usize, best: &mut Found, plan: &Plan) {
-    let channels = if mode.alpha_bits > 0 { 4 } else { 3 };
-    let grid = Grid::of(mode);
-    let mut fits = [NOTHING; 3];
-    let mut error = 0.0;
-    for (subset, fit) in fits.iter_mut().enumerate().take(mode.subsets) {
-        let mask = partitions::mask(mode.subsets, partition, subset);
-        *fit = Set::of(points, mask, channels).fit(&grid, plan.search);
-        error += fit.error;
-        if error >= best.error {
-            return;
-        }
-        let mut spread = [0; 16];
-        (0..16).filter(|&at| mask >> at & 1 == 1).enumerate().for_each(|(from, at)| spread[at] = fit.indices[from]);
-        fit.indices = spread;
-    }
-    *best = Found { mode, partition, rotation: 0, selector: 0, fits, alpha: None, error };
-}
-
 impl Found {
+    fn of(one: &Candidate, fits: [Fit; 3], alpha: Option<Fit>) -> Self {
+        let Candidate { mode, partition, rotation, selector, error, .. } = *one;
+        Self { mode, partition, rotation, selector, fits, alpha, error }
+    }
+
     fn pack(mut self) -> [u8; 16] {
         let mode = self.mode;
         let (mut first, mut second) = (mode.index_bits, mode.second_bits);
         if self.selector == 1 {
             (first, second) = (second, first);
         }
-        for subset in 0..mode.subsets {
-            let anchor = partitions::anchor(mode.subsets, self.partition, subset);
-            turn(&mut self.fits[subset], anchor, first);
+        let (mut color, mut anchors) = ([0; 16], 0);
+        for (subset, fit) in self.fits.iter_mut().enumerate().take(mode.subsets) {
+            let (anchor, mask) = (
+                partitions::anchor(mode.subsets, self.partition, subset),
+                partitions::mask(mode.subsets, self.partition, subset),
+            );
+            // The place of the anchor among the subset's texels.
+            turn(fit, (mask & ((1 << anchor) - 1)).count_ones() as usize, first);
+            anchors |= 1 << anchor;
+            let mut rest = mask;
+            for index in fit.indices.iter().take(mask.count_ones() as usize) {
+                color[rest.trailing_zeros() as usize & 15] = *index;
+                rest &= rest.wrapping_sub(1);
+            }
         }
         if let Some(alpha) = &mut self.alpha {
             turn(alpha, 0, second);
@@ -183,19 +306,17 @@ impl Found {
         out.put(self.rotation as u32, mode.rotation_bits);
         out.put(self.selector, mode.selector_bits);
         self.write_ends(&mut out);
-        let mut color = [0; 16];
-        for (texel, index) in color.iter_mut().enumerate() {
-            *index = self.fits[partitions::subset(mode.subsets, self.partition, texel)].indices[texel];
-        }
         let mut sets = [Some((color, first)), self.alpha.map(|alpha| (alpha.indices, second))];
         if self.selector == 1 {
             sets.swap(0, 1);
         }
         for (indices, bits) in sets.into_iter().flatten() {
+            let (mut all, mut at) = (0u64, 0);
             for (texel, &index) in indices.iter().enumerate() {
-                let anchor = partitions::is_anchor(mode.subsets, self.partition, texel);
-                out.put(index.into(), bits - u32::from(anchor));
+                all |= u64::from(index) << at;
+                at += bits - u32::from(anchors >> texel & 1 == 1);
             }
+            out.put_long(all, at);
         }
         out.bytes()
     }

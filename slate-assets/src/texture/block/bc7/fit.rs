@@ -1,48 +1,25 @@
-//! Finds the endpoints and indices of one subset.
+//! Finds the endpoints and indices of subsets, several side by side: one in each lane.
 
-use super::{Mode, Parity, widen};
-use crate::texture::block::{
-    line::{Squares, principal},
-    simd::{self, Kernel},
-    wide::{LANES, Wide},
+use super::{
+    Parity,
+    ends::{End, Grid, Scale, nearer, off, round, value},
 };
-use std::sync::LazyLock;
+use crate::{
+    simd::{self, Kernel},
+    texture::block::wide::{LANES, Wide},
+};
 
-/// How many vectors hold the texels of a block.
-const CHUNKS: usize = 16 / LANES;
-
-/// Texels of one subset, by channel, several at a time; a channel that isn't fitted is zero throughout.
+/// A subset to fit.
 #[derive(Clone, Copy)]
-pub(super) struct Set {
-    planes: [[Wide; CHUNKS]; 4],
-    /// 1 for each texel that there is; the last ones may be filled up with others, which count for nothing.
-    there: [Wide; CHUNKS],
-    count: usize,
-    chunks: usize,
+pub(super) struct Job<'a> {
+    pub(super) points: &'a [[f32; 4]; 16],
+    /// The texels that are in it, as bits.
+    pub(super) mask: u16,
+    /// The channel that is fitted first, second and so on.
+    pub(super) order: [u8; 4],
 }
 
-/// What the endpoints of a subset may be.
-#[derive(Clone, Copy)]
-pub(super) struct Grid {
-    /// Bits of each channel, without the shared lowest one; 0 for a channel that isn't written.
-    pub(super) bits: [u32; 4],
-    pub(super) parity: Parity,
-    /// Bits of an index.
-    pub(super) index_bits: u32,
-}
-
-impl Grid {
-    pub(super) fn of(mode: &Mode) -> Self {
-        let (color, alpha) = (mode.color_bits, mode.alpha_bits);
-        Self { bits: [color, color, color, alpha], parity: mode.parity, index_bits: mode.index_bits }
-    }
-
-    fn steps(&self) -> f32 {
-        ((1 << self.index_bits) - 1) as f32
-    }
-}
-
-/// Endpoints as they are written, the indices in the order of the set, and the squared error.
+/// Endpoints as they are written, the indices in the order of the subset's texels, and the squared error.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit {
     pub(super) codes: [[u8; 4]; 2],
@@ -58,296 +35,403 @@ pub(super) struct Search {
     pub(super) refits: usize,
     /// Whether to try every lowest bit rather than the one that is nearest.
     pub(super) all_lowest: bool,
-    /// Whether to step endpoints one by one at last.
-    pub(super) steps: bool,
+    /// Rounds in which ends beyond the outermost texels are tried as well.
+    pub(super) spreads: usize,
+    /// Rounds in which endpoints are stepped one by one at last.
+    pub(super) steps: usize,
 }
 
-impl Set {
-    /// The texels of `mask`, with as many of their channels as `channels` says.
-    pub(super) fn of(texels: &[[f32; 4]; 16], mask: u16, channels: usize) -> Self {
-        let mut planes = [[Wide::default(); CHUNKS]; 4];
-        let mut there = [Wide::default(); CHUNKS];
-        let mut count = 0;
-        for (at, texel) in texels.iter().enumerate() {
-            if mask >> at & 1 == 1 {
-                for channel in 0..channels {
-                    planes[channel][count / LANES].0[count % LANES] = texel[channel];
+/// The best endpoints found for each job, in their order.
+pub(super) fn fit_all(jobs: &[Job<'_>], grid: &Grid, search: Search, out: &mut Vec<Fit>) {
+    out.clear();
+    out.resize(jobs.len(), Fit { codes: [[0; 4]; 2], lowest: [0; 2], indices: [0; 16], error: f32::MAX });
+    // Those of a size together: all lanes go as far as the largest.
+    let mut starts = [0usize; 18];
+    jobs.iter().for_each(|job| starts[job.mask.count_ones() as usize + 1] += 1);
+    (1..18).for_each(|size| starts[size] += starts[size - 1]);
+    let mut order = vec![0; jobs.len()];
+    for (at, job) in jobs.iter().enumerate() {
+        let start = &mut starts[job.mask.count_ones() as usize];
+        order[*start] = at;
+        *start += 1;
+    }
+    for places in order.chunks(LANES) {
+        match grid.channels {
+            1 => simd::run(FitLanes::<1> { jobs, places, grid, search, out }),
+            3 => simd::run(FitLanes::<3> { jobs, places, grid, search, out }),
+            _ => simd::run(FitLanes::<4> { jobs, places, grid, search, out }),
+        }
+    }
+}
+
+struct FitLanes<'a, const C: usize> {
+    jobs: &'a [Job<'a>],
+    /// Which of them, as many as there are lanes or fewer.
+    places: &'a [usize],
+    grid: &'a Grid,
+    search: Search,
+    out: &'a mut [Fit],
+}
+
+impl<const C: usize> Kernel for FitLanes<'_, C> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let lanes = Lanes::<C>::of(self.jobs, self.places);
+        let scale = Scale::of(self.grid);
+        let best = lanes.fit(&scale, self.search);
+        best.write(&scale, self.places, self.out);
+    }
+}
+
+/// Subsets side by side.
+struct Lanes<const C: usize> {
+    /// By the number of a texel in its subset, and by channel; 0 where a subset has no more.
+    planes: [[Wide; C]; 16],
+    /// 1 for each texel that there is.
+    there: [Wide; 16],
+    count: Wide,
+    sums: [Wide; C],
+    /// Texels of the largest.
+    most: usize,
+}
+
+/// The best so far of each lane.
+#[derive(Clone, Copy)]
+struct Found<const C: usize> {
+    ends: [End<C>; 2],
+    /// Of the second endpoint, by texel.
+    weights: [Wide; 16],
+    error: Wide,
+}
+
+impl<const C: usize> Lanes<C> {
+    #[inline(always)]
+    fn of(jobs: &[Job<'_>], places: &[usize]) -> Self {
+        let mut planes = [[Wide::default(); C]; 16];
+        let mut there = [Wide::default(); 16];
+        let (mut count, mut most) = (Wide::default(), 0);
+        for (lane, &place) in places.iter().enumerate() {
+            let Job { points, mask, order } = jobs[place];
+            let (mut rest, mut number) = (mask, 0);
+            while rest != 0 {
+                let texel = &points[rest.trailing_zeros() as usize & 15];
+                for channel in 0..C {
+                    planes[number][channel].0[lane] = texel[usize::from(order[channel] & 3)];
                 }
-                there[count / LANES].0[count % LANES] = 1.0;
-                count += 1;
+                there[number].0[lane] = 1.0;
+                number += 1;
+                rest &= rest - 1;
+            }
+            count.0[lane] = number as f32;
+            most = most.max(number);
+        }
+        let mut sums = [Wide::default(); C];
+        for texel in &planes[..most] {
+            for channel in 0..C {
+                sums[channel] = sums[channel] + texel[channel];
             }
         }
-        Self { planes, there, count, chunks: count.div_ceil(LANES) }
-    }
-
-    /// One channel alone, as the first of the set.
-    pub(super) fn of_channel(texels: &[[f32; 4]; 16], channel: usize) -> Self {
-        let lone = texels.map(|texel| [texel[channel], 0.0, 0.0, 0.0]);
-        Self::of(&lone, u16::MAX, 1)
-    }
-
-    /// The best endpoints found.
-    pub(super) fn fit(&self, grid: &Grid, search: Search) -> Fit {
-        simd::run(FitSet { set: self, grid, search })
+        Self { planes, there, count, sums, most }
     }
 
     #[inline(always)]
-    fn fit_plain(&self, grid: &Grid, search: Search) -> Fit {
-        let mut best = Fit { codes: [[0; 4]; 2], lowest: [0; 2], indices: [0; 16], error: f32::MAX };
+    fn fit(&self, scale: &Scale, search: Search) -> Found<C> {
+        let none = End { codes: [Wide::default(); C], lowest: Wide::default(), values: [Wide::default(); C] };
+        let mut best = Found { ends: [none; 2], weights: [Wide::default(); 16], error: Wide::splat(f32::MAX) };
         let mut ends = self.line();
         for _ in 0..=search.refits {
-            let (fit, picked) = self.code(ends, grid, search.all_lowest);
-            if fit.error >= best.error {
+            if !self.code(&ends, scale, search.all_lowest, &mut best) {
                 break;
             }
-            best = fit;
-            self.keep(&mut best, &picked);
-            if best.error == 0.0 {
-                return best;
-            }
-            match self.refit(&picked, grid) {
-                Some(next) => ends = next,
-                None => break,
-            }
+            ends = self.refit(&best);
         }
-        if search.steps {
-            self.step(&mut best, grid);
+        for number in 0..search.spreads * 3 {
+            let (low, high) = (number % 3 != 1, number % 3 != 0);
+            let ends = self.refit(&self.drawn_in(&best, low, high, scale));
+            self.code(&ends, scale, search.all_lowest, &mut best);
+        }
+        for _ in 0..search.steps {
+            if !self.step(&mut best, scale) {
+                break;
+            }
         }
         best
     }
 
-    #[inline(always)]
-    fn keep(&self, fit: &mut Fit, picked: &[Wide; CHUNKS]) {
-        for at in 0..self.count {
-            fit.indices[at] = picked[at / LANES].0[at % LANES] as u8;
-        }
-    }
-
     /// The ends of what the texels span along their longest axis.
     #[inline(always)]
-    fn line(&self) -> [[f32; 4]; 2] {
-        let share = 1.0 / self.count.max(1) as f32;
-        let mut mean = [0.0f32; 4];
-        for channel in 0..4 {
-            let mut sum = Wide::default();
-            for chunk in 0..self.chunks {
-                sum = sum + self.planes[channel][chunk];
-            }
-            mean[channel] = sum.sum() * share;
+    fn line(&self) -> [[Wide; C]; 2] {
+        let share = Wide::splat(1.0).over(self.count);
+        let mut mean = self.sums;
+        for c in 0..C {
+            mean[c] = mean[c] * share;
         }
-        let mut away = [[Wide::default(); CHUNKS]; 4];
-        for channel in 0..4 {
-            let mean = Wide::splat(mean[channel]);
-            for chunk in 0..self.chunks {
-                away[channel][chunk] = (self.planes[channel][chunk] - mean) * self.there[chunk];
+        let mut matrix = [[Wide::default(); C]; C];
+        for at in 0..self.most {
+            let mut away = self.planes[at];
+            for c in 0..C {
+                away[c] = (away[c] - mean[c]) * self.there[at];
             }
-        }
-        let mut matrix = [[0.0f32; 4]; 4];
-        for row in 0..4 {
-            for column in row..4 {
-                let mut sum = Wide::default();
-                for chunk in 0..self.chunks {
-                    sum = sum + away[row][chunk] * away[column][chunk];
+            for row in 0..C {
+                for column in row..C {
+                    matrix[row][column] = matrix[row][column] + away[row] * away[column];
                 }
-                matrix[row][column] = sum.sum();
-                matrix[column][row] = matrix[row][column];
             }
         }
-        let (axis, _) = principal(&matrix);
-        let (mut low, mut high) = (Wide::default(), Wide::default());
-        for chunk in 0..self.chunks {
-            let mut along = Wide::default();
-            for channel in 0..4 {
-                along = along + away[channel][chunk] * Wide::splat(axis[channel]);
+        for row in 0..C {
+            for column in 0..row {
+                matrix[row][column] = matrix[column][row];
             }
+        }
+        let axis = axis(&matrix);
+        let (mut low, mut high) = (Wide::default(), Wide::default());
+        for at in 0..self.most {
+            let mut along = Wide::default();
+            for c in 0..C {
+                along = along + (self.planes[at][c] - mean[c]) * axis[c];
+            }
+            along = along * self.there[at];
             (low, high) = (low.min(along), high.max(along));
         }
-        let low = low.0.iter().fold(0.0f32, |least, &value| least.min(value));
-        let high = high.0.iter().fold(0.0f32, |most, &value| most.max(value));
-        let at = |share: f32| std::array::from_fn(|channel| mean[channel] + axis[channel] * share);
-        [at(low), at(high)]
-    }
-
-    /// Rounds endpoints to the grid, and picks the indices.
-    #[inline(always)]
-    fn code(&self, ends: [[f32; 4]; 2], grid: &Grid, all_lowest: bool) -> (Fit, [Wide; CHUNKS]) {
-        let tried: &[[usize; 2]] = match grid.parity {
-            Parity::None => &[[NONE, NONE]],
-            Parity::Shared => &[[0, 0], [1, 1]],
-            Parity::Each => &[[0, 0], [0, 1], [1, 0], [1, 1]],
-        };
-        let lone = (tried.len() > 1 && !all_lowest).then(|| nearest_lowest(&ends, grid));
-        let tried = lone.as_ref().map_or(tried, std::slice::from_ref);
-        let mut best: Option<(Fit, [Wide; CHUNKS])> = None;
-        for &lowest in tried {
-            let codes = [round(ends[0], grid, lowest[0]), round(ends[1], grid, lowest[1])];
-            let (error, picked) = self.pick(codes, lowest, grid);
-            if best.as_ref().is_none_or(|best| error < best.0.error) {
-                let lowest = lowest.map(|bit| (bit % NONE) as u8);
-                best = Some((Fit { codes, lowest, indices: [0; 16], error }, picked));
-            }
+        let mut ends = [mean; 2];
+        for c in 0..C {
+            ends[0][c] = mean[c] + axis[c] * low;
+            ends[1][c] = mean[c] + axis[c] * high;
         }
-        best.unwrap_or_else(|| {
-            (Fit { codes: [[0; 4]; 2], lowest: [0; 2], indices: [0; 16], error: f32::MAX }, [Wide::default(); CHUNKS])
-        })
+        ends
     }
 
-    /// The nearest index of each texel by its place along the line, and the sum of squared errors: all exact in floats.
+    /// Rounds endpoints to the grid, and picks the weights; whether that helped any lane.
     #[inline(always)]
-    fn pick(&self, codes: [[u8; 4]; 2], lowest: [usize; 2], grid: &Grid) -> (f32, [Wide; CHUNKS]) {
-        let a = color(codes[0], grid, lowest[0]);
-        let b = color(codes[1], grid, lowest[1]);
-        let delta: [f32; 4] = std::array::from_fn(|channel| b[channel] - a[channel]);
-        let length = delta[0] * delta[0] + delta[1] * delta[1] + delta[2] * delta[2] + delta[3] * delta[3];
-        let steps = grid.steps();
-        let scale = if length > 0.0 { steps / length } else { 0.0 };
-        let (near, far) = (a.map(Wide::splat), delta.map(Wide::splat));
-        let slope = delta.map(|value| Wide::splat(value * scale));
-        let (most, share) = (Wide::splat(steps), Wide::splat(64.0 / steps));
-        let mut error = Wide::default();
-        let mut picked = [Wide::default(); CHUNKS];
-        for chunk in 0..self.chunks {
-            let mut place = Wide::default();
-            for channel in 0..4 {
-                place = place + (self.planes[channel][chunk] - near[channel]) * slope[channel];
+    fn code(&self, ends: &[[Wide; C]; 2], scale: &Scale, all_lowest: bool, best: &mut Found<C>) -> bool {
+        let [zero, one] = [Wide::splat(0.0), Wide::splat(1.0)];
+        let first = [round(&ends[0], zero, scale), round(&ends[1], zero, scale)];
+        let second = [round(&ends[0], one, scale), round(&ends[1], one, scale)];
+        let (mut tried, mut count) = ([first; 4], 1);
+        if scale.parity != Parity::None && all_lowest {
+            tried = [first, second, [first[0], second[1]], [second[0], first[1]]];
+            count = if scale.parity == Parity::Each { 4 } else { 2 };
+        } else if scale.parity != Parity::None {
+            let mut zeros = [off(&first[0], &ends[0]), off(&first[1], &ends[1])];
+            let mut ones = [off(&second[0], &ends[0]), off(&second[1], &ends[1])];
+            if scale.parity == Parity::Shared {
+                zeros = [zeros[0] + zeros[1]; 2];
+                ones = [ones[0] + ones[1]; 2];
             }
-            let index = place.max(Wide::default()).min(most).round();
-            let weight = (index * share).round() * Wide::splat(1.0 / 64.0);
+            let near = nearer(ones[0], zeros[0], &second[0], &first[0]);
+            tried[0] = [near, nearer(ones[1], zeros[1], &second[1], &first[1])];
+        }
+        let mut helped = false;
+        for ends in &tried[..count] {
+            helped |= best.take(&self.pick(ends, scale));
+        }
+        helped
+    }
+
+    /// The nearest weight of each texel by its place along the line, and the sum of squared errors: all exact in floats.
+    #[inline(always)]
+    fn pick(&self, ends: &[End<C>; 2], scale: &Scale) -> Found<C> {
+        let near = ends[0].values;
+        let mut far = ends[1].values;
+        let mut length = Wide::default();
+        for c in 0..C {
+            far[c] = far[c] - near[c];
+            length = length + far[c] * far[c];
+        }
+        let factor = scale.steps.over(length);
+        let (mut slope, mut start, mut rounded) = (far, Wide::default(), near);
+        for c in 0..C {
+            slope[c] = far[c] * factor;
+            start = start + near[c] * slope[c];
+            // The whole number below the exact value plus a half, as decoders round.
+            rounded[c] = near[c] + Wide::splat(1.0 / 128.0);
+            far[c] = far[c] * Wide::splat(1.0 / 64.0);
+        }
+        let mut error = Wide::default();
+        let mut weights = [Wide::default(); 16];
+        for at in 0..self.most {
+            let texel = &self.planes[at];
+            let mut place = Wide::default() - start;
+            for c in 0..C {
+                place = place + texel[c] * slope[c];
+            }
+            let index = place.max(Wide::default()).min(scale.steps).round();
+            let weight = (index * scale.share).round();
             let mut sum = Wide::default();
-            for channel in 0..4 {
-                // The whole number below the exact value plus a half, as decoders round.
-                let value = (near[channel] + far[channel] * weight + Wide::splat(1.0 / 128.0)).round();
-                let off = self.planes[channel][chunk] - value;
+            for c in 0..C {
+                let off = texel[c] - (rounded[c] + far[c] * weight).round();
                 sum = sum + off * off;
             }
-            error = error + sum * self.there[chunk];
-            picked[chunk] = index;
+            error = error + sum * self.there[at];
+            weights[at] = weight;
         }
-        (error.sum(), picked)
+        Found { ends: *ends, weights, error }
     }
 
+    /// The ends that fit the weights best, by least squares; those of before where the weights don't tell them apart.
     #[inline(always)]
-    fn refit(&self, picked: &[Wide; CHUNKS], grid: &Grid) -> Option<[[f32; 4]; 2]> {
-        let (share, one) = (Wide::splat(64.0 / grid.steps()), Wide::splat(1.0));
-        let (mut nn, mut nf, mut ff) = (Wide::default(), Wide::default(), Wide::default());
-        let (mut near, mut far) = ([Wide::default(); 4], [Wide::default(); 4]);
-        for chunk in 0..self.chunks {
-            let there = self.there[chunk];
-            let weight = (picked[chunk] * share).round() * Wide::splat(1.0 / 64.0);
-            let (f, n) = (weight * there, (one - weight) * there);
-            nn = nn + n * n;
-            nf = nf + n * f;
-            ff = ff + f * f;
-            for channel in 0..4 {
-                near[channel] = near[channel] + n * self.planes[channel][chunk];
-                far[channel] = far[channel] + f * self.planes[channel][chunk];
+    fn refit(&self, found: &Found<C>) -> [[Wide; C]; 2] {
+        let (mut f, mut ff, mut far) = (Wide::default(), Wide::default(), [Wide::default(); C]);
+        for at in 0..self.most {
+            let weight = found.weights[at] * Wide::splat(1.0 / 64.0) * self.there[at];
+            f = f + weight;
+            ff = ff + weight * weight;
+            for c in 0..C {
+                far[c] = far[c] + weight * self.planes[at][c];
             }
         }
-        Squares::of([nn.sum(), nf.sum(), ff.sum()], near.map(Wide::sum), far.map(Wide::sum)).solve()
+        let nf = f - ff;
+        let nn = self.count - f - nf;
+        let determinant = nn * ff - nf * nf;
+        let scale = Wide::splat(1.0).over(determinant);
+        let least = Wide::splat(1e-4);
+        let mut ends = [found.ends[0].values, found.ends[1].values];
+        for c in 0..C {
+            let near = self.sums[c] - far[c];
+            ends[0][c] = least.less(determinant, (near * ff - far[c] * nf) * scale, ends[0][c]);
+            ends[1][c] = least.less(determinant, (far[c] * nn - near * nf) * scale, ends[1][c]);
+        }
+        ends
     }
 
-    /// Steps each value of both endpoints up and down for as long as that helps.
+    /// The texels at the lowest or the highest weight, or both, a step further inside.
     #[inline(always)]
-    fn step(&self, best: &mut Fit, grid: &Grid) {
-        let lowest =
-            |fit: &Fit| fit.lowest.map(|bit| if grid.parity == Parity::None { NONE } else { usize::from(bit) });
-        for _ in 0..4 {
-            let before = best.error;
-            for end in 0..2 {
-                for channel in (0..4).filter(|&channel| grid.bits[channel] > 0) {
-                    for up in [true, false] {
-                        let mut codes = best.codes;
-                        let value = codes[end][channel];
-                        let stepped = if up { value.checked_add(1) } else { value.checked_sub(1) };
-                        let Some(stepped) = stepped.filter(|&value| u32::from(value) < 1 << grid.bits[channel]) else {
-                            continue;
-                        };
-                        codes[end][channel] = stepped;
-                        let (error, picked) = self.pick(codes, lowest(best), grid);
-                        if error < best.error {
-                            (best.codes, best.error) = (codes, error);
-                            self.keep(best, &picked);
-                        }
-                    }
+    fn drawn_in(&self, found: &Found<C>, low: bool, high: bool, scale: &Scale) -> Found<C> {
+        let (mut least, mut most) = (Wide::splat(64.0), Wide::default());
+        for at in 0..self.most {
+            let weight = found.weights[at] * self.there[at];
+            most = most.max(weight);
+            // Places without a texel are as far off as can be.
+            least = least.min(found.weights[at] + Wide::splat(64.0) - self.there[at] * Wide::splat(64.0));
+        }
+        let step = Wide::splat(64.0).over(scale.steps);
+        let mut moved = *found;
+        for at in 0..self.most {
+            let weight = found.weights[at];
+            if low {
+                moved.weights[at] = least.less(weight, weight, weight + step);
+            }
+            if high {
+                moved.weights[at] = weight.less(most, moved.weights[at], moved.weights[at] - step);
+            }
+        }
+        moved
+    }
+
+    /// Steps each value of both endpoints up and down; whether that helped any lane.
+    #[inline(always)]
+    fn step(&self, best: &mut Found<C>, scale: &Scale) -> bool {
+        let mut helped = false;
+        for end in 0..2 {
+            for channel in 0..C {
+                for step in [1.0, -1.0] {
+                    let mut ends = best.ends;
+                    let code = ends[end].codes[channel] + Wide::splat(step);
+                    ends[end].codes[channel] = code.max(Wide::default()).min(scale.most);
+                    ends[end].values[channel] = value(ends[end].codes[channel], ends[end].lowest, scale);
+                    helped |= best.take(&self.pick(&ends, scale));
                 }
             }
-            if best.error == before {
-                return;
+        }
+        helped
+    }
+}
+
+impl<const C: usize> Found<C> {
+    /// Takes over the lanes in which another is better; whether there are any.
+    #[inline(always)]
+    fn take(&mut self, other: &Self) -> bool {
+        let (new, old) = (other.error, self.error);
+        for at in 0..16 {
+            self.weights[at] = new.less(old, other.weights[at], self.weights[at]);
+        }
+        for end in 0..2 {
+            self.ends[end] = nearer(new, old, &other.ends[end], &self.ends[end]);
+        }
+        self.error = new.less(old, new, old);
+        (0..LANES).any(|lane| new.0[lane] < old.0[lane])
+    }
+
+    #[inline(always)]
+    fn write(&self, scale: &Scale, places: &[usize], out: &mut [Fit]) {
+        let mut indices = [[0u8; LANES]; 16];
+        for (at, weight) in self.weights.iter().enumerate() {
+            indices[at] = (*weight * scale.steps * Wide::splat(1.0 / 64.0)).bytes();
+        }
+        let (mut codes, mut lowest) = ([[[0u8; LANES]; C]; 2], [[0u8; LANES]; 2]);
+        for end in 0..2 {
+            for c in 0..C {
+                codes[end][c] = self.ends[end].codes[c].bytes();
             }
+            lowest[end] = self.ends[end].lowest.bytes();
+        }
+        for (lane, &place) in places.iter().enumerate() {
+            let fit = &mut out[place];
+            for end in 0..2 {
+                for c in 0..C {
+                    fit.codes[end][c] = codes[end][c][lane];
+                }
+                fit.lowest[end] = lowest[end][lane];
+            }
+            for at in 0..16 {
+                fit.indices[at] = indices[at][lane];
+            }
+            fit.error = self.error.0[lane];
         }
     }
 }
 
-struct FitSet<'a> {
-    set: &'a Set,
-    grid: &'a Grid,
-    search: Search,
-}
-
-impl Kernel for FitSet<'_> {
-    type Out = Fit;
-
-    #[inline(always)]
-    fn run(self) -> Fit {
-        self.set.fit_plain(self.grid, self.search)
+/// The longest axis of covariance matrices, of length 1 or, where there is none, 0: by power iteration.
+#[inline(always)]
+fn axis<const C: usize>(matrix: &[[Wide; C]; C]) -> [Wide; C] {
+    let mut trace = Wide::default();
+    for at in 0..C {
+        trace = trace + matrix[at][at];
     }
-}
-
-/// The place in the tables of values without a shared lowest bit.
-const NONE: usize = 2;
-
-/// The code whose value is nearest, by bits (4 to 8), lowest bit (0, 1, none) and value.
-static NEAREST: LazyLock<Vec<[[u8; 256]; 3]>> = LazyLock::new(|| {
-    let table = |bits: u32, lowest: usize| {
-        std::array::from_fn(|value| {
-            let off = |code: u32| (widened(code, bits, lowest) as i32 - value as i32).abs();
-            (0..1u32 << bits).min_by_key(|&code| off(code)).unwrap_or(0) as u8
-        })
-    };
-    (0..=8).map(|bits| std::array::from_fn(|lowest| if bits < 4 { [0; 256] } else { table(bits, lowest) })).collect()
-});
-
-#[inline(always)]
-fn widened(code: u32, bits: u32, lowest: usize) -> u32 {
-    if lowest == NONE {
-        widen(code, bits)
-    } else if bits == 8 {
-        code
-    } else {
-        widen(code << 1 | lowest as u32, bits + 1)
+    // The greatest eigenvalue is then from a quarter to one, so that no power of it leaves what floats hold.
+    let scale = Wide::splat(1.0).over(trace);
+    let mut matrix = *matrix;
+    for row in 0..C {
+        for column in 0..C {
+            matrix[row][column] = matrix[row][column] * scale;
+        }
     }
-}
-
-#[inline(always)]
-fn round(end: [f32; 4], grid: &Grid, lowest: usize) -> [u8; 4] {
-    std::array::from_fn(|channel| {
-        let value = (end[channel].clamp(0.0, 255.0) + 0.5) as u8;
-        NEAREST[grid.bits[channel] as usize][lowest][usize::from(value)]
-    })
-}
-
-#[inline(always)]
-fn color(codes: [u8; 4], grid: &Grid, lowest: usize) -> [f32; 4] {
-    std::array::from_fn(|channel| match grid.bits[channel] {
-        0 => 0.0,
-        bits => widened(u32::from(codes[channel]), bits, lowest) as f32,
-    })
-}
-
-/// The lowest bits with which the rounded endpoints are nearest to the wanted ones.
-#[inline(always)]
-fn nearest_lowest(ends: &[[f32; 4]; 2], grid: &Grid) -> [usize; 2] {
-    let off = |end: usize, lowest: usize| {
-        let rounded = color(round(ends[end], grid, lowest), grid, lowest);
-        let square = |channel: usize| {
-            let off = rounded[channel] - ends[end][channel].clamp(0.0, 255.0);
-            if grid.bits[channel] > 0 { off * off } else { 0.0 }
-        };
-        square(0) + square(1) + square(2) + square(3)
-    };
-    if grid.parity == Parity::Shared {
-        let lowest = usize::from(off(0, 1) + off(1, 1) < off(0, 0) + off(1, 0));
-        return [lowest; 2];
+    // The row of the widest channel is never at a right angle to the axis.
+    let (mut vector, mut widest) = (matrix[0], matrix[0][0]);
+    for row in 1..C {
+        let this = matrix[row][row];
+        for c in 0..C {
+            vector[c] = widest.less(this, matrix[row][c], vector[c]);
+        }
+        widest = widest.max(this);
     }
-    [0, 1].map(|end| usize::from(off(end, 1) < off(end, 0)))
+    let mut squared = matrix;
+    for row in 0..C {
+        squared[row] = times(&matrix[row], &matrix);
+    }
+    for _ in 0..3 {
+        vector = times(&vector, &squared);
+    }
+    let mut square = Wide::default();
+    for value in vector {
+        square = square + value * value;
+    }
+    let share = Wide::splat(1.0).over(square.sqrt());
+    for c in 0..C {
+        vector[c] = vector[c] * share;
+    }
+    vector
+}
+
+#[inline(always)]
+fn times<const C: usize>(vector: &[Wide; C], matrix: &[[Wide; C]; C]) -> [Wide; C] {
+    let mut out = [Wide::default(); C];
+    for column in 0..C {
+        for row in 0..C {
+            out[column] = out[column] + matrix[row][column] * vector[row];
+        }
+    }
+    out
 }

@@ -1,6 +1,7 @@
 //! BC7: eight modes of one to three subsets. Khronos Data Format 1.3, section 20.1.
 
 mod encode;
+mod ends;
 mod estimate;
 mod fit;
 mod repeat;

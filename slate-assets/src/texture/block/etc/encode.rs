@@ -1,7 +1,13 @@
 //! Chooses the mode of a block: two halves of one colour each, in either direction, a plane, or two painted colours.
 
 use super::{Alpha, TABLES, paint, steps, widen_5};
-use crate::texture::block::{Effort, Texels};
+use crate::{
+    simd::{self, Kernel},
+    texture::block::{
+        Effort, Texels,
+        wide::{LANES, Wide},
+    },
+};
 
 /// One half of a block: its colour's code, and what fits it best.
 #[derive(Clone, Copy)]
@@ -191,39 +197,19 @@ impl Search<'_> {
     #[inline]
     fn fit(&self, texels: &[[i32; 3]; 8], there: &[bool; 8], code: [i32; 3], most: i32) -> Half {
         let color = code.map(|value| if most == 31 { widen_5(value) } else { value * 17 });
-        let sums: [i32; 8] = std::array::from_fn(|at| (0..3).map(|channel| texels[at][channel] - color[channel]).sum());
-        let mut best = Half { code, ..NONE };
-        for (table, &[small, large]) in TABLES.iter().enumerate() {
-            let [small, large] = if self.holes() { [0, large] } else { [small, large] };
+        let (table, error) = simd::run(FitTables { texels, there, color, holes: self.holes() });
+        let [small, large] = stepped(table, self.holes());
+        let mut best = Half { code, table, error, ..NONE };
+        for at in 0..8 {
+            let sum: i32 = (0..3).map(|channel| texels[at][channel] - color[channel]).sum();
             // Three times the middle between the steps, doubled.
-            let middle = 3 * (small + large);
-            let mut chosen = [0i32; 8];
-            for at in 0..8 {
-                let size = if 2 * sums[at].abs() >= middle { large } else { small };
-                chosen[at] = if sums[at] < 0 { -size } else { size };
-            }
-            let mut errors = [0i32; 8];
-            for channel in 0..3 {
-                for at in 0..8 {
-                    let value = (color[channel] + chosen[at]).clamp(0, 255);
-                    let off = texels[at][channel] - value;
-                    errors[at] += off * off;
-                }
-            }
-            let error = (0..8).map(|at| if there[at] { errors[at] } else { 0 }).sum();
-            if error < best.error {
-                (best.table, best.error) = (table, error);
-                for at in 0..8 {
-                    let is_large = u8::from(chosen[at].abs() == large);
-                    best.selectors[at] = if !there[at] {
-                        2
-                    } else if chosen[at] < 0 {
-                        2 | is_large
-                    } else {
-                        is_large
-                    };
-                }
-            }
+            let is_large = u8::from(2 * sum.abs() >= 3 * (small + large));
+            best.selectors[at] = match there[at] {
+                false => 2,
+                // A step of zero has no sign.
+                true if sum < 0 && (is_large == 1 || small > 0) => 2 | is_large,
+                true => is_large,
+            };
         }
         best
     }
@@ -250,6 +236,59 @@ impl Search<'_> {
             }
         }
         bits
+    }
+}
+
+/// The two steps of a table; with holes the smaller one is zero.
+fn stepped(table: usize, has_holes: bool) -> [i32; 2] {
+    let [small, large] = TABLES[table];
+    if has_holes { [0, large] } else { [small, large] }
+}
+
+/// All tables for one colour, side by side: the first of those with the least error, and that.
+struct FitTables<'a> {
+    texels: &'a [[i32; 3]; 8],
+    there: &'a [bool; 8],
+    color: [i32; 3],
+    holes: bool,
+}
+
+impl Kernel for FitTables<'_> {
+    type Out = (usize, i32);
+
+    #[inline(always)]
+    fn run(self) -> (usize, i32) {
+        const _: () = assert!(TABLES.len() == LANES, "a lane for each table");
+        let (mut small, mut large) = (Wide::default(), Wide::default());
+        for table in 0..LANES {
+            small.0[table] = if self.holes { 0.0 } else { TABLES[table][0] as f32 };
+            large.0[table] = TABLES[table][1] as f32;
+        }
+        let middle = (small + large) * Wide::splat(3.0);
+        let color = self.color.map(|value| value as f32);
+        // Squares of whole numbers below 2²⁴ are exact in floats.
+        let mut errors = Wide::default();
+        for at in 0..8 {
+            if !self.there[at] {
+                continue;
+            }
+            let texel = self.texels[at].map(|value| value as f32);
+            let sum = (texel[0] - color[0]) + (texel[1] - color[1]) + (texel[2] - color[2]);
+            let size = Wide::splat(2.0 * sum.abs()).less(middle, small, large);
+            let step = size * Wide::splat(if sum < 0.0 { -1.0 } else { 1.0 });
+            for channel in 0..3 {
+                let value = (Wide::splat(color[channel]) + step).max(Wide::default()).min(Wide::splat(255.0));
+                let off = Wide::splat(texel[channel]) - value;
+                errors = errors + off * off;
+            }
+        }
+        let mut best = (0, errors.0[0]);
+        for table in 1..LANES {
+            if errors.0[table] < best.1 {
+                best = (table, errors.0[table]);
+            }
+        }
+        (best.0, best.1 as i32)
     }
 }
 

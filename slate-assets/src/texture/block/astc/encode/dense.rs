@@ -1,10 +1,12 @@
-//! The weights of a grid by two products with matrices, which are the same for every block: quicker than going from texel to
-//! weight one by one, where blocks aren't too large.
+//! The weights of a grid by two products with matrices, which are the same for every block: quicker than going from
+//! texel to weight one by one, where blocks aren't too large.
 
-use crate::texture::block::{
-    astc::{MOST_TEXELS, MOST_WEIGHTS, grid::Taps},
+use crate::{
     simd::{self, Kernel},
-    wide::{LANES, Wide},
+    texture::block::{
+        astc::{MOST_TEXELS, MOST_WEIGHTS, grid::Taps},
+        wide::{LANES, Wide},
+    },
 };
 
 /// Blocks of more texels go one by one: their matrices would be larger than what is near the processor.
