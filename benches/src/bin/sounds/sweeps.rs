@@ -68,7 +68,9 @@ fn contest(title: &str, from: u32, to: u32, scratch: &Path) -> Result<()> {
     };
     Contest::new(title, "second of sound")
         .noted("sox rate -h: soxr HQ (peer)", tones(&by_sox, from, to, scratch)?.told(), || program(&hq, LENGTH))
-        .noted("SLATE, which measures loudness and true peak too", tones(&by_slate, from, to, scratch)?.told(), || slate(&long, &bytes, &own, LENGTH))
+        .noted("SLATE, which measures loudness and true peak too", tones(&by_slate, from, to, scratch)?.told(), || {
+            slate(&long, &bytes, &own, LENGTH)
+        })
         .noted("SLATE without measuring what it writes, which sox doesn't do either", "", || {
             slate(&long, &bytes, &unmeasured, LENGTH)
         })
