@@ -101,15 +101,11 @@ pub fn next_step(session: &RuntimeSession, observed: &Observed, now: Timestamp) 
     }
 }
 
-/// Whether it ended by one of the signals that a stop sends.
+/// Whether it ended by one of the signals that a stop sends: SIGTERM, then SIGKILL.
 fn was_stopped(instance: &Instance) -> bool {
-    const SIGKILL: i32 = 9;
-    const SIGTERM: i32 = 15;
-    let by_stop = |exit: ExitStatus| exit == ExitStatus::signaled(SIGTERM) || exit == ExitStatus::signaled(SIGKILL);
-    // An engine tells the code alone.
-    instance
-        .exit
-        .is_some_and(|exit| by_stop(ExitStatus { signal: exit.signal.or(exit.code.map(|code| code - 128)), ..exit }))
+    // By the code, which is all that an engine tells.
+    let by_stop = |exit: ExitStatus| matches!(exit.code, Some(143 | 137)) && !exit.out_of_memory && !exit.timed_out;
+    instance.exit.is_some_and(by_stop)
 }
 
 /// Whether the instance was made for a warm pool.
