@@ -1,6 +1,6 @@
 use super::{
     super::ir::{Attributes, Model, Primitive},
-    vertices::{NONE, equal_vertices, is_blended},
+    vertices::{compact, equal_vertices, is_blended, welded},
 };
 use meshoptimizer_rs::{Workspace, optimize_vertex_cache_strip};
 use rayon::prelude::*;
@@ -33,23 +33,18 @@ pub(in crate::model) fn settle(model: &mut Model, strips: bool, cancel: &Cancel)
         if strips {
             group.iter_mut().filter(|primitive| !blended(primitive)).for_each(|primitive| stripped(primitive));
         }
-        in_order_of_use(&mut group);
+        compact(&mut group);
         Ok(())
     })
 }
 
-/// Lets the triangles of all name the first of equal vertices; those that become lines or points go.
+/// Lets the triangles of all name the first of equal vertices.
 fn weld(group: &mut [&mut Primitive]) {
     let first_of_equal = equal_vertices(group[0], group[0].vertices());
     for primitive in group {
         let Some(indices) = &mut primitive.indices else { continue };
-        let triangles = indices.as_chunks::<3>().0.iter();
-        let welded = triangles.map(|corners| corners.map(|corner| first_of_equal[corner as usize]));
-        let shown = welded.filter(|[a, b, c]| a != b && b != c && c != a);
-        let shown: Vec<u32> = shown.flatten().collect();
-        // A primitive without triangles is not valid.
-        if !shown.is_empty() {
-            *indices = shown;
+        if let Some(welded) = welded(indices, &first_of_equal) {
+            *indices = welded;
         }
     }
 }
@@ -60,24 +55,5 @@ fn stripped(primitive: &mut Primitive) {
     // Over the workspace's limits the order stays as it is.
     if let Ok(order) = optimize_vertex_cache_strip(indices, vertices, &mut Workspace::default()) {
         *indices = order;
-    }
-}
-
-/// Puts the vertices of the one list in the order in which its primitives first use them, and drops the others.
-fn in_order_of_use(group: &mut [&mut Primitive]) {
-    let mut places = vec![NONE; group[0].vertices()];
-    let mut order = Vec::new();
-    for index in group.iter_mut().flat_map(|primitive| primitive.indices.iter_mut().flatten()) {
-        let place = &mut places[*index as usize];
-        if *place == NONE {
-            *place = order.len() as u32;
-            order.push(*index);
-        }
-        *index = *place;
-    }
-    let Some((first, others)) = group.split_first_mut() else { return };
-    first.gather(&order);
-    for primitive in others {
-        (primitive.attributes, primitive.targets) = (first.attributes.clone(), first.targets.clone());
     }
 }

@@ -6,7 +6,7 @@ use meshoptimizer_rs::{Positions, Workspace, analyze_vertex_cache, optimize_over
 
 /// How much worse for the cache an order may be that is better against overdraw.
 const OVERDRAW: f32 = 1.05;
-pub(super) const NONE: u32 = u32::MAX;
+const NONE: u32 = u32::MAX;
 
 /// Makes equal vertices one, and drops those that no triangle uses and triangles that show nothing.
 pub(super) fn weld(primitive: &mut Primitive) {
@@ -16,6 +16,15 @@ pub(super) fn weld(primitive: &mut Primitive) {
     }
     let first_of_equal = equal_vertices(primitive, count);
     let indices = primitive.indices.clone().unwrap_or_else(|| (0..count as u32).collect());
+    if let Some(welded) = welded(&indices, &first_of_equal) {
+        primitive.indices = Some(welded);
+        compact(&mut [primitive]);
+    }
+}
+
+/// The triangles by the first of equal vertices, without those that become lines or points; none where no triangle is left,
+/// as a primitive without triangles is not valid.
+pub(super) fn welded(indices: &[u32], first_of_equal: &[u32]) -> Option<Vec<u32>> {
     let mut welded = Vec::with_capacity(indices.len());
     for corners in indices.as_chunks::<3>().0 {
         let [a, b, c] = corners.map(|corner| first_of_equal[corner as usize]);
@@ -23,10 +32,7 @@ pub(super) fn weld(primitive: &mut Primitive) {
             welded.extend([a, b, c]);
         }
     }
-    if !welded.is_empty() {
-        primitive.indices = Some(welded);
-        compact(primitive);
-    }
+    (!welded.is_empty()).then_some(welded)
 }
 
 /// For each vertex the first one that is equal in every attribute and morph target.
@@ -60,11 +66,12 @@ pub(super) fn equal_vertices(primitive: &Primitive, count: usize) -> Vec<u32> {
     firsts
 }
 
-/// Puts the vertices in the order of their first use, and drops the others.
-fn compact(primitive: &mut Primitive) {
-    let mut places = vec![NONE; primitive.vertices()];
+/// Puts the one list of vertices that primitives index in the order of their first use, and drops the others.
+pub(super) fn compact(group: &mut [&mut Primitive]) {
+    let Some(first) = group.first() else { return };
+    let mut places = vec![NONE; first.vertices()];
     let mut order = Vec::new();
-    for index in primitive.indices.iter_mut().flatten() {
+    for index in group.iter_mut().flat_map(|primitive| primitive.indices.iter_mut().flatten()) {
         let place = &mut places[*index as usize];
         if *place == NONE {
             *place = order.len() as u32;
@@ -72,9 +79,13 @@ fn compact(primitive: &mut Primitive) {
         }
         *index = *place;
     }
+    let Some((first, others)) = group.split_first_mut() else { return };
     let same = order.len() == places.len() && order.iter().enumerate().all(|(at, &vertex)| at == vertex as usize);
     if !same {
-        primitive.gather(&order);
+        first.gather(&order);
+    }
+    for primitive in others {
+        (primitive.attributes, primitive.targets) = (first.attributes.clone(), first.targets.clone());
     }
 }
 
@@ -92,7 +103,7 @@ pub(in crate::model) fn reorder(primitive: &mut Primitive) {
     let Ok(order) = optimize_vertex_cache(indices, positions.len(), &mut workspace) else { return };
     let better = optimize_overdraw(&order, Positions::from_packed(&positions), OVERDRAW, &mut workspace);
     primitive.indices = Some(better.unwrap_or(order));
-    compact(primitive);
+    compact(&mut [primitive]);
 }
 
 /// The vertices that a cache of 16 works out.
