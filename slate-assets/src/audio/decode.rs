@@ -1,8 +1,8 @@
 use super::{
     art::{self, Picture},
+    heard::Heard,
     layout,
     loops::{self, Loop},
-    m4a::Heard,
     opus::{self, OpusDecoder},
 };
 use crate::guard;

@@ -1,5 +1,6 @@
 //! Which part of an MP4 file's sound is to be heard: encoders of AAC begin early and end late, and the file tells by how much.
 
+use super::heard::Heard;
 use slate_core::asset::{AssetInput, ReadSeek};
 use std::io::{Read, SeekFrom};
 
@@ -8,25 +9,7 @@ const BOXES: usize = 10_000;
 /// The most bytes of a box that are read.
 const MOST: u64 = 256;
 
-/// Frames to be left out at the beginning, and those to be heard after that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Heard {
-    pub(super) skip: u64,
-    pub(super) left: u64,
-}
-
 impl Heard {
-    /// Takes out of the next samples what is not to be heard.
-    pub(super) fn trim(&mut self, samples: &mut Vec<f32>, channels: usize) {
-        let frames = (samples.len() / channels) as u64;
-        let first = self.skip.min(frames);
-        let last = first + self.left.min(frames - first);
-        self.skip -= first;
-        self.left -= last - first;
-        samples.truncate(last as usize * channels);
-        samples.drain(..first as usize * channels);
-    }
-
     /// Of iTunes' comment: four numbers or more, in hexadecimal; the second to fourth are delay, padding and length.
     pub(super) fn of_comment(text: &str) -> Option<Self> {
         let mut numbers = text.split_whitespace().skip(1).map(|word| u64::from_str_radix(word, 16));

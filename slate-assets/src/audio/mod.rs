@@ -9,6 +9,7 @@ mod chain;
 mod decode;
 mod dither;
 mod flac;
+mod heard;
 mod layout;
 mod level;
 mod limiter;

@@ -1,7 +1,7 @@
 //! Ogg Opus (RFC 7845), by the crate `ropus`: libopus in whole numbers, the same bits on every machine.
 
 use super::{
-    m4a::Heard,
+    heard::Heard,
     ogg::{self, OggWriter},
     sink::{Encoded, Encoder},
     tags,
