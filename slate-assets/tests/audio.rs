@@ -16,7 +16,7 @@ use slate_core::{
         Progress, Report, Work,
     },
 };
-use support::wav;
+use support::{float_wav, wav};
 
 fn options(channels: u16, rate: u32, normalize: bool) -> AudioOptions {
     let mut options = AudioOptions::default();
@@ -100,19 +100,8 @@ fn rates_and_channels_become_what_was_asked_for() {
 
 #[test]
 fn values_that_are_no_numbers_become_silence() {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 48_000,
-        bits_per_sample: 32,
-        sample_format: hound::SampleFormat::Float,
-    };
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-    for value in [0.5f32, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.25, 3.0] {
-        writer.write_sample(value).unwrap();
-    }
-    writer.finalize().unwrap();
-    let (report, _, out) = process(&bytes.into_inner(), &options(1, 48_000, false));
+    let bytes = float_wav(1, [0.5, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.25, 3.0]);
+    let (report, _, out) = process(&bytes, &options(1, 48_000, false));
     assert_eq!(out, [16_384, 0, 0, 0, -8_192, 32_767]);
     assert_eq!((&report["nonFiniteSamples"], &report["clippedSamples"]), (&3.into(), &1.into()));
 }

@@ -12,7 +12,7 @@ use slate_assets::audio::AudioProcessor;
 use slate_core::asset::{AssetInput, AssetLimits, AudioFormat, AudioOptions, AudioPreset, Dither};
 use std::{fs, path::Path};
 use support::{
-    Random,
+    Random, float_wav,
     sounds::{beats, floats, foreign, run},
     wav,
 };
@@ -156,17 +156,7 @@ fn presets_do_what_they_are_for() {
 fn shaped_noise_is_where_it_is_heard_least() {
     // 24 bits to 16: what is lost, below 4 kHz and above 16 kHz.
     let sound: Vec<f32> = (0..96_000).map(|at| (at as f32 * 0.05).sin() * 0.01).collect();
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 48_000,
-        bits_per_sample: 32,
-        sample_format: hound::SampleFormat::Float,
-    };
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-    sound.iter().for_each(|sample| writer.write_sample(*sample).unwrap());
-    writer.finalize().unwrap();
-    let bytes = bytes.into_inner();
+    let bytes = float_wav(1, sound.iter().copied());
     let noise = |dither: Dither| {
         let (_, made) = run("s.wav", &bytes, |options| {
             (options.format, options.channels, options.normalize, options.dither) =

@@ -15,6 +15,7 @@ use slate_core::{
 };
 use std::fs;
 use support::{
+    float_wav,
     sounds::{beats, floats, foreign, run},
     wav,
 };
@@ -134,21 +135,10 @@ fn crc(page: &[u8]) -> u32 {
 
 #[test]
 fn values_that_are_no_numbers_reach_no_encoder() {
-    let spec = hound::WavSpec {
-        channels: 2,
-        sample_rate: 48_000,
-        bits_per_sample: 32,
-        sample_format: hound::SampleFormat::Float,
-    };
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
     let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE / 2.0];
-    for at in 0..40_000usize {
-        let value = if at % 97 == 0 { odd[at / 97 % odd.len()] } else { (at as f32 * 0.01).sin() * 0.4 };
-        writer.write_sample(value).unwrap();
-    }
-    writer.finalize().unwrap();
-    let bytes = bytes.into_inner();
+    let value =
+        |at: usize| if at.is_multiple_of(97) { odd[at / 97 % odd.len()] } else { (at as f32 * 0.01).sin() * 0.4 };
+    let bytes = float_wav(2, (0..40_000).map(value));
     for format in [AudioFormat::Wav, AudioFormat::Ogg, AudioFormat::Flac, AudioFormat::Opus, AudioFormat::Mp3] {
         for normalize in [false, true] {
             let (report, made) = run("s.wav", &bytes, |options| {

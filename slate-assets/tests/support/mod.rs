@@ -127,9 +127,19 @@ pub(crate) fn psd(width: u16, height: u16, rgba: &[u8], packed: bool) -> Vec<u8>
 pub(crate) fn wav(channels: u16, rate: u32, samples: &[i16]) -> Vec<u8> {
     let spec =
         hound::WavSpec { channels, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    wav_by(spec, samples.iter().copied())
+}
+
+/// A WAV file of 48 kHz in floats.
+pub(crate) fn float_wav(channels: u16, samples: impl IntoIterator<Item = f32>) -> Vec<u8> {
+    let sample_format = hound::SampleFormat::Float;
+    wav_by(hound::WavSpec { channels, sample_rate: 48_000, bits_per_sample: 32, sample_format }, samples)
+}
+
+fn wav_by<S: hound::Sample>(spec: hound::WavSpec, samples: impl IntoIterator<Item = S>) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
     let mut writer = hound::WavWriter::new(&mut out, spec).unwrap();
-    samples.iter().for_each(|&sample| writer.write_sample(sample).unwrap());
+    samples.into_iter().for_each(|sample| writer.write_sample(sample).unwrap());
     writer.finalize().unwrap();
     out.into_inner()
 }

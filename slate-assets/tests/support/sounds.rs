@@ -57,7 +57,7 @@ pub(crate) fn foreign(program: &str, arguments: &[&str]) -> Option<String> {
     }
 }
 
-/// The same with a header that tells the speakers, or with one that doesn't.
+/// A WAV file of 48 kHz and 16 bits, with a header that tells the speakers, or with one that doesn't.
 pub(crate) fn wav_of(channels: u16, speakers: Option<u32>, samples: &[i16]) -> Vec<u8> {
     let mut bytes = b"RIFF\0\0\0\0WAVEfmt ".to_vec();
     bytes.extend(if speakers.is_some() { 40u32 } else { 16 }.to_le_bytes());
