@@ -106,6 +106,24 @@ pub(super) fn axes<const C: usize>(matrix: &[[Wide; C]; C]) -> [Wide; C] {
     vector
 }
 
+/// What lies off the longest axes and along them, without looking for those: from the values of covariance matrices, each of
+/// which is said to be on the diagonal, or stands for two.
+#[inline(always)]
+pub(super) fn spread(values: impl Iterator<Item = (bool, Wide)>) -> [Wide; 2] {
+    let (mut trace, mut squares) = (Wide::default(), Wide::default());
+    for (is_diagonal, value) in values {
+        if is_diagonal {
+            trace = trace + value;
+            squares = squares + value * value;
+        } else {
+            squares = squares + (value + value) * value;
+        }
+    }
+    // The norm of a matrix is near its greatest eigenvalue where there is one that matters, and never below.
+    let along = squares.sqrt().min(trace);
+    [trace - along, along]
+}
+
 #[inline(always)]
 fn times<const C: usize>(vector: &[Wide; C], matrix: &[[Wide; C]; C]) -> [Wide; C] {
     let mut out = [Wide::default(); C];

@@ -87,6 +87,13 @@ pub fn encode(
             bc7::encode(&(0..across as usize).map(texels).collect::<Vec<_>>(), effort, line);
             return Ok(());
         }
+        if let (BlockFormat::Astc(footprint), Values::Rgba8(values)) = (format, &surface.values) {
+            let size = (footprint.width(), footprint.height());
+            let mut texels = Vec::with_capacity(across as usize * size.0 * size.1);
+            (0..across as usize).for_each(|x| push_block(values, surface, (x, y), size, &mut texels));
+            astc::encode(&texels, footprint, effort, line);
+            return Ok(());
+        }
         for (x, block) in line.chunks_exact_mut(format.block_bytes()).enumerate() {
             encode_block(surface, format, effort, (x, y), block);
         }
@@ -112,6 +119,18 @@ fn small_block(values: &[u8], surface: &Surface, (x, y): (usize, usize)) -> Texe
     texels
 }
 
+/// Adds the texels of a block of any size; those beyond the surface are its last ones.
+fn push_block(values: &[u8], surface: &Surface, (x, y): (usize, usize), size: (usize, usize), out: &mut Vec<[u8; 4]>) {
+    let (width, height) = (surface.width as usize, surface.height as usize);
+    for row in y * size.1..(y + 1) * size.1 {
+        let line = &values[row.min(height - 1) * width * 4..][..width * 4];
+        out.extend((x * size.0..(x + 1) * size.0).map(|column| {
+            let at = column.min(width - 1) * 4;
+            [line[at], line[at + 1], line[at + 2], line[at + 3]]
+        }));
+    }
+}
+
 fn encode_block(surface: &Surface, format: BlockFormat, effort: Effort, (x, y): (usize, usize), out: &mut [u8]) {
     let (width, height) = (surface.width as usize, surface.height as usize);
     // The place of a texel of this block, held inside the surface.
@@ -121,16 +140,6 @@ fn encode_block(surface: &Surface, format: BlockFormat, effort: Effort, (x, y): 
     let small = |at: usize| place(at % 4, at / 4, (4, 4));
     match &surface.values {
         Values::Rgba8(values) => {
-            let texel = |at: usize| [values[at * 4], values[at * 4 + 1], values[at * 4 + 2], values[at * 4 + 3]];
-            if let BlockFormat::Astc(footprint) = format {
-                let size = (footprint.width(), footprint.height());
-                let mut texels = [[0; 4]; astc::MOST_TEXELS];
-                for (at, out) in texels.iter_mut().enumerate().take(size.0 * size.1) {
-                    *out = texel(place(at % size.0, at / size.0, size));
-                }
-                out.copy_from_slice(&astc::encode(&texels[..size.0 * size.1], footprint, effort));
-                return;
-            }
             encode_small(&small_block(values, surface, (x, y)), format, effort, out);
         }
         Values::Rg16(values) => {

@@ -24,6 +24,12 @@ impl Wide {
         Self(std::array::from_fn(|at| if self.0[at] < other.0[at] { yes.0[at] } else { no.0[at] }))
     }
 
+    /// Whether this is less than `other` in any lane.
+    #[inline(always)]
+    pub(super) fn is_less_anywhere(self, other: Self) -> bool {
+        (0..LANES).any(|at| self.0[at] < other.0[at])
+    }
+
     #[inline(always)]
     pub(super) fn min(self, other: Self) -> Self {
         Self(std::array::from_fn(|at| if self.0[at] < other.0[at] { self.0[at] } else { other.0[at] }))
@@ -46,6 +52,12 @@ impl Wide {
         self + Self::splat(ROUNDING) - Self::splat(ROUNDING)
     }
 
+    /// The whole numbers just below, for values from 0 to a thousand that are in 256ths.
+    #[inline(always)]
+    pub(super) fn floor(self) -> Self {
+        (self - Self::splat(511.0 / 1024.0)).round()
+    }
+
     #[inline(always)]
     pub(super) fn sqrt(self) -> Self {
         Self(self.0.map(f32::sqrt))
@@ -62,12 +74,6 @@ impl Wide {
     pub(super) fn bytes(self) -> [u8; LANES] {
         // What is rounded stands in the lowest bits.
         (self + Self::splat(ROUNDING)).0.map(|value| value.to_bits() as u8)
-    }
-
-    #[inline(always)]
-    pub(super) fn sum(self) -> f32 {
-        let four: [f32; 4] = std::array::from_fn(|at| self.0[at] + self.0[at + 4]);
-        (four[0] + four[1]) + (four[2] + four[3])
     }
 }
 

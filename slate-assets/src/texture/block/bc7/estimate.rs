@@ -3,7 +3,7 @@
 use crate::{
     simd::{self, Kernel},
     texture::block::{
-        partitions,
+        line, partitions,
         wide::{LANES, Wide},
     },
 };
@@ -162,20 +162,12 @@ impl Estimates {
     /// Adds what one subset of some partitions leaves.
     #[inline(always)]
     fn add<const C: usize>(&mut self, group: usize, sums: &[Wide; FEATURES], share: Wide) {
-        let (mut trace, mut squares) = (Wide::default(), Wide::default());
-        for (at, &(row, column)) in PAIRS.iter().enumerate().take(C * (C + 1) / 2) {
-            let value = sums[4 + at] - sums[row] * sums[column] * share;
-            if row == column {
-                trace = trace + value;
-                squares = squares + value * value;
-            } else {
-                squares = squares + (value + value) * value;
-            }
-        }
-        // The norm of a matrix is near its greatest eigenvalue where there is one that matters, and never below.
-        let along = squares.sqrt().min(trace);
+        let pairs = PAIRS.iter().enumerate().take(C * (C + 1) / 2);
+        let [off, along] = line::spread(
+            pairs.map(|(at, &(row, column))| (row == column, sums[4 + at] - sums[row] * sums[column] * share)),
+        );
         self.along[group] = self.along[group] + along;
-        self.off[group] = self.off[group] + (trace - along);
+        self.off[group] = self.off[group] + off;
     }
 }
 

@@ -354,7 +354,7 @@ impl<const C: usize> Found<C> {
             self.ends[end] = nearer(new, old, &other.ends[end], &self.ends[end]);
         }
         self.error = new.less(old, new, old);
-        (0..LANES).any(|lane| new.0[lane] < old.0[lane])
+        new.is_less_anywhere(old)
     }
 
     #[inline(always)]

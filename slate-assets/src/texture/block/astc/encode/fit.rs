@@ -1,334 +1,488 @@
-//! Fits one mode to one trial: weights and colours in turn, until neither gets better.
+//! Fits modes to blocks side by side, all of one grid of weights and one kind of endpoints: weights and colours in turn.
 
 use super::{
-    Plan,
-    tables::{Choice, Grid, Tables, WEIGHT_CODES, WEIGHTS},
-    trial::{Block, Trial},
+    Kind,
+    ends::{Coded, Coder, Held},
+    lanes::{Alongs, Lanes, Piece, groups},
+    tables::{Choice, Grid, MOST_SUBSETS, Tables, WEIGHT_CODES},
+    weights::{SCALES, level_of, weight},
 };
-use crate::texture::block::{
-    astc::{
-        MOST_TEXELS, MOST_WEIGHTS, colors, grid,
-        ise::{COLORS, NEAREST, RANGES},
+use crate::{
+    simd::{self, Kernel},
+    texture::block::{
+        astc::{
+            MOST_TEXELS, MOST_WEIGHTS,
+            ise::{COLORS, NEAREST, RANGES},
+        },
+        wide::{LANES, Wide},
     },
-    line::Squares,
 };
+use std::sync::LazyLock;
 
-/// A block to be written, and its squared error.
-pub(super) struct Found {
-    bits: u32,
-    subsets: u32,
-    seed: u32,
-    kind: u32,
-    apart: Option<usize>,
-    color_range: usize,
-    colors: [u8; 16],
-    color_count: usize,
-    weight_range: usize,
-    /// In the order in which they are written.
-    weights: [u8; MOST_WEIGHTS],
-    weight_count: usize,
+/// A way to write a block, to be fitted.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'a> {
+    pub(super) piece: Piece<'a>,
+    pub(super) choice: &'a Choice,
+    /// The place of the range of its colours.
+    pub(super) colors: usize,
+}
+
+/// How long to look.
+#[derive(Clone, Copy)]
+pub(super) struct Search {
+    /// Rounds of least squares and new weights.
+    pub(super) rounds: usize,
+    /// Rounds in which ends further apart are tried as well.
+    pub(super) spreads: usize,
+    /// Rounds in which weights are stepped one by one at last, where a texel's is mixed of several.
+    pub(super) steps: usize,
+}
+
+/// What was found for a job: codes of colours and weights as they are written, and the squared error.
+#[derive(Clone, Copy)]
+pub(super) struct Fit {
+    pub(super) colors: [u8; 18],
+    /// The second plane's after the first's.
+    pub(super) weights: [u8; MOST_WEIGHTS],
     pub(super) error: f32,
 }
 
-/// A mode and a trial under work.
+impl Fit {
+    pub(super) const NONE: Self = Self { colors: [0; 18], weights: [0; MOST_WEIGHTS], error: f32::MAX };
+}
+
+/// The best found for each job, in their order.
+pub(super) fn fit_all(jobs: &[Job<'_>], tables: &Tables, search: Search) -> Vec<Fit> {
+    let mut out = vec![Fit::NONE; jobs.len()];
+    groups(jobs.iter().map(|job| (job.choice.grid as u64) << 8 | job.piece.key()), |places| {
+        let cut = jobs[places[0]].piece.cut;
+        let work = Work { jobs, places, tables, search, out: &mut out };
+        match (cut.kind.has_alpha(), cut.apart.is_some()) {
+            (false, false) => simd::run(FitLanes::<3, 3>(work)),
+            (false, true) => simd::run(FitLanes::<3, 2>(work)),
+            (true, false) => simd::run(FitLanes::<4, 4>(work)),
+            (true, true) => simd::run(FitLanes::<4, 3>(work)),
+        }
+    });
+    out
+}
+
 struct Work<'a> {
-    block: &'a Block,
-    trial: &'a Trial,
+    jobs: &'a [Job<'a>],
+    /// Which of them, as many as there are lanes or fewer.
+    places: &'a [usize],
+    tables: &'a Tables,
+    search: Search,
+    out: &'a mut [Fit],
+}
+
+/// Of `C` channels the first `F` share their weights; the last one has its own where there is one more.
+struct FitLanes<'a, const C: usize, const F: usize>(Work<'a>);
+
+impl<const C: usize, const F: usize> Kernel for FitLanes<'_, C, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Work { jobs, places, tables, search, out } = self.0;
+        let fitter = Fitter::<C, F>::of(jobs, places, tables);
+        let best = fitter.fit(search);
+        fitter.write(&best, jobs, places, out);
+    }
+}
+
+/// By range and wanted bytes, what the range holds.
+static HELD: LazyLock<[Held; RANGES.len()]> = LazyLock::new(|| {
+    std::array::from_fn(|range| {
+        std::array::from_fn(|wanted| f32::from(COLORS[range][usize::from(NEAREST[range][wanted])]))
+    })
+});
+
+/// Blocks side by side and what they may be written with.
+struct Fitter<'a, const C: usize, const F: usize> {
+    lanes: Lanes<C, F>,
     grid: &'a Grid,
-    choice: &'a Choice,
-    color_range: usize,
-    planes: usize,
+    coder: Coder<'a>,
+    /// Of the weights.
+    steps: Wide,
+    step: Wide,
 }
 
-/// Codes of the weights, by plane.
-type Codes = [[u8; MOST_WEIGHTS]; 2];
-/// The weight of each texel, 0 to 1, by plane.
-type Mixed = [[f32; MOST_TEXELS]; 2];
-
-/// Fits a mode with colours of a range, and keeps the result where it is better.
-pub(super) fn fit(
-    block: &Block,
-    tables: &Tables,
-    trial: &Trial,
-    (choice, color_range): (&Choice, usize),
-    plan: &Plan,
-    best: &mut Option<Found>,
-) {
-    let grid = &tables.grids[choice.grid];
-    let planes = if trial.apart.is_some() { 2 } else { 1 };
-    let work = Work { block, trial, grid, choice, color_range, planes };
-    let mut codes = [[0; MOST_WEIGHTS]; 2];
-    for (plane, codes) in codes.iter_mut().enumerate().take(planes) {
-        let (weights, _) = trial.fit(plane, grid, block.count);
-        work.round(&weights, codes);
-    }
-    let mut last = f32::MAX;
-    for round in 0..=plan.rounds {
-        let mut mixed = work.mix(&codes);
-        let (values, ends, turned) = work.colors(&mixed);
-        if turned {
-            work.turn(&mut codes);
-            mixed = work.mix(&codes);
-        }
-        let mut error = work.error(&ends, &mixed);
-        if plan.steps && round == plan.rounds {
-            work.step(&ends, &mut codes, &mut error);
-        }
-        if best.as_ref().is_none_or(|best| error < best.error) {
-            *best = Some(work.found(values, &codes, error));
-        }
-        if error >= last * 0.999 && !(plan.steps && round + 1 == plan.rounds) {
-            return;
-        }
-        last = error;
-        if round < plan.rounds {
-            work.reweigh(&ends, &mut codes);
-        }
-    }
+/// The best so far of each lane.
+struct Found<const C: usize> {
+    coded: [Coded<C>; MOST_SUBSETS],
+    /// By plane.
+    weights: [[Wide; MOST_WEIGHTS]; 2],
+    error: Wide,
 }
 
-impl Work<'_> {
-    fn count(&self) -> usize {
-        self.grid.shares.len()
+/// The weight of each texel, 0 to 64, by plane.
+type Mixed = Alongs;
+
+impl<'a, const C: usize, const F: usize> Fitter<'a, C, F> {
+    const PLANES: usize = Lanes::<C, F>::PLANES;
+
+    #[inline(always)]
+    fn of(jobs: &[Job<'_>], places: &[usize], tables: &'a Tables) -> Self {
+        let lanes = Lanes::<C, F>::of(places.iter().map(|&place| jobs[place].piece), tables);
+        let (alpha, blue) = (lanes.place(3), lanes.place(2));
+        let mut coder = Coder { kind: lanes.kind, alpha, blue, held: [&HELD[0]; LANES] };
+        let (mut steps, mut step) = (Wide::default(), Wide::default());
+        for (lane, &place) in places.iter().enumerate() {
+            let job = &jobs[place];
+            coder.held[lane] = &HELD[job.colors];
+            let scale = SCALES[job.choice.mode.range];
+            (steps.0[lane], step.0[lane]) = (scale.steps, scale.step);
+        }
+        Self { lanes, grid: &tables.grids[jobs[places[0]].choice.grid], coder, steps, step }
     }
 
-    fn round(&self, weights: &[f32; MOST_WEIGHTS], codes: &mut [u8; MOST_WEIGHTS]) {
-        let table = &WEIGHT_CODES[self.choice.mode.range];
-        for (code, weight) in codes.iter_mut().zip(weights).take(self.count()) {
-            *code = table[(weight.clamp(0.0, 1.0) * 64.0 + 0.5) as usize];
-        }
-    }
-
-    fn mix(&self, codes: &Codes) -> Mixed {
-        let table = &WEIGHTS[self.choice.mode.range];
-        let mut mixed = [[0.0; MOST_TEXELS]; 2];
-        for plane in 0..self.planes {
-            let wide = codes[plane].map(|code| table[usize::from(code & 31)]);
-            for (mixed, taps) in mixed[plane].iter_mut().zip(&self.grid.taps).take(self.block.count) {
-                *mixed = grid::mix(taps, &wide) as f32 / 64.0;
-            }
-        }
-        mixed
-    }
-
-    /// The best colours for the weights by least squares, as values, as endpoints, and whether the two had to change
-    /// places.
-    fn colors(&self, mixed: &Mixed) -> ([u8; 16], [[[f32; 4]; 2]; 2], bool) {
-        let mut ends = [[[0.0f32; 4]; 2]; 2];
-        for (subset, ends) in ends.iter_mut().enumerate().take(self.trial.subsets) {
-            let mut squares = [Squares::default(); 2];
-            let (mut sum, mut count) = ([0.0f32; 4], 0.0f32);
-            for at in (0..self.block.count).filter(|&at| usize::from(self.trial.subset[at]) == subset) {
-                for plane in 0..self.planes {
-                    squares[plane].add(self.block.points[at], mixed[plane][at]);
-                }
-                (0..4).for_each(|channel| sum[channel] += self.block.points[at][channel]);
-                count += 1.0;
-            }
-            let flat = [sum.map(|value| value / count.max(1.0)); 2];
-            *ends = squares[0].solve().unwrap_or(flat);
-            if let Some(apart) = self.trial.apart {
-                let lone = squares[1].solve().unwrap_or(flat);
-                (ends[0][apart], ends[1][apart]) = (lone[0][apart], lone[1][apart]);
-            }
-        }
-        let sums = |ends: &[[f32; 4]; 2]| [0, 1].map(|end: usize| ends[end][0] + ends[end][1] + ends[end][2]);
-        let ordered = !matches!(self.trial.kind, 8 | 12);
-        let backwards = |ends: &[[f32; 4]; 2]| sums(ends)[0] > sums(ends)[1];
-        // One grid weighs all subsets: they turn together or not at all.
-        let turned = !ordered && ends[..self.trial.subsets].iter().all(backwards);
-        let mut values = [0; 16];
-        for (subset, ends) in ends.iter_mut().enumerate().take(self.trial.subsets) {
-            if turned {
-                ends.swap(0, 1);
-            }
-            let at = subset * colors::count(self.trial.kind);
-            self.code(ends, &mut values[at..]);
-        }
-        (values, ends, turned)
-    }
-
-    /// Rounds the endpoints of a subset to the range, and to the order that the endpoint mode asks for.
-    fn code(&self, ends: &mut [[f32; 4]; 2], values: &mut [u8]) {
-        let (nearest, wide) = (&NEAREST[self.color_range], &COLORS[self.color_range]);
-        let order: &[usize] = match self.trial.kind {
-            0 => &[0],
-            4 => &[0, 3],
-            8 => &[0, 1, 2],
-            _ => &[0, 1, 2, 3],
+    #[inline(always)]
+    fn fit(&self, search: Search) -> Found<C> {
+        let mut best = Found {
+            coded: [Coded::NONE; MOST_SUBSETS],
+            weights: [[Wide::default(); MOST_WEIGHTS]; 2],
+            error: Wide::splat(f32::MAX),
         };
-        for (place, &channel) in order.iter().enumerate() {
-            for end in 0..2 {
-                let value = (ends[end][channel].clamp(0.0, 255.0) + 0.5) as usize;
-                values[place * 2 + end] = nearest[value];
-            }
+        let (mut ends, mut mixed) = ([[[Wide::default(); C]; 2]; MOST_SUBSETS], [[Wide::default(); 2]; MOST_TEXELS]);
+        for subset in 0..self.lanes.subsets {
+            ends[subset] = self.lanes.line(subset, &mut mixed).ends;
         }
-        if order.len() >= 3 {
-            let sum = |end: usize| (0..3).map(|at| u32::from(wide[usize::from(values[at * 2 + end])])).sum::<u32>();
-            if sum(1) < sum(0) {
-                // Too near to tell apart, or turned against the other subset: one colour is as good as both.
-                for place in 0..3 {
-                    let middle = (ends[0][order[place]] + ends[1][order[place]]) / 2.0;
-                    let code = nearest[(middle.clamp(0.0, 255.0) + 0.5) as usize];
-                    (values[place * 2], values[place * 2 + 1]) = (code, code);
+        for round in 0..=search.rounds {
+            if !self.attempt(&ends, &mut mixed, &mut best) || round == search.rounds {
+                break;
+            }
+            self.refit(&mixed, &mut ends);
+        }
+        for number in 0..search.spreads * 3 {
+            let (low, high) = (number % 3 != 1, number % 3 != 0);
+            self.stretched(&best, low, high, &mut ends);
+            self.attempt(&ends, &mut mixed, &mut best);
+            self.refit(&mixed, &mut ends);
+            self.attempt(&ends, &mut mixed, &mut best);
+        }
+        for _ in 0..search.steps {
+            if self.grid.is_whole || !self.step(&mut best) {
+                break;
+            }
+            self.mix(&best.weights, &mut mixed);
+            self.refit(&mixed, &mut ends);
+            self.attempt(&ends, &mut mixed, &mut best);
+        }
+        best
+    }
+
+    /// Rounds ends to what may be written and finds their weights, which are left in `mixed`; whether that helped any lane.
+    #[inline(always)]
+    fn attempt(&self, ends: &[[[Wide; C]; 2]; MOST_SUBSETS], mixed: &mut Mixed, best: &mut Found<C>) -> bool {
+        let mut coded = [Coded::NONE; MOST_SUBSETS];
+        for subset in 0..self.lanes.subsets {
+            coded[subset] = self.coder.code(&ends[subset]);
+        }
+        let weights = self.weigh(&coded);
+        self.mix(&weights, mixed);
+        let error = self.error(&coded, mixed);
+        best.take(&coded, &weights, error, self.grid.shares.len())
+    }
+
+    /// The best ends, half a step further apart at either or at both.
+    #[inline(always)]
+    fn stretched(&self, best: &Found<C>, low: bool, high: bool, ends: &mut [[[Wide; C]; 2]; MOST_SUBSETS]) {
+        let share = Wide::splat(0.5).over(self.steps);
+        for subset in 0..self.lanes.subsets {
+            ends[subset] = best.coded[subset].ends;
+            for c in 0..C {
+                let more = (ends[subset][1][c] - ends[subset][0][c]) * share;
+                if low {
+                    ends[subset][0][c] = ends[subset][0][c] - more;
+                }
+                if high {
+                    ends[subset][1][c] = ends[subset][1][c] + more;
                 }
             }
         }
-        let bytes: [u8; 8] = std::array::from_fn(|at| wide[usize::from(values.get(at).copied().unwrap_or(0))]);
-        *ends = colors::ends(self.trial.kind, &bytes).map(|end| end.map(|value| value as f32));
     }
 
-    fn turn(&self, codes: &mut Codes) {
-        let (codes_of, wide) = (&WEIGHT_CODES[self.choice.mode.range], &WEIGHTS[self.choice.mode.range]);
-        for plane in codes.iter_mut().take(self.planes) {
-            for code in plane.iter_mut().take(self.count()) {
-                *code = codes_of[usize::from(64 - wide[usize::from(*code)])];
+    /// Steps each weight of the grid up and down where that helps; whether it did in any lane.
+    #[inline(always)]
+    fn step(&self, best: &mut Found<C>) -> bool {
+        let before = best.error;
+        // By plane the sums that texels' weights are rounded from, and each texel's error.
+        let mut sums = [[Wide::splat(0.5); 2]; MOST_TEXELS];
+        for (sums, taps) in sums.iter_mut().zip(&self.grid.taps).take(self.lanes.texels.len()) {
+            for &(weight, share) in taps.iter().filter(|(_, share)| *share > 0) {
+                for plane in 0..Self::PLANES {
+                    let part = best.weights[plane][usize::from(weight) & 63] * Wide::splat(f32::from(share) / 16.0);
+                    sums[plane] = sums[plane] + part;
+                }
             }
         }
+        let mut errors = [Wide::default(); MOST_TEXELS];
+        for at in 0..self.lanes.texels.len() {
+            errors[at] = self.texel_error(at, &best.coded, &sums[at]);
+        }
+        for plane in 0..Self::PLANES {
+            for (at, members) in self.grid.members.iter().enumerate() {
+                for up in [1.0, -1.0] {
+                    let now = best.weights[plane][at & 63];
+                    let level = level_of(now, self.steps);
+                    let next = weight((level + Wide::splat(up)).held(self.steps), self.steps, self.step);
+                    let change = (next - now) * Wide::splat(1.0 / 16.0);
+                    let mut gain = Wide::default();
+                    let mut found = [Wide::default(); MOST_TEXELS];
+                    for (found, &(texel, share)) in found.iter_mut().zip(members) {
+                        let texel = usize::from(texel);
+                        let mut moved = sums[texel];
+                        moved[plane] = moved[plane] + change * Wide::splat(share);
+                        *found = self.texel_error(texel, &best.coded, &moved);
+                        gain = gain + errors[texel] - *found;
+                    }
+                    let none = Wide::default();
+                    best.weights[plane][at & 63] = none.less(gain, next, now);
+                    best.error = best.error - gain.max(none);
+                    let change = none.less(gain, change, none);
+                    for (found, &(texel, share)) in found.iter().zip(members) {
+                        let texel = usize::from(texel);
+                        sums[texel][plane] = sums[texel][plane] + change * Wide::splat(share);
+                        errors[texel] = none.less(gain, *found, errors[texel]);
+                    }
+                }
+            }
+        }
+        best.error.is_less_anywhere(before)
     }
 
-    fn texel_error(&self, ends: &[[[f32; 4]; 2]; 2], at: usize, weights: [f32; 2]) -> f32 {
-        let [low, high] = &ends[usize::from(self.trial.subset[at])];
-        let mut error = 0.0;
-        for channel in 0..4 {
-            let weight = if self.trial.apart == Some(channel) { weights[1] } else { weights[0] };
-            let off = low[channel] + (high[channel] - low[channel]) * weight - self.block.points[at][channel];
-            error += off * off;
+    /// The squared error of a texel, given the sums that its weights are rounded from.
+    #[inline(always)]
+    fn texel_error(&self, at: usize, coded: &[Coded<C>; MOST_SUBSETS], sums: &[Wide; 2]) -> Wide {
+        let weights = [sums[0].floor() * Wide::splat(1.0 / 64.0), sums[1].floor() * Wide::splat(1.0 / 64.0)];
+        let mut error = Wide::default();
+        for subset in 0..self.lanes.subsets {
+            let [low, high] = &coded[subset].ends;
+            let mut sum = Wide::default();
+            for c in 0..C {
+                let value = low[c] + (high[c] - low[c]) * weights[usize::from(c >= F)] + Wide::splat(1.0 / 128.0);
+                let off = self.lanes.texels[at][c] - value.round();
+                sum = sum + off * off;
+            }
+            error = error + sum * self.lanes.there(at, subset);
         }
         error
     }
 
-    fn error(&self, ends: &[[[f32; 4]; 2]; 2], mixed: &Mixed) -> f32 {
-        (0..self.block.count).map(|at| self.texel_error(ends, at, [mixed[0][at], mixed[1][at]])).sum()
-    }
-
-    /// New weights for the colours as they were rounded.
-    fn reweigh(&self, ends: &[[[f32; 4]; 2]; 2], codes: &mut Codes) {
-        for (plane, codes) in codes.iter_mut().enumerate().take(self.planes) {
-            let mut sums = [0.0f32; MOST_WEIGHTS];
-            let mut shares = [1e-6f32; MOST_WEIGHTS];
-            // How far along the line between its ends each texel is, and the line's squared length.
-            let mut places = [(0.0f32, 0.0f32); MOST_TEXELS];
-            for (at, (taps, place)) in self.grid.taps.iter().zip(&mut places).enumerate().take(self.block.count) {
-                let [low, high] = &ends[usize::from(self.trial.subset[at])];
-                let (mut along, mut length) = (0.0, 0.0);
-                for channel in (0..4).filter(|&channel| (self.trial.apart == Some(channel)) == (plane == 1)) {
-                    let delta = high[channel] - low[channel];
-                    along += (self.block.points[at][channel] - low[channel]) * delta;
-                    length += delta * delta;
-                }
-                *place = (along, length);
-                for &(weight, share) in taps {
-                    let share = f32::from(share);
-                    sums[usize::from(weight)] += (along.clamp(0.0, length)) * share;
-                    shares[usize::from(weight)] += length * share;
+    /// The weights of the grid that come nearest to the texels, as they may be written.
+    #[inline(always)]
+    fn weigh(&self, coded: &[Coded<C>; MOST_SUBSETS]) -> [[Wide; MOST_WEIGHTS]; 2] {
+        let mut out = [[Wide::default(); MOST_WEIGHTS]; 2];
+        // How far along the line between its ends each texel is, times the line's squared length, and that.
+        let mut places = [[Wide::default(); 2]; MOST_TEXELS];
+        for plane in 0..Self::PLANES {
+            for (at, (texel, place)) in self.lanes.texels.iter().zip(&mut places).enumerate() {
+                *place = [Wide::default(); 2];
+                for subset in 0..self.lanes.subsets {
+                    let [low, high] = &coded[subset].ends;
+                    let (mut along, mut length) = (Wide::default(), Wide::default());
+                    for c in Lanes::<C, F>::channels(plane) {
+                        let delta = high[c] - low[c];
+                        along = along + (texel[c] - low[c]) * delta;
+                        length = length + delta * delta;
+                    }
+                    let there = self.lanes.there(at, subset);
+                    place[0] = place[0] + along.held(length) * there;
+                    place[1] = place[1] + length * there;
                 }
             }
-            let weights = std::array::from_fn(|at| sums[at] / shares[at]);
+            let weights = &mut out[plane];
             if self.grid.is_whole {
-                self.round(&weights, codes);
+                for (weight, [along, length]) in weights.iter_mut().zip(&places).take(self.lanes.texels.len()) {
+                    *weight = self.rounded(along.over(*length));
+                }
                 continue;
             }
+            self.spread(&places, weights);
+        }
+        out
+    }
+
+    /// From texels to the weights of a coarser grid.
+    #[inline(always)]
+    fn spread(&self, places: &[[Wide; 2]; MOST_TEXELS], weights: &mut [Wide; MOST_WEIGHTS]) {
+        let count = self.grid.shares.len();
+        let mut sums = [[Wide::default(); 2]; MOST_WEIGHTS];
+        for ([along, length], taps) in places.iter().zip(&self.grid.taps).take(self.lanes.texels.len()) {
+            for &(weight, share) in taps.iter().filter(|(_, share)| *share > 0) {
+                let (sum, share) = (&mut sums[usize::from(weight) & 63], Wide::splat(f32::from(share)));
+                sum[0] = sum[0] + *along * share;
+                sum[1] = sum[1] + *length * share;
+            }
+        }
+        for (weight, [along, length]) in weights.iter_mut().zip(&sums).take(count) {
+            *weight = along.over(*length);
+        }
+        for _ in 0..2 {
             // Neighbours smooth each other: give back what is left.
-            let mut left = [0.0f32; MOST_WEIGHTS];
-            for (taps, (along, length)) in self.grid.taps.iter().zip(places).take(self.block.count) {
-                let mixed: f32 =
-                    taps.iter().map(|&(weight, share)| weights[usize::from(weight)] * f32::from(share)).sum();
-                let mixed = mixed / 16.0;
-                for &(weight, share) in taps {
-                    left[usize::from(weight)] += (along - mixed * length) * f32::from(share);
+            let mut left = [Wide::default(); MOST_WEIGHTS];
+            for ([along, length], taps) in places.iter().zip(&self.grid.taps).take(self.lanes.texels.len()) {
+                let mut mixed = Wide::default();
+                for &(weight, share) in taps.iter().filter(|(_, share)| *share > 0) {
+                    mixed = mixed + weights[usize::from(weight) & 63] * Wide::splat(f32::from(share) / 16.0);
+                }
+                let off = *along - mixed * *length;
+                for &(weight, share) in taps.iter().filter(|(_, share)| *share > 0) {
+                    let sum = &mut left[usize::from(weight) & 63];
+                    *sum = *sum + off * Wide::splat(f32::from(share));
                 }
             }
-            let weights: [f32; MOST_WEIGHTS] = std::array::from_fn(|at| weights[at] + 1.4 * left[at] / shares[at]);
-            self.round(&weights, codes);
+            for ((weight, left), [_, length]) in weights.iter_mut().zip(&left).zip(&sums).take(count) {
+                *weight = *weight + Wide::splat(1.4) * left.over(*length);
+            }
+        }
+        weights[..count].iter_mut().for_each(|weight| *weight = self.rounded(*weight));
+    }
+
+    /// The weight, 0 to 64, that is nearest to a share of one.
+    #[inline(always)]
+    fn rounded(&self, share: Wide) -> Wide {
+        weight((share * self.steps).held(self.steps).round(), self.steps, self.step)
+    }
+
+    #[inline(always)]
+    fn mix(&self, weights: &[[Wide; MOST_WEIGHTS]; 2], mixed: &mut Mixed) {
+        for plane in 0..Self::PLANES {
+            if self.grid.is_whole {
+                for (mixed, weight) in mixed.iter_mut().zip(&weights[plane]).take(self.lanes.texels.len()) {
+                    mixed[plane] = *weight;
+                }
+                continue;
+            }
+            for (mixed, taps) in mixed.iter_mut().zip(&self.grid.taps).take(self.lanes.texels.len()) {
+                let mut sum = Wide::splat(0.5);
+                for &(weight, share) in taps.iter().filter(|(_, share)| *share > 0) {
+                    sum = sum + weights[plane][usize::from(weight) & 63] * Wide::splat(f32::from(share) / 16.0);
+                }
+                mixed[plane] = sum.floor();
+            }
         }
     }
 
-    /// Steps each weight up and down where that helps.
-    fn step(&self, ends: &[[[f32; 4]; 2]; 2], codes: &mut Codes, error: &mut f32) {
-        let (codes_of, wide) = (&WEIGHT_CODES[self.choice.mode.range], &WEIGHTS[self.choice.mode.range]);
-        let mut weights = [[0u8; MOST_WEIGHTS]; 2];
-        for plane in 0..self.planes {
-            weights[plane] = codes[plane].map(|code| wide[usize::from(code & 31)]);
-        }
-        let stride = 64.0 / (RANGES[self.choice.mode.range].levels - 1) as f32;
-        let mut touched = [[false; MOST_TEXELS]; 1];
-        for plane in 0..self.planes {
-            for at in 0..self.count() {
-                let members = &mut touched[0];
-                members.fill(false);
-                for (texel, taps) in self.grid.taps.iter().enumerate().take(self.block.count) {
-                    members[texel] = taps.iter().any(|&(weight, share)| share > 0 && usize::from(weight) == at);
+    /// The sum of squared errors.
+    #[inline(always)]
+    fn error(&self, coded: &[Coded<C>; MOST_SUBSETS], mixed: &Mixed) -> Wide {
+        let mut error = Wide::default();
+        for subset in 0..self.lanes.subsets {
+            let [low, high] = &coded[subset].ends;
+            let (mut rounded, mut delta) = (*low, *low);
+            for c in 0..C {
+                // Decoders round a half up.
+                rounded[c] = low[c] + Wide::splat(1.0 / 128.0);
+                delta[c] = (high[c] - low[c]) * Wide::splat(1.0 / 64.0);
+            }
+            for (at, (texel, mixed)) in self.lanes.texels.iter().zip(mixed).enumerate() {
+                let mut sum = Wide::default();
+                for c in 0..C {
+                    let weight = mixed[usize::from(c >= F)];
+                    let off = texel[c] - (rounded[c] + delta[c] * weight).round();
+                    sum = sum + off * off;
                 }
-                let cost = |weights: &[[u8; MOST_WEIGHTS]; 2]| -> f32 {
-                    (0..self.block.count)
-                        .filter(|&texel| members[texel])
-                        .map(|texel| {
-                            let of = |plane: usize| grid::mix(&self.grid.taps[texel], &weights[plane]) as f32 / 64.0;
-                            let second = if self.planes == 2 { of(1) } else { 0.0 };
-                            self.texel_error(ends, texel, [of(0), second])
-                        })
-                        .sum()
-                };
-                let now = weights[plane][at];
-                let (mut least, mut choice) = (cost(&weights), now);
-                let before = least;
-                for step in [-stride, stride] {
-                    let next = (f32::from(now) + step + 0.5).clamp(0.0, 64.0) as usize;
-                    let next = wide[usize::from(codes_of[next])];
-                    weights[plane][at] = next;
-                    let found = cost(&weights);
-                    if next != now && found < least {
-                        (least, choice) = (found, next);
+                error = error + sum * self.lanes.there(at, subset);
+            }
+        }
+        error
+    }
+
+    /// The ends that fit the weights best, by least squares; those of before where the weights don't tell them apart.
+    #[inline(always)]
+    fn refit(&self, mixed: &Mixed, ends: &mut [[[Wide; C]; 2]; MOST_SUBSETS]) {
+        for (subset, ends) in ends.iter_mut().enumerate().take(self.lanes.subsets) {
+            self.refit_subset(subset, mixed, ends);
+        }
+    }
+
+    #[inline(always)]
+    fn refit_subset(&self, subset: usize, mixed: &Mixed, ends: &mut [[Wide; C]; 2]) {
+        for plane in 0..Self::PLANES {
+            let (mut f, mut ff, mut far) = (Wide::default(), Wide::default(), [Wide::default(); C]);
+            for (at, (texel, mixed)) in self.lanes.texels.iter().zip(mixed).enumerate() {
+                let weight = mixed[plane] * Wide::splat(1.0 / 64.0) * self.lanes.there(at, subset);
+                f = f + weight;
+                ff = ff + weight * weight;
+                for c in Lanes::<C, F>::channels(plane) {
+                    far[c] = far[c] + weight * texel[c];
+                }
+            }
+            let nf = f - ff;
+            let nn = self.lanes.counts[subset] - f - nf;
+            let determinant = nn * ff - nf * nf;
+            let (scale, least) = (Wide::splat(1.0).over(determinant), Wide::splat(1e-3));
+            for c in Lanes::<C, F>::channels(plane) {
+                let near = self.lanes.sums[subset][c] - far[c];
+                ends[0][c] = least.less(determinant, (near * ff - far[c] * nf) * scale, ends[0][c]);
+                ends[1][c] = least.less(determinant, (far[c] * nn - near * nf) * scale, ends[1][c]);
+            }
+        }
+    }
+
+    fn write(&self, best: &Found<C>, jobs: &[Job<'_>], places: &[usize], out: &mut [Fit]) {
+        let count = self.grid.shares.len();
+        for (lane, &place) in places.iter().enumerate() {
+            let (job, fit) = (&jobs[place], &mut out[place]);
+            let (nearest, codes) = (&NEAREST[job.colors], &WEIGHT_CODES[job.choice.mode.range]);
+            let mut room = fit.colors.iter_mut();
+            let mut put = |value: Wide| {
+                if let Some(color) = room.next() {
+                    *color = nearest[value.0[lane] as usize & 255];
+                }
+            };
+            for coded in &best.coded[..self.lanes.subsets] {
+                let at = |channel: usize| self.lanes.place(channel);
+                let mut pair = |channel: usize| coded.values.iter().for_each(|end| put(end[at(channel)]));
+                match self.coder.kind {
+                    Kind::Grey => pair(0),
+                    Kind::GreyAlpha => [0, 3].into_iter().for_each(pair),
+                    Kind::Colors => (0..3).for_each(pair),
+                    Kind::ColorsAlpha => (0..4).for_each(pair),
+                    Kind::Scaled => {
+                        (0..3).for_each(|channel| put(coded.values[0][at(channel)]));
+                        put(coded.values[1][0]);
                     }
                 }
-                weights[plane][at] = choice;
-                codes[plane][at] = codes_of[usize::from(choice)];
-                *error += least - before;
             }
-        }
-    }
-
-    fn found(&self, colors: [u8; 16], codes: &Codes, error: f32) -> Found {
-        let mut weights = [0; MOST_WEIGHTS];
-        let weight_count = self.count() * self.planes;
-        for (at, weight) in weights.iter_mut().enumerate().take(weight_count) {
-            *weight = codes[at % self.planes][at / self.planes];
-        }
-        Found {
-            bits: self.choice.bits,
-            subsets: self.trial.subsets as u32,
-            seed: self.trial.seed,
-            kind: self.trial.kind,
-            apart: self.trial.apart,
-            color_range: self.color_range,
-            colors,
-            color_count: self.trial.values(),
-            weight_range: self.choice.mode.range,
-            weights,
-            weight_count,
-            error,
+            for plane in 0..Self::PLANES {
+                for (code, weight) in fit.weights[plane * count..].iter_mut().zip(&best.weights[plane]).take(count) {
+                    *code = codes[weight.0[lane] as usize & 127];
+                }
+            }
+            fit.error = best.error.0[lane];
         }
     }
 }
 
-impl Found {
-    pub(super) fn pack(&self) -> [u8; 16] {
-        let mut bits = u128::from(self.bits) | u128::from(self.subsets - 1) << 11;
-        let start = if self.subsets == 1 {
-            bits |= u128::from(self.kind) << 13;
-            17
-        } else {
-            // Two zero bits before the mode say that all subsets have it.
-            bits |= u128::from(self.seed) << 13 | u128::from(self.kind) << 25;
-            29
-        };
-        bits |= RANGES[self.color_range].write(&self.colors[..self.color_count]) << start;
-        let range = RANGES[self.weight_range];
-        let length = range.length(self.weight_count as u32);
-        if let Some(apart) = self.apart {
-            bits |= (apart as u128) << (128 - length - 2);
+impl<const C: usize> Found<C> {
+    /// Takes over the lanes in which another is better; whether there are any.
+    #[inline(always)]
+    fn take(
+        &mut self,
+        coded: &[Coded<C>; MOST_SUBSETS],
+        weights: &[[Wide; MOST_WEIGHTS]; 2],
+        error: Wide,
+        count: usize,
+    ) -> bool {
+        let old = self.error;
+        for plane in 0..2 {
+            for (ours, theirs) in self.weights[plane].iter_mut().zip(&weights[plane]).take(count) {
+                *ours = error.less(old, *theirs, *ours);
+            }
         }
-        (bits | range.write(&self.weights[..self.weight_count]).reverse_bits()).to_le_bytes()
+        for (ours, theirs) in self.coded.iter_mut().zip(coded) {
+            for end in 0..2 {
+                for c in 0..C {
+                    ours.values[end][c] = error.less(old, theirs.values[end][c], ours.values[end][c]);
+                    ours.ends[end][c] = error.less(old, theirs.ends[end][c], ours.ends[end][c]);
+                }
+            }
+        }
+        self.error = error.less(old, error, old);
+        error.is_less_anywhere(old)
     }
 }

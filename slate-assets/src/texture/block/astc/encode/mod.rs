@@ -1,117 +1,294 @@
-//! Chooses subsets, planes and the mode of a block by estimates, and fits the most promising ones.
+//! Chooses subsets, planes and modes of blocks by estimates, and fits the most promising ones side by side.
 
-mod dense;
+mod ends;
 mod fit;
+mod lanes;
+mod rank;
 mod split;
 mod tables;
-mod trial;
+#[cfg(test)]
+mod tests;
+mod weights;
 
-use crate::texture::block::{Effort, Footprint, astc::MOST_TEXELS};
-use fit::Found;
-use tables::{ROUNDING, Tables};
-use trial::{Block, Trial};
+use crate::texture::block::{
+    Effort, Footprint,
+    astc::{MOST_TEXELS, MOST_WEIGHTS, colors, ise::RANGES},
+};
+use ends::Kind;
+use fit::{Fit, Job, Search, fit_all};
+use lanes::Piece;
+use tables::Tables;
 
 /// How far each effort goes.
 struct Plan {
-    /// Modes that are fitted for each trial.
+    /// Modes that are fitted for each way to cut a block.
     modes: usize,
-    /// Rounds of least squares and new weights for each mode.
-    rounds: usize,
-    /// Whether weights are stepped one by one at last.
-    steps: bool,
+    /// How each candidate is fitted first.
+    search: Search,
     /// Partitions of two subsets that are ranked by lines, and that are fitted.
     lined: usize,
     pairs: usize,
     /// Channels that are tried with weights of their own, where alpha isn't.
     apart: usize,
+    /// A block whose squared error for each texel is at most this isn't looked at with partitions.
+    enough: f32,
+    /// How many of the best candidates are fitted once more, and how.
+    finalists: usize,
+    finer: Search,
+}
+
+const fn search(rounds: usize, spreads: usize, steps: usize) -> Search {
+    Search { rounds, spreads, steps }
+}
+
+const fn plan(modes: usize, quick: Search, [lined, pairs, apart]: [usize; 3], enough: f32) -> Plan {
+    Plan { modes, search: quick, lined, pairs, apart, enough, finalists: 0, finer: quick }
 }
 
 const PLANS: [Plan; 5] = [
-    Plan { modes: 1, rounds: 1, steps: false, lined: 0, pairs: 0, apart: 0 },
-    Plan { modes: 2, rounds: 1, steps: false, lined: 4, pairs: 1, apart: 0 },
-    Plan { modes: 3, rounds: 2, steps: false, lined: 16, pairs: 2, apart: 1 },
-    Plan { modes: 4, rounds: 2, steps: true, lined: 32, pairs: 4, apart: 2 },
-    Plan { modes: 8, rounds: 3, steps: true, lined: 96, pairs: 12, apart: 3 },
+    plan(1, search(1, 0, 0), [16, 1, 0], 4.0),
+    plan(2, search(1, 0, 0), [32, 1, 1], 4.0),
+    Plan { finalists: 1, finer: search(2, 1, 0), ..plan(2, search(1, 0, 0), [48, 2, 1], 4.0) },
+    Plan { finalists: 3, finer: search(3, 1, 1), ..plan(3, search(2, 0, 0), [96, 6, 2], 2.0) },
+    Plan { finalists: 6, finer: search(3, 2, 2), ..plan(6, search(2, 0, 0), [160, 12, 3], 0.0) },
 ];
 
-/// Encodes the texels of a block, in rows.
-pub(crate) fn encode(texels: &[[u8; 4]], footprint: Footprint, effort: Effort) -> [u8; 16] {
-    if texels.iter().all(|texel| *texel == texels[0]) {
-        return void_extent(texels[0]);
-    }
-    let tables = Tables::get(footprint);
-    let plan = &PLANS[effort.at_most(4)];
-    let mut block = Block { points: [[0.0; 4]; MOST_TEXELS], count: tables.texels };
-    for (point, texel) in block.points.iter_mut().zip(texels) {
-        *point = texel.map(f32::from);
-    }
-    let opaque = texels.iter().all(|texel| texel[3] == 255);
-    let grey = texels.iter().all(|[r, g, b, _]| r == g && g == b);
-    let kind = match (grey, opaque) {
-        (true, true) => 0,
-        (true, false) => 4,
-        (false, true) => 8,
-        (false, false) => 12,
-    };
-    let mut best: Option<Found> = None;
-    let single = Trial::new(&block, kind, None, None);
-    try_modes(&block, tables, &single, plan, &mut best);
-    if !opaque {
-        try_modes(&block, tables, &Trial::new(&block, kind, Some(3), None), plan, &mut best);
-    }
-    if !grey {
-        for channel in split::loosest(&block).into_iter().take(plan.apart) {
-            try_modes(&block, tables, &Trial::new(&block, kind, Some(channel), None), plan, &mut best);
-        }
-    }
-    if plan.pairs > 0 && best.as_ref().is_none_or(|best| best.error > tables.texels as f32) {
-        for (seed, second) in split::pairs(&block, tables, plan.lined, plan.pairs) {
-            let trial = Trial::new(&block, kind, None, Some((seed, second)));
-            try_modes(&block, tables, &trial, plan, &mut best);
-        }
-    }
-    best.map_or_else(|| void_extent(texels[0]), |best| best.pack())
+/// Blocks that are encoded together.
+const TOGETHER: usize = 64;
+
+/// How the texels of a block are cut and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cut {
+    kind: Kind,
+    /// The channel with weights of its own.
+    apart: Option<u8>,
+    subsets: u8,
+    /// The place of the partition among those of so many subsets.
+    split: u16,
 }
 
-/// Ranks all modes for a trial, and fits the best of them.
-fn try_modes(block: &Block, tables: &Tables, trial: &Trial, plan: &Plan, best: &mut Option<Found>) {
-    let bound = best.as_ref().map_or(f32::MAX, |best| best.error);
-    if trial.off >= bound {
-        return;
+impl Cut {
+    fn whole(kind: Kind) -> Self {
+        Self { kind, apart: None, subsets: 1, split: 0 }
     }
-    let texels = tables.texels as f32;
-    let mut fits: Vec<Option<f32>> = vec![None; tables.grids.len()];
-    let mean = |plane: usize| trial.lengths[plane][..tables.texels].iter().sum::<f32>();
-    let lengths = [mean(0), if trial.apart.is_some() { mean(1) } else { 0.0 }];
-    let channels = if trial.kind == 12 || trial.kind == 4 { 4.0 } else { 3.0 };
-    let mut ranked: Vec<(f32, usize, usize)> = Vec::with_capacity(plan.modes);
-    let (values, kinds) = (trial.values() / 2 - 1, &tables.modes[usize::from(trial.apart.is_some())]);
-    for &at in kinds {
-        let choice = &tables.choices[at];
-        let Some(colors) = choice.colors[trial.subsets - 1][values] else { continue };
-        let weight_error = (lengths[0] + lengths[1]) * choice.rounding;
-        let color_error = texels * channels * 255.0 * 255.0 * 0.45 * ROUNDING[usize::from(colors)];
-        let rough = trial.off + weight_error + color_error;
-        let worst = ranked.get(plan.modes - 1).map_or(bound, |(worst, ..)| worst.min(bound));
-        if rough >= worst {
-            continue;
+}
+
+/// Encodes blocks, 16 bytes each; `texels` are those of a block after the other, each in rows.
+pub(crate) fn encode(texels: &[[u8; 4]], footprint: Footprint, effort: Effort, out: &mut [u8]) {
+    let tables = Tables::get(footprint);
+    let plan = &PLANS[effort.at_most(4)];
+    for (texels, out) in texels.chunks(TOGETHER * tables.texels).zip(out.chunks_mut(TOGETHER * 16)) {
+        Blocks::new(texels, tables, plan).write(out);
+    }
+}
+
+/// A mode for a way to cut a block.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    block: usize,
+    cut: Cut,
+    /// The place of the mode.
+    choice: usize,
+    /// The place of the range of its colours.
+    colors: usize,
+    /// As it is estimated, then as it is.
+    error: f32,
+}
+
+/// The texels of a block, as floats.
+struct Block {
+    points: [[f32; 4]; MOST_TEXELS],
+    count: usize,
+    /// How its endpoints are written at first.
+    kind: Kind,
+}
+
+impl Block {
+    fn new(texels: &[[u8; 4]]) -> Self {
+        let mut points = [[0.0; 4]; MOST_TEXELS];
+        points.iter_mut().zip(texels).for_each(|(point, texel)| *point = texel.map(f32::from));
+        let opaque = texels.iter().all(|texel| texel[3] == 255);
+        let grey = texels.iter().all(|[r, g, b, _]| r == g && g == b);
+        let kind = match (grey, opaque) {
+            (true, true) => Kind::Grey,
+            (true, false) => Kind::GreyAlpha,
+            (false, true) => Kind::Colors,
+            (false, false) => Kind::ColorsAlpha,
+        };
+        Self { points, count: texels.len(), kind }
+    }
+}
+
+/// Blocks while they are looked at.
+struct Blocks<'a> {
+    tables: &'a Tables,
+    plan: &'static Plan,
+    blocks: Vec<Block>,
+    best: Vec<Option<(Candidate, Fit)>>,
+    /// The first texel, and whether all others are equal to it.
+    firsts: Vec<([u8; 4], bool)>,
+}
+
+impl<'a> Blocks<'a> {
+    fn new(texels: &[[u8; 4]], tables: &'a Tables, plan: &'static Plan) -> Self {
+        let count = texels.len() / tables.texels;
+        let mut all = Self {
+            tables,
+            plan,
+            blocks: Vec::with_capacity(count),
+            best: vec![None; count],
+            firsts: Vec::with_capacity(count),
+        };
+        for texels in texels.chunks_exact(tables.texels) {
+            all.blocks.push(Block::new(texels));
+            all.firsts.push((texels[0], texels.iter().all(|texel| *texel == texels[0])));
         }
-        let grid = *fits[choice.grid].get_or_insert_with(|| {
-            let grid = &tables.grids[choice.grid];
-            let other = if trial.apart.is_some() { trial.fit(1, grid, tables.texels).1 } else { 0.0 };
-            trial.fit(0, grid, tables.texels).1 + other
-        });
-        let error = rough + grid;
-        let place = ranked.partition_point(|(other, ..)| *other <= error);
-        if place < plan.modes {
-            ranked.truncate(plan.modes - 1);
-            ranked.insert(place, (error, at, colors.into()));
+        all
+    }
+
+    fn write(mut self, out: &mut [u8]) {
+        self.search();
+        for (at, out) in out.chunks_exact_mut(16).enumerate() {
+            let found = self.best[at].as_ref().map(|(candidate, fit)| self.pack(candidate, fit));
+            out.copy_from_slice(&found.unwrap_or_else(|| void_extent(self.firsts[at].0)));
         }
     }
-    for (estimate, at, colors) in ranked {
-        if best.as_ref().is_none_or(|best| estimate * 0.6 < best.error) {
-            fit::fit(block, tables, trial, (&tables.choices[at], colors), plan, best);
+
+    fn search(&mut self) {
+        let plan = self.plan;
+        let wanted: Vec<usize> = (0..self.blocks.len()).filter(|&at| !self.firsts[at].1).collect();
+        let mut candidates = self.ranked(&self.whole(&wanted));
+        self.fit(&mut candidates, plan.search);
+        let first = candidates.len();
+        candidates.extend(self.ranked(&self.apart(&wanted)));
+        candidates.extend(self.ranked(&self.split(&wanted)));
+        self.fit(&mut candidates[first..], plan.search);
+        if plan.finalists > 0 {
+            candidates.sort_by(|a, b| a.block.cmp(&b.block).then(a.error.total_cmp(&b.error)));
+            let mut finalists: Vec<Candidate> = Vec::new();
+            for of_one in candidates.chunk_by(|a, b| a.block == b.block) {
+                finalists.extend(&of_one[..of_one.len().min(plan.finalists)]);
+            }
+            self.fit(&mut finalists, plan.finer);
         }
+    }
+
+    /// Blocks as they are, and with alpha apart.
+    fn whole(&self, wanted: &[usize]) -> Vec<(usize, Cut)> {
+        let mut cuts = Vec::with_capacity(wanted.len() * 2);
+        for &at in wanted {
+            let kind = self.blocks[at].kind;
+            cuts.push((at, Cut::whole(kind)));
+            if kind == Kind::Colors {
+                cuts.push((at, Cut::whole(Kind::Scaled)));
+            }
+            if kind.has_alpha() {
+                cuts.push((at, Cut { apart: Some(3), ..Cut::whole(kind) }));
+            }
+        }
+        cuts
+    }
+
+    /// Blocks with a colour channel apart.
+    fn apart(&self, wanted: &[usize]) -> Vec<(usize, Cut)> {
+        let mut cuts = Vec::new();
+        for &at in wanted.iter().filter(|_| self.plan.apart > 0) {
+            let kind = self.blocks[at].kind;
+            if matches!(kind, Kind::Colors | Kind::ColorsAlpha) {
+                let channels = split::loosest(&self.blocks[at]).into_iter().take(self.plan.apart);
+                cuts.extend(channels.map(|channel| (at, Cut { apart: Some(channel), ..Cut::whole(kind) })));
+            }
+        }
+        cuts
+    }
+
+    /// Blocks in two subsets, where they aren't good enough yet.
+    fn split(&self, wanted: &[usize]) -> Vec<(usize, Cut)> {
+        let Plan { pairs, lined, enough, .. } = *self.plan;
+        let is_hard = |at: usize| pairs > 0 && self.bound(at) > enough * self.tables.texels as f32;
+        let hard: Vec<usize> = wanted.iter().copied().filter(|&at| is_hard(at)).collect();
+        let pieces: Vec<Piece<'_>> = hard.iter().map(|&at| self.piece(at, Cut::whole(self.blocks[at].kind))).collect();
+        let mut cuts = Vec::with_capacity(hard.len() * pairs * 2);
+        for (&at, splits) in hard.iter().zip(split::pairs(&pieces, self.tables, lined, pairs)) {
+            let kind = self.blocks[at].kind;
+            for split in splits {
+                let cut = Cut { subsets: 2, split, ..Cut::whole(kind) };
+                cuts.push((at, cut));
+                if kind == Kind::Colors {
+                    cuts.push((at, Cut { kind: Kind::Scaled, ..cut }));
+                }
+            }
+        }
+        cuts
+    }
+
+    /// The error of the best so far.
+    fn bound(&self, at: usize) -> f32 {
+        self.best[at].as_ref().map_or(f32::MAX, |(_, fit)| fit.error)
+    }
+
+    fn piece(&self, block: usize, cut: Cut) -> Piece<'_> {
+        Piece { points: &self.blocks[block].points[..self.tables.texels], cut }
+    }
+
+    /// The best modes for ways to cut blocks, where they may be better than what there is.
+    fn ranked(&self, cuts: &[(usize, Cut)]) -> Vec<Candidate> {
+        let pieces: Vec<Piece<'_>> = cuts.iter().map(|&(block, cut)| self.piece(block, cut)).collect();
+        let mut out = Vec::with_capacity(cuts.len() * self.plan.modes);
+        for (&(block, cut), best) in cuts.iter().zip(rank::rank_all(&pieces, self.tables, self.plan.modes)) {
+            let (entries, bound) = (self.tables.entries(cut), self.bound(block));
+            for (error, at) in best.iter().take_while(|(error, _)| error * 0.6 < bound) {
+                out.push(Candidate { block, cut, choice: entries[at].choice, colors: entries[at].colors, error });
+            }
+        }
+        out
+    }
+
+    /// Fits candidates, and keeps the best of each block.
+    fn fit(&mut self, candidates: &mut [Candidate], search: Search) {
+        let job = |candidate: &Candidate| Job {
+            piece: self.piece(candidate.block, candidate.cut),
+            choice: &self.tables.choices[candidate.choice],
+            colors: candidate.colors,
+        };
+        let jobs: Vec<Job<'_>> = candidates.iter().map(job).collect();
+        let fits = fit_all(&jobs, self.tables, search);
+        for (candidate, fit) in candidates.iter_mut().zip(&fits) {
+            candidate.error = fit.error;
+            let best = &mut self.best[candidate.block];
+            if best.as_ref().is_none_or(|(_, best)| fit.error < best.error) {
+                *best = Some((*candidate, *fit));
+            }
+        }
+    }
+
+    fn pack(&self, candidate: &Candidate, fit: &Fit) -> [u8; 16] {
+        let Candidate { cut, choice, colors, .. } = candidate;
+        let choice = &self.tables.choices[*choice];
+        let (subsets, mode) = (u128::from(cut.subsets), cut.kind.mode());
+        let mut bits = u128::from(choice.bits) | (subsets - 1) << 11;
+        let start = if cut.subsets == 1 {
+            bits |= u128::from(mode) << 13;
+            17
+        } else {
+            let seed = self.tables.splits[usize::from(cut.subsets) - 2][usize::from(cut.split)].seed;
+            // Two zero bits before the mode say that all subsets have it.
+            bits |= u128::from(seed) << 13 | u128::from(mode) << 25;
+            29
+        };
+        let values = usize::from(cut.subsets) * colors::count(mode);
+        bits |= RANGES[*colors].write(&fit.colors[..values]) << start;
+        let (range, planes) = (RANGES[choice.mode.range], if cut.apart.is_some() { 2 } else { 1 });
+        let count = self.tables.grids[choice.grid].shares.len();
+        let mut weights = [0; MOST_WEIGHTS];
+        for (at, weight) in weights.iter_mut().enumerate().take(count * planes) {
+            *weight = fit.weights[at % planes * count + at / planes];
+        }
+        let length = range.length((count * planes) as u32);
+        if let Some(apart) = cut.apart {
+            bits |= u128::from(apart) << (128 - length - 2);
+        }
+        (bits | range.write(&weights[..count * planes]).reverse_bits()).to_le_bytes()
     }
 }
 

@@ -1,10 +1,10 @@
 //! What is known of a footprint before any texel is seen.
 
-use super::dense::Matrices;
+use super::Cut;
 use crate::texture::block::{
     Footprint,
     astc::{
-        MOST_TEXELS,
+        MOST_TEXELS, colors,
         grid::{self, Taps},
         ise::{self, RANGES, Range},
         mode::Mode,
@@ -17,12 +17,12 @@ use std::sync::LazyLock;
 pub(super) struct Grid {
     pub(super) size: (usize, usize),
     pub(super) taps: [Taps; MOST_TEXELS],
+    /// For each weight the texels that have a share of it, in sixteenths.
+    pub(super) members: Vec<Vec<(u8, f32)>>,
     /// For each weight the sum of its shares, in sixteenths.
     pub(super) shares: Vec<f32>,
     /// Whether there is a weight for each texel.
     pub(super) is_whole: bool,
-    /// None for large blocks.
-    pub(super) matrices: Option<Matrices>,
 }
 
 /// A mode that fits in the footprint.
@@ -56,10 +56,28 @@ impl Choice {
 pub(super) static ROUNDING: LazyLock<[f32; RANGES.len()]> =
     LazyLock::new(|| RANGES.map(|range| 1.0 / (12.0 * ((range.levels - 1) as f32 * (range.levels - 1) as f32))));
 
-/// A partition of two subsets: its number, and the texels of the second as bits.
-pub(super) struct Pair {
+/// A mode with colours of a range: what is known of its error.
+pub(super) struct Entry {
+    /// The place of the mode.
+    pub(super) choice: usize,
+    /// The place of its grid.
+    pub(super) grid: usize,
+    /// The place of the range of its colours.
+    pub(super) colors: usize,
+    /// What rounding its weights leaves of the squared length of a line.
+    pub(super) weights: f32,
+    /// What rounding its colours leaves of a channel of all texels.
+    pub(super) colors_error: f32,
+}
+
+/// The most subsets that are written.
+pub(super) const MOST_SUBSETS: usize = 2;
+
+/// A partition.
+pub(super) struct Split {
     pub(super) seed: u32,
-    pub(super) second: [u64; 3],
+    /// The subset of each texel.
+    pub(super) subset: Vec<u8>,
 }
 
 /// All tables of a footprint.
@@ -67,10 +85,19 @@ pub(super) struct Tables {
     pub(super) texels: usize,
     pub(super) grids: Vec<Grid>,
     pub(super) choices: Vec<Choice>,
-    /// The places of those with one plane of weights, and of those with two.
-    pub(super) modes: [Vec<usize>; 2],
-    /// Without those that are equal to others, or have a subset without texels.
-    pub(super) pairs: Vec<Pair>,
+    /// By planes and subsets, both less one, and by pairs of values of all endpoints less one.
+    entries: [[[Vec<Entry>; 8]; MOST_SUBSETS]; 2],
+    /// The block's width and height.
+    pub(super) size: (usize, usize),
+    /// What grids of each width span, as vectors at right angles, of a value for each texel of a row; and columns likewise.
+    pub(super) across: Vec<Vec<Vec<f32>>>,
+    pub(super) down: Vec<Vec<Vec<f32>>>,
+    /// The place of the grid of a width and height.
+    pub(super) grid_of: [[Option<usize>; 13]; 13],
+    /// Partitions by the number of subsets less two, without those that are equal to others, or have a subset without texels.
+    pub(super) splits: [Vec<Split>; MOST_SUBSETS - 1],
+    /// The second subset's texels of each partition of two, as bits: 32 texels of all partitions after the other.
+    pub(super) seconds: Vec<Vec<u32>>,
 }
 
 static TABLES: [LazyLock<Tables>; 14] = [
@@ -100,15 +127,6 @@ pub(super) static WEIGHT_CODES: LazyLock<[[u8; 65]; 12]> = LazyLock::new(|| {
     })
 });
 
-/// The weight of a code, by range.
-pub(super) static WEIGHTS: LazyLock<[[u8; 32]; 12]> = LazyLock::new(|| {
-    std::array::from_fn(|range| {
-        std::array::from_fn(|code| {
-            if (code as u32) < RANGES[range].levels { ise::weight(RANGES[range], code as u32) as u8 } else { 0 }
-        })
-    })
-});
-
 impl Tables {
     pub(super) fn get(footprint: Footprint) -> &'static Self {
         &TABLES[footprint.index()]
@@ -125,32 +143,96 @@ impl Tables {
             let grid = known.unwrap_or_else(|| {
                 let taps = grid::taps(block, mode.size);
                 let mut shares = vec![0.0; mode.size.0 * mode.size.1];
-                for &(at, share) in taps[..texels].iter().flatten() {
-                    shares[usize::from(at)] += f32::from(share);
+                let mut members = vec![Vec::new(); shares.len()];
+                for (texel, taps) in (0..).zip(&taps[..texels]) {
+                    for &(at, share) in taps.iter().filter(|(_, share)| *share > 0) {
+                        shares[usize::from(at)] += f32::from(share);
+                        members[usize::from(at)].push((texel, f32::from(share)));
+                    }
                 }
-                let matrices = Matrices::of(&taps[..texels], &shares);
-                grids.push(Grid { size: mode.size, taps, shares, is_whole: mode.size == block, matrices });
+                grids.push(Grid { size: mode.size, taps, members, shares, is_whole: mode.size == block });
                 grids.len() - 1
             });
             choices.push(Choice::new(bits, mode, grid, mode.size == block));
         }
-        let mut pairs: Vec<Pair> = Vec::new();
-        for seed in 0..partition::COUNT {
-            let mut second = [0u64; 3];
-            for at in 0..texels {
-                let (x, y) = ((at % block.0) as u32, (at / block.0) as u32);
-                if partition::subset(seed, x, y, 2, texels < 31) == 1 {
-                    second[at / 64] |= 1 << (at % 64);
-                }
-            }
-            let count: u32 = second.iter().map(|word| word.count_ones()).sum();
-            let known = pairs.iter().any(|pair| pair.second == second);
-            if count > 0 && (count as usize) < texels && !known {
-                pairs.push(Pair { seed, second });
-            }
-        }
-        let mut modes = [Vec::new(), Vec::new()];
-        (0..choices.len()).for_each(|at| modes[usize::from(choices[at].mode.dual)].push(at));
-        Self { texels, grids, choices, modes, pairs }
+        let splits = [splits(block, 2)];
+        let bits = |subset: &[u8]| subset.iter().enumerate().fold(0, |bits, (at, &one)| bits | u32::from(one) << at);
+        let words = |word: usize| {
+            let of = |split: &Split| bits(&split.subset[word * 32..(word * 32 + 32).min(texels)]);
+            splits[0].iter().map(of).collect()
+        };
+        let seconds = (0..texels.div_ceil(32)).map(words).collect();
+        let entries = std::array::from_fn(|planes| {
+            std::array::from_fn(|subsets| {
+                std::array::from_fn(|pairs| entries(&choices, (planes == 1, subsets, pairs), texels))
+            })
+        });
+        let mut grid_of = [[None; 13]; 13];
+        grids.iter().enumerate().for_each(|(at, grid)| grid_of[grid.size.0][grid.size.1] = Some(at));
+        let across = (2..=block.0).map(|weights| spanned(block.0, weights)).collect();
+        let down = (2..=block.1).map(|weights| spanned(block.1, weights)).collect();
+        Self { texels, grids, choices, entries, size: block, across, down, grid_of, splits, seconds }
     }
+
+    /// The modes for a way to cut a block.
+    pub(super) fn entries(&self, cut: Cut) -> &[Entry] {
+        let pairs = usize::from(cut.subsets) * colors::count(cut.kind.mode()) / 2;
+        &self.entries[usize::from(cut.apart.is_some())][usize::from(cut.subsets) - 1][pairs - 1]
+    }
+}
+
+/// The modes that have room for so many colours.
+fn entries(choices: &[Choice], (dual, subsets, pairs): (bool, usize, usize), texels: usize) -> Vec<Entry> {
+    let of = |(at, choice): (usize, &Choice)| {
+        let colors = usize::from(choice.colors[subsets][pairs]?);
+        let colors_error = texels as f32 * 255.0 * 255.0 * 0.45 * ROUNDING[colors];
+        Some(Entry { choice: at, grid: choice.grid, colors, weights: choice.rounding, colors_error })
+    };
+    choices.iter().enumerate().filter(|(_, choice)| choice.mode.dual == dual).filter_map(of).collect()
+}
+
+/// What so many weights in a row can say of so many texels, as vectors of length 1 at right angles to each other.
+fn spanned(texels: usize, weights: usize) -> Vec<Vec<f32>> {
+    let taps = grid::taps((texels, 2), (weights, 2));
+    let mut all: Vec<Vec<f64>> = Vec::new();
+    for weight in 0..weights {
+        let of = |texel: usize| {
+            let shares = taps[texel].iter().filter(|(at, _)| usize::from(*at) == weight);
+            shares.map(|&(_, share)| f64::from(share)).sum()
+        };
+        let mut vector: Vec<f64> = (0..texels).map(of).collect();
+        for other in &all {
+            let along: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
+            vector.iter_mut().zip(other).for_each(|(value, other)| *value -= along * other);
+        }
+        let length = vector.iter().map(|value| value * value).sum::<f64>().sqrt();
+        all.push(vector.into_iter().map(|value| value / length).collect());
+    }
+    all.into_iter().map(|vector| vector.into_iter().map(|value| value as f32).collect()).collect()
+}
+
+/// The partitions of a block in so many subsets.
+fn splits(block: (usize, usize), subsets: usize) -> Vec<Split> {
+    let texels = block.0 * block.1;
+    let mut all: Vec<Split> = Vec::new();
+    for seed in 0..partition::COUNT {
+        let place = |at: usize| ((at % block.0) as u32, (at / block.0) as u32);
+        let of = |at: usize| partition::subset(seed, place(at).0, place(at).1, subsets as u32, texels < 31) as u8;
+        let subset: Vec<u8> = (0..texels).map(of).collect();
+        let is_there = |wanted: usize| subset.iter().any(|&subset| usize::from(subset) == wanted);
+        // Subsets are the same whichever comes first.
+        let is_known = |split: &Split| same(&split.subset, &subset, subsets);
+        if !(0..subsets).all(is_there) || all.iter().any(is_known) {
+            continue;
+        }
+        all.push(Split { seed, subset });
+    }
+    all
+}
+
+/// Whether two partitions differ in the order of their subsets at most.
+fn same(a: &[u8], b: &[u8], subsets: usize) -> bool {
+    let mut names = [None; MOST_SUBSETS];
+    a.iter().zip(b).all(|(&a, &b)| *names[usize::from(a)].get_or_insert(b) == b)
+        && names[..subsets].iter().all(Option::is_some)
 }
