@@ -6,11 +6,13 @@
 //! cargo run --release -p slate-benches --bin textures -- --pictures DIR    # crops of the PNGs in a folder
 //! cargo run --release -p slate-benches --bin textures -- --rate [--pictures DIR]    # sizes with zstd, by lambda
 //! cargo run --release -p slate-benches --bin textures -- --webp --pictures DIR      # beside Debian's cwebp
+//! cargo run --release -p slate-benches --bin textures -- --folder --pictures DIR    # PNGs to KTX2, two threads
 //! cargo run --release -p slate-benches --features peers --bin textures     # beside bc7f, bc7e, ISPC, etcpak, astcenc
 //! ```
 //!
 //! `benches/pictures.py DIR` fetches photographs.
 
+mod folder;
 #[cfg(feature = "peers")]
 mod peers;
 mod pictures;
@@ -45,6 +47,9 @@ fn main() -> Result<()> {
         return webp::run(Path::new(folder.ok_or("--webp takes --pictures DIR")?));
     }
     let by_rate = arguments.iter().any(|word| word == "--rate");
+    if arguments.iter().any(|word| word == "--folder") {
+        return folder::run(Path::new(folder.ok_or("--folder needs --pictures DIR")?));
+    }
     let pictures = match folder {
         Some(folder) => pictures::of(Path::new(folder), if by_rate { u32::MAX } else { pictures::SIDE as u32 })?,
         None => pictures::generated()?,
