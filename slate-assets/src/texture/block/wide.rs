@@ -46,6 +46,13 @@ impl Wide {
         self + Self::splat(ROUNDING) - Self::splat(ROUNDING)
     }
 
+    /// The nearest whole numbers, for values below four million, and their lowest bits.
+    #[inline(always)]
+    pub(super) fn rounded(self) -> (Self, [u32; LANES]) {
+        let raised = self + Self::splat(ROUNDING);
+        (raised - Self::splat(ROUNDING), raised.0.map(f32::to_bits))
+    }
+
     #[inline(always)]
     pub(super) fn sqrt(self) -> Self {
         Self(self.0.map(f32::sqrt))
