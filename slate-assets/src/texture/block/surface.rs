@@ -83,7 +83,7 @@ pub fn encode(
     out.par_chunks_mut(line).enumerate().try_for_each(|(y, line)| {
         row()?;
         if let Values::Rgba8(values) = &surface.values
-            && matches!(format, BlockFormat::Bc1 | BlockFormat::Bc1Alpha | BlockFormat::Bc3 | BlockFormat::Bc7)
+            && !matches!(format, BlockFormat::Astc(_))
         {
             let texels = |x: usize| small_block(values, surface, (x, y));
             encode_row(&(0..across as usize).map(texels).collect::<Vec<_>>(), format, effort, line);
@@ -97,22 +97,43 @@ pub fn encode(
     Ok(out)
 }
 
-/// Encodes a row of blocks of formats that are done several blocks at a time.
+/// Encodes a row of blocks of 4×4 texels of 8 bits.
 fn encode_row(texels: &[Texels], format: BlockFormat, effort: Effort, line: &mut [u8]) {
-    let mut colors = |alpha: bc1::Alpha, from: usize| {
-        let size = format.block_bytes();
-        bc1::encode(texels, alpha, effort, |at, block| line[at * size + from..][..8].copy_from_slice(&block));
+    use BlockFormat as F;
+    let size = format.block_bytes();
+    let mut put = |at: usize, from: usize, half: [u8; 8]| line[at * size + from..][..8].copy_from_slice(&half);
+    let channel = |at: usize, channel: usize| texels[at].map(|texel| texel[channel]);
+    let eleven = |at, of| channel(at, of).map(|value| ((u32::from(value) * 2047 + 127) / 255) as u16);
+    // Channels, from the place in the block on where each goes.
+    let channels: &[(usize, usize)] = match format {
+        F::Bc4 | F::EacR11 => &[(0, 0)],
+        F::Bc5 | F::EacRg11 => &[(0, 0), (1, 8)],
+        F::Bc3 | F::Etc2Rgba => &[(3, 0)],
+        _ => &[],
     };
-    match format {
-        BlockFormat::Bc1 => colors(bc1::Alpha::None, 0),
-        BlockFormat::Bc1Alpha => colors(bc1::Alpha::Punched, 0),
-        BlockFormat::Bc3 => {
-            colors(bc1::Alpha::Elsewhere, 8);
-            for (texels, block) in texels.iter().zip(line.chunks_exact_mut(16)) {
-                block[..8].copy_from_slice(&bc4::encode(&texels.map(|texel| texel[3]), effort));
-            }
+    for &(of, from) in channels {
+        for at in 0..texels.len() {
+            put(
+                at,
+                from,
+                match format {
+                    F::EacR11 | F::EacRg11 => eac::encode(&eleven(at, of), eac::Depth::Eleven, effort),
+                    F::Etc2Rgba => eac::encode(&channel(at, of).map(u16::from), eac::Depth::Eight, effort),
+                    _ => bc4::encode(&channel(at, of), effort),
+                },
+            );
         }
-        _ => bc7::encode(texels, effort, line),
+    }
+    match format {
+        F::Bc1 => bc1::encode(texels, bc1::Alpha::None, effort, |at, block| put(at, 0, block)),
+        F::Bc1Alpha => bc1::encode(texels, bc1::Alpha::Punched, effort, |at, block| put(at, 0, block)),
+        F::Bc3 => bc1::encode(texels, bc1::Alpha::Elsewhere, effort, |at, block| put(at, 8, block)),
+        F::Etc2Rgb => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 0, block)),
+        F::Etc2Rgba1 => etc::encode(texels, etc::Alpha::Punched, effort, |at, block| put(at, 0, block)),
+        F::Etc2Rgba => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 8, block)),
+        F::Bc7 => bc7::encode(texels, effort, line),
+        // Of channels alone, or encoded in other ways.
+        F::Bc4 | F::Bc5 | F::EacR11 | F::EacRg11 | F::Bc6h | F::Astc(_) => {}
     }
 }
 
@@ -150,9 +171,7 @@ fn encode_block(surface: &Surface, format: BlockFormat, effort: Effort, (x, y): 
                     *out = texel(place(at % size.0, at / size.0, size));
                 }
                 out.copy_from_slice(&astc::encode(&texels[..size.0 * size.1], footprint, effort));
-                return;
             }
-            encode_small(&small_block(values, surface, (x, y)), format, effort, out);
         }
         Values::Rg16(values) => {
             for (channel, out) in out.chunks_exact_mut(8).enumerate() {
@@ -170,32 +189,6 @@ fn encode_block(surface: &Surface, format: BlockFormat, effort: Effort, (x, y): 
             });
             out.copy_from_slice(&bc6h::encode(&texels, effort));
         }
-    }
-}
-
-fn encode_small(texels: &Texels, format: BlockFormat, effort: Effort, out: &mut [u8]) {
-    let channel = |channel: usize| -> [u8; 16] { std::array::from_fn(|at| texels[at][channel]) };
-    let eleven = |at: usize| channel(at).map(|value| ((u32::from(value) * 2047 + 127) / 255) as u16);
-    match format {
-        BlockFormat::Bc4 => out.copy_from_slice(&bc4::encode(&channel(0), effort)),
-        BlockFormat::Bc5 => {
-            out[..8].copy_from_slice(&bc4::encode(&channel(0), effort));
-            out[8..].copy_from_slice(&bc4::encode(&channel(1), effort));
-        }
-        BlockFormat::Etc2Rgb => out.copy_from_slice(&etc::encode(texels, etc::Alpha::None, effort)),
-        BlockFormat::Etc2Rgba1 => out.copy_from_slice(&etc::encode(texels, etc::Alpha::Punched, effort)),
-        BlockFormat::Etc2Rgba => {
-            out[..8].copy_from_slice(&eac::encode(&channel(3).map(u16::from), eac::Depth::Eight, effort));
-            out[8..].copy_from_slice(&etc::encode(texels, etc::Alpha::None, effort));
-        }
-        BlockFormat::EacR11 => out.copy_from_slice(&eac::encode(&eleven(0), eac::Depth::Eleven, effort)),
-        BlockFormat::EacRg11 => {
-            out[..8].copy_from_slice(&eac::encode(&eleven(0), eac::Depth::Eleven, effort));
-            out[8..].copy_from_slice(&eac::encode(&eleven(1), eac::Depth::Eleven, effort));
-        }
-        // These come in other ways.
-        BlockFormat::Bc1 | BlockFormat::Bc1Alpha | BlockFormat::Bc3 => {}
-        BlockFormat::Bc6h | BlockFormat::Bc7 | BlockFormat::Astc(_) => {}
     }
 }
 

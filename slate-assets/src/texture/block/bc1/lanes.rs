@@ -8,7 +8,7 @@ use crate::{
     simd::{self, Kernel},
     texture::block::{
         Effort, Texels, line,
-        wide::{LANES, Wide},
+        wide::{LANES, Wide, planes},
     },
 };
 use std::cmp::Ordering;
@@ -110,13 +110,10 @@ struct Sums {
 impl Lanes {
     #[inline(always)]
     fn new(texels: &[Texels; LANES]) -> Self {
-        let mut planes = [[Wide::default(); 16]; 3];
+        let mut planes = planes(texels);
         let mut sums = [Wide::default(); 3];
-        for at in 0..16 {
-            let words: [u32; LANES] = std::array::from_fn(|lane| u32::from_le_bytes(texels[lane][at]));
-            for c in 0..3 {
-                // Below 256: the same as a signed number, which machines turn into floats quicker.
-                planes[c][at] = Wide(words.map(|word| (word >> (8 * c) & 255) as i32 as f32));
+        for c in 0..3 {
+            for at in 0..16 {
                 sums[c] = sums[c] + planes[c][at];
             }
         }
