@@ -21,9 +21,11 @@ const THREADS: usize = 2;
 const ROUNDS: usize = 4;
 
 /// A way to make the bytes of a KTX2 file of those of a PNG.
+type Make = Box<dyn Fn(&Path) -> Result<Vec<u8>> + Send + Sync>;
+
 struct Contender {
     name: String,
-    make: Box<dyn Fn(&Path) -> Result<Vec<u8>> + Send + Sync>,
+    make: Make,
     /// Of the quickest rounds.
     wall: Duration,
     cpu: Duration,
@@ -40,7 +42,7 @@ pub(super) fn run(folder: &Path) -> Result<()> {
     let mut sources: Vec<PathBuf> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
     sources.retain(|path| path.extension().is_some_and(|extension| extension == "png"));
     sources.sort();
-    let pixels: u64 = sources.iter().map(|path| image::image_dimensions(path)).try_fold(0, |sum, size| {
+    let pixels: u64 = sources.iter().map(image::image_dimensions).try_fold(0, |sum, size| {
         let (width, height) = size?;
         Ok::<_, image::ImageError>(sum + u64::from(width) * u64::from(height))
     })?;
@@ -62,7 +64,7 @@ pub(super) fn run(folder: &Path) -> Result<()> {
         }
         contenders.reverse();
     }
-    if ROUNDS % 2 == 0 {
+    if ROUNDS.is_multiple_of(2) {
         contenders.reverse();
     }
     println!("{} pictures, {:.2} Mpixel", sources.len(), pixels as f64 / 1e6);

@@ -82,24 +82,64 @@ pub fn encode(
     let mut out = vec![0; line * down as usize];
     out.par_chunks_mut(line).enumerate().try_for_each(|(y, line)| {
         row()?;
-        if let (BlockFormat::Bc7, Values::Rgba8(values)) = (format, &surface.values) {
-            let texels = |x: usize| small_block(values, surface, (x, y));
-            bc7::encode(&(0..across as usize).map(texels).collect::<Vec<_>>(), effort, line);
-            return Ok(());
-        }
-        if let (BlockFormat::Astc(footprint), Values::Rgba8(values)) = (format, &surface.values) {
-            let size = (footprint.width(), footprint.height());
-            let mut texels = Vec::with_capacity(across as usize * size.0 * size.1);
-            (0..across as usize).for_each(|x| push_block(values, surface, (x, y), size, &mut texels));
-            astc::encode(&texels, footprint, effort, line);
+        if let Values::Rgba8(values) = &surface.values {
+            if let BlockFormat::Astc(footprint) = format {
+                let size = (footprint.width(), footprint.height());
+                let mut texels = Vec::with_capacity(across as usize * size.0 * size.1);
+                (0..across as usize).for_each(|x| push_block(values, surface, (x, y), size, &mut texels));
+                astc::encode(&texels, footprint, effort, line);
+            } else {
+                let texels = |x: usize| small_block(values, surface, (x, y));
+                encode_row(&(0..across as usize).map(texels).collect::<Vec<_>>(), format, effort, line);
+            }
             return Ok(());
         }
         for (x, block) in line.chunks_exact_mut(format.block_bytes()).enumerate() {
-            encode_block(surface, format, effort, (x, y), block);
+            encode_block(surface, effort, (x, y), block);
         }
         Ok::<_, Error>(())
     })?;
     Ok(out)
+}
+
+/// Encodes a row of blocks of 4×4 texels of 8 bits.
+fn encode_row(texels: &[Texels], format: BlockFormat, effort: Effort, line: &mut [u8]) {
+    use BlockFormat as F;
+    let size = format.block_bytes();
+    let mut put = |at: usize, from: usize, half: [u8; 8]| line[at * size + from..][..8].copy_from_slice(&half);
+    let channel = |at: usize, channel: usize| texels[at].map(|texel| texel[channel]);
+    let eleven = |at, of| channel(at, of).map(|value| ((u32::from(value) * 2047 + 127) / 255) as u16);
+    // Channels, from the place in the block on where each goes.
+    let channels: &[(usize, usize)] = match format {
+        F::Bc4 | F::EacR11 => &[(0, 0)],
+        F::Bc5 | F::EacRg11 => &[(0, 0), (1, 8)],
+        F::Bc3 | F::Etc2Rgba => &[(3, 0)],
+        _ => &[],
+    };
+    for &(of, from) in channels {
+        for at in 0..texels.len() {
+            put(
+                at,
+                from,
+                match format {
+                    F::EacR11 | F::EacRg11 => eac::encode(&eleven(at, of), eac::Depth::Eleven, effort),
+                    F::Etc2Rgba => eac::encode(&channel(at, of).map(u16::from), eac::Depth::Eight, effort),
+                    _ => bc4::encode(&channel(at, of), effort),
+                },
+            );
+        }
+    }
+    match format {
+        F::Bc1 => bc1::encode(texels, bc1::Alpha::None, effort, |at, block| put(at, 0, block)),
+        F::Bc1Alpha => bc1::encode(texels, bc1::Alpha::Punched, effort, |at, block| put(at, 0, block)),
+        F::Bc3 => bc1::encode(texels, bc1::Alpha::Elsewhere, effort, |at, block| put(at, 8, block)),
+        F::Etc2Rgb => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 0, block)),
+        F::Etc2Rgba1 => etc::encode(texels, etc::Alpha::Punched, effort, |at, block| put(at, 0, block)),
+        F::Etc2Rgba => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 8, block)),
+        F::Bc7 => bc7::encode(texels, effort, line),
+        // Of channels alone, or encoded in other ways.
+        F::Bc4 | F::Bc5 | F::EacR11 | F::EacRg11 | F::Bc6h | F::Astc(_) => {}
+    }
 }
 
 /// The texels of a block of 4×4; those beyond the surface are its last ones.
@@ -131,17 +171,13 @@ fn push_block(values: &[u8], surface: &Surface, (x, y): (usize, usize), size: (u
     }
 }
 
-fn encode_block(surface: &Surface, format: BlockFormat, effort: Effort, (x, y): (usize, usize), out: &mut [u8]) {
+fn encode_block(surface: &Surface, effort: Effort, (x, y): (usize, usize), out: &mut [u8]) {
     let (width, height) = (surface.width as usize, surface.height as usize);
     // The place of a texel of this block, held inside the surface.
-    let place = |column: usize, row: usize, size: (usize, usize)| {
-        (y * size.1 + row).min(height - 1) * width + (x * size.0 + column).min(width - 1)
-    };
-    let small = |at: usize| place(at % 4, at / 4, (4, 4));
+    let small = |at: usize| (y * 4 + at / 4).min(height - 1) * width + (x * 4 + at % 4).min(width - 1);
     match &surface.values {
-        Values::Rgba8(values) => {
-            encode_small(&small_block(values, surface, (x, y)), format, effort, out);
-        }
+        // Whole rows of these are encoded together.
+        Values::Rgba8(_) => {}
         Values::Rg16(values) => {
             for (channel, out) in out.chunks_exact_mut(8).enumerate() {
                 let values: [u16; 16] = std::array::from_fn(|at| {
@@ -158,37 +194,6 @@ fn encode_block(surface: &Surface, format: BlockFormat, effort: Effort, (x, y): 
             });
             out.copy_from_slice(&bc6h::encode(&texels, effort));
         }
-    }
-}
-
-fn encode_small(texels: &Texels, format: BlockFormat, effort: Effort, out: &mut [u8]) {
-    let channel = |channel: usize| -> [u8; 16] { std::array::from_fn(|at| texels[at][channel]) };
-    let eleven = |at: usize| channel(at).map(|value| ((u32::from(value) * 2047 + 127) / 255) as u16);
-    match format {
-        BlockFormat::Bc1 => out.copy_from_slice(&bc1::encode(texels, bc1::Alpha::None, effort)),
-        BlockFormat::Bc1Alpha => out.copy_from_slice(&bc1::encode(texels, bc1::Alpha::Punched, effort)),
-        BlockFormat::Bc3 => {
-            out[..8].copy_from_slice(&bc4::encode(&channel(3), effort));
-            out[8..].copy_from_slice(&bc1::encode(texels, bc1::Alpha::Elsewhere, effort));
-        }
-        BlockFormat::Bc4 => out.copy_from_slice(&bc4::encode(&channel(0), effort)),
-        BlockFormat::Bc5 => {
-            out[..8].copy_from_slice(&bc4::encode(&channel(0), effort));
-            out[8..].copy_from_slice(&bc4::encode(&channel(1), effort));
-        }
-        BlockFormat::Etc2Rgb => out.copy_from_slice(&etc::encode(texels, etc::Alpha::None, effort)),
-        BlockFormat::Etc2Rgba1 => out.copy_from_slice(&etc::encode(texels, etc::Alpha::Punched, effort)),
-        BlockFormat::Etc2Rgba => {
-            out[..8].copy_from_slice(&eac::encode(&channel(3).map(u16::from), eac::Depth::Eight, effort));
-            out[8..].copy_from_slice(&etc::encode(texels, etc::Alpha::None, effort));
-        }
-        BlockFormat::EacR11 => out.copy_from_slice(&eac::encode(&eleven(0), eac::Depth::Eleven, effort)),
-        BlockFormat::EacRg11 => {
-            out[..8].copy_from_slice(&eac::encode(&eleven(0), eac::Depth::Eleven, effort));
-            out[8..].copy_from_slice(&eac::encode(&eleven(1), eac::Depth::Eleven, effort));
-        }
-        // These come in other ways.
-        BlockFormat::Bc6h | BlockFormat::Bc7 | BlockFormat::Astc(_) => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! Eight numbers side by side: plain arrays, in the shape that compilers put in a vector register on every machine.
 
+use super::Texels;
 use std::ops::{Add, Mul, Sub};
 
 /// How many there are.
@@ -11,6 +12,20 @@ pub(super) struct Wide(pub(super) [f32; LANES]);
 
 /// Added and taken away again, it leaves a small number rounded to the nearest whole.
 const ROUNDING: f32 = 12_582_912.0;
+
+/// Red, green and blue of eight blocks side by side, from 0 to 255.
+#[inline(always)]
+pub(super) fn planes(texels: &[Texels; LANES]) -> [[Wide; 16]; 3] {
+    let mut planes = [[Wide::default(); 16]; 3];
+    for at in 0..16 {
+        let words: [u32; LANES] = std::array::from_fn(|lane| u32::from_le_bytes(texels[lane][at]));
+        for c in 0..3 {
+            // Below 256: the same as a signed number, which machines turn into floats quicker.
+            planes[c][at] = Wide(words.map(|word| (word >> (8 * c) & 255) as i32 as f32));
+        }
+    }
+    planes
+}
 
 impl Wide {
     #[inline(always)]
@@ -56,6 +71,13 @@ impl Wide {
     #[inline(always)]
     pub(super) fn floor(self) -> Self {
         (self - Self::splat(511.0 / 1024.0)).round()
+    }
+
+    /// The nearest whole numbers, for values below four million, and their lowest bits.
+    #[inline(always)]
+    pub(super) fn rounded(self) -> (Self, [u32; LANES]) {
+        let raised = self + Self::splat(ROUNDING);
+        (raised - Self::splat(ROUNDING), raised.0.map(f32::to_bits))
     }
 
     #[inline(always)]

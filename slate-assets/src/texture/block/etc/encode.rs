@@ -1,6 +1,6 @@
 //! Chooses the mode of a block: two halves of one colour each, in either direction, a plane, or two painted colours.
 
-use super::{Alpha, TABLES, paint, steps, widen_5};
+use super::{Alpha, TABLES, lanes, paint, steps, widen_5};
 use crate::{
     simd::{self, Kernel},
     texture::block::{
@@ -21,9 +21,36 @@ struct Half {
 
 const NONE: Half = Half { code: [0; 3], table: 0, selectors: [0; 8], error: i32::MAX };
 
-/// Encodes the colours of a block in 8 bytes.
-pub(crate) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
-    let colors = texels.map(|[r, g, b, _]| [r, g, b].map(i32::from));
+/// Encodes the colours of blocks in 8 bytes each.
+pub(crate) fn encode(texels: &[Texels], alpha: Alpha, effort: Effort, mut put: impl FnMut(usize, [u8; 8])) {
+    if alpha == Alpha::Punched || effort >= Effort::NORMAL {
+        texels.iter().enumerate().for_each(|(at, texels)| put(at, encode_one(texels, alpha, effort)));
+        return;
+    }
+    for (row, some) in texels.chunks(LANES).enumerate() {
+        let eight: [Texels; LANES] = std::array::from_fn(|lane| some[lane.min(some.len() - 1)]);
+        let blocks = simd::run(lanes::Encode { texels: &eight, effort });
+        for (lane, (&(mut bits, error), texels)) in blocks.iter().zip(some).enumerate() {
+            if error as i32 > pairs_from(effort) {
+                let pairs = paint::encode_pairs(&colors(texels), u16::MAX, false, effort);
+                bits = if (pairs.error as f32) < error { pairs.bits } else { bits };
+            }
+            put(row * LANES + lane, bits.to_be_bytes());
+        }
+    }
+}
+
+fn colors(texels: &Texels) -> [[i32; 3]; 16] {
+    texels.map(|[r, g, b, _]| [r, g, b].map(i32::from))
+}
+
+/// Two colours that differ in more than lightness cost so much that from this error on even the quick ones look for them.
+fn pairs_from(effort: Effort) -> i32 {
+    [i32::MAX, 4_000, 16, 16, 16][effort.at_most(4)]
+}
+
+fn encode_one(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
+    let colors = colors(texels);
     let alive = match alpha {
         Alpha::None => u16::MAX,
         Alpha::Punched => (0..16).filter(|&at| texels[at][3] >= 128).fold(0, |alive, at| alive | 1 << at),
@@ -36,8 +63,7 @@ pub(crate) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
             (bits, error) = (plane.bits, plane.error);
         }
     }
-    // Two colours that differ in more than lightness cost so much that even the quick ones look for them.
-    if error > [i32::MAX, 4_000, 16, 16, 16][effort.at_most(4)] {
+    if error > pairs_from(effort) {
         let pairs = paint::encode_pairs(&colors, alive, search.punched, effort);
         if pairs.error < error {
             bits = pairs.bits;

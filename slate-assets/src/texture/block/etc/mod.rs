@@ -2,6 +2,7 @@
 //! Khronos Data Format 1.3, sections 21 and 22.
 
 mod encode;
+mod lanes;
 mod paint;
 
 pub(super) use encode::encode;

@@ -96,7 +96,8 @@ fn plane_error(texels: &[[i32; 3]; 16], codes: [[i32; 3]; 3]) -> i32 {
     error
 }
 
-fn plane_bits(codes: [[i32; 3]; 3]) -> u64 {
+/// The bits of a plane with these codes: at the origin, four to the right and four down.
+pub(super) fn plane_bits(codes: [[i32; 3]; 3]) -> u64 {
     let [[ro, go, bo], [rh, gh, bh], [rv, gv, bv]] = codes.map(|code| code.map(|value| value as u64));
     let mut bits = ro << 57 | (go >> 6) << 56 | (go & 63) << 49 | (bo >> 5) << 48;
     bits |= (bo >> 3 & 3) << 43 | (bo & 7) << 39 | (rh >> 1) << 34 | 1 << 33 | (rh & 1) << 32;
