@@ -1,5 +1,6 @@
 use super::{
     Surface,
+    lanes::{LANES, Lanes},
     level::Level,
     quadric::{Fields, Near, Vector, across, minus, plus, product},
     queue::Queue,
@@ -22,12 +23,25 @@ pub struct Simplifier<'a> {
     /// The vertex whose other values each wedge takes.
     pub(super) sources: Vec<u32>,
     queue: Queue,
+    batch: Batch,
     laxity: u8,
     /// Places where an edge may be that something was in the way of.
     blocked: Vec<bool>,
     marks: Vec<u32>,
     mark: u32,
     scratch: Scratch,
+}
+
+/// Edges that came out of the queue together.
+#[derive(Default)]
+struct Batch {
+    edges: [u32; LANES],
+    /// What each was worked out with.
+    stamps: [u32; LANES],
+    lanes: Lanes,
+    count: usize,
+    /// The first that wasn't looked at yet.
+    next: usize,
 }
 
 /// A triangle at a place: its corner there, the places to the right and left of it, and the vertex.
@@ -92,6 +106,7 @@ impl<'a> Simplifier<'a> {
             fields,
             sources: (0..vertices as u32).collect(),
             queue: Queue::new(edges as usize),
+            batch: Batch::default(),
             laxity: STRICT,
             blocked: vec![false; places],
             marks: vec![0; places],
@@ -99,8 +114,8 @@ impl<'a> Simplifier<'a> {
             scratch: Scratch::default(),
             topology,
         };
-        // Backwards, so that each bucket gives its edges in the order of the triangles.
-        (0..edges).rev().for_each(|edge| simplifier.push(edge));
+        // Nothing is known of their costs: they come out first, and go back in again.
+        (0..edges).for_each(|edge| simplifier.queue.push(edge, 0.0));
         Ok(simplifier)
     }
 
@@ -115,14 +130,17 @@ impl<'a> Simplifier<'a> {
     /// # Errors
     /// `Canceled`.
     pub fn reduce(&mut self, target: usize, cancel: &Cancel) -> Result<Level> {
-        let (mut steps, mut before) = (0u32, self.triangles);
+        let (mut taken, mut before) = (0u32, self.triangles);
         while self.triangles > target {
-            steps = steps.wrapping_add(1);
-            if steps % 8192 == 0 {
+            if self.batch.next < self.batch.count {
+                self.step();
+                continue;
+            }
+            taken = taken.wrapping_add(1);
+            if taken.is_multiple_of(1024) {
                 cancel.check()?;
             }
-            if let Some(edge) = self.queue.pop() {
-                self.step(edge);
+            if self.take() {
                 continue;
             }
             if before == self.triangles {
@@ -135,83 +153,80 @@ impl<'a> Simplifier<'a> {
             self.queue.rewind();
             for edge in 0..self.topology.edges.len() {
                 if self.topology.states[edge] == State::Blocked {
-                    self.push(edge as u32);
+                    self.topology.states[edge] = State::Queued;
+                    self.queue.push(edge as u32, 0.0);
                 }
             }
         }
         Ok(self.level())
     }
 
-    /// Puts an edge in the queue by what it costs now.
-    fn push(&mut self, edge: u32) {
-        let cost = self.best(edge).1;
-        self.topology.edges[edge as usize].stamp = self.stamp(edge);
-        self.topology.states[edge as usize] = State::Queued;
-        self.queue.push(edge, cost);
+    /// Takes edges of the least cost out of the queue, and works them out. Whether there are any.
+    fn take(&mut self) -> bool {
+        let mut batch = std::mem::take(&mut self.batch);
+        (batch.count, batch.next) = (0, 0);
+        while batch.count < LANES {
+            let Some(edge) = self.queue.pop(batch.count == 0) else { break };
+            if self.topology.states[edge as usize] == State::Gone {
+                continue;
+            }
+            let [a, b] = self.topology.edges[edge as usize];
+            if a == b {
+                self.topology.states[edge as usize] = State::Gone;
+                continue;
+            }
+            (batch.edges[batch.count], batch.stamps[batch.count]) = (edge, self.stamp([a, b]));
+            self.put(&mut batch.lanes, batch.count, [a, b]);
+            batch.count += 1;
+        }
+        batch.lanes.weigh();
+        self.batch = batch;
+        self.batch.count > 0
     }
 
-    fn stamp(&self, edge: u32) -> u32 {
-        let [a, b] = self.topology.edges[edge as usize].ends;
-        self.topology.places[a as usize].version + self.topology.places[b as usize].version
+    fn put(&mut self, lanes: &mut Lanes, lane: usize, [a, b]: [u32; 2]) {
+        let [one, other] = [a, b].map(|place| &self.topology.places[place as usize]);
+        let along = minus(other.point, one.point);
+        let locked = [a, b].map(|place| self.topology.locked[place as usize]);
+        if self.width == 0 {
+            return lanes.put(lane, [&one.quadric, &other.quadric], along, locked);
+        }
+        let mut misfit = if one.single != NONE && other.single != NONE {
+            self.fields.misfit(one.single, other.single, along)
+        } else {
+            self.misfits(a, b, along)
+        };
+        let [one, other] = [a, b].map(|place| &self.topology.places[place as usize]);
+        misfit.add(&one.quadric);
+        lanes.put(lane, [&misfit, &other.quadric], along, locked);
     }
 
-    fn step(&mut self, edge: u32) {
+    /// Grows when something changes at the ends of an edge.
+    fn stamp(&self, ends: [u32; 2]) -> u32 {
+        ends.iter().map(|&end| self.topology.places[end as usize].version).sum()
+    }
+
+    /// Collapses the next edge that was taken, or puts it back.
+    fn step(&mut self) {
+        let at = self.batch.next;
+        self.batch.next += 1;
+        let edge = self.batch.edges[at];
         if self.topology.states[edge as usize] == State::Gone {
             return;
         }
-        let [a, b] = self.topology.edges[edge as usize].ends;
-        if a == b {
-            self.topology.states[edge as usize] = State::Gone;
-            return;
+        let ends = self.topology.edges[edge as usize];
+        if self.stamp(ends) != self.batch.stamps[at] {
+            return self.queue.push(edge, 0.0);
         }
-        let (point, cost) = self.best(edge);
-        let stamp = self.stamp(edge);
-        let known = &mut self.topology.edges[edge as usize].stamp;
-        if stamp != *known {
-            *known = stamp;
-            if !self.queue.is_due(cost) {
-                return self.queue.push(edge, cost);
-            }
+        let (way, cost) = self.batch.lanes.get(at);
+        if !self.queue.is_due(cost) {
+            return self.queue.push(edge, cost);
         }
+        let point = plus(self.topology.places[ends[0] as usize].point, way);
         if !self.collapse(edge, point) {
             self.topology.states[edge as usize] = State::Blocked;
-            [a, b].iter().for_each(|&end| self.blocked[end as usize] = true);
+            ends.iter().for_each(|&end| self.blocked[end as usize] = true);
         }
-    }
-
-    /// The point that an edge best collapses into, and the cost.
-    fn best(&mut self, edge: u32) -> (Vector, f32) {
-        let [a, b] = self.topology.edges[edge as usize].ends;
-        let [one, other] = [a, b].map(|place| &self.topology.places[place as usize]);
-        let (p, q) = (one.point, other.point);
-        // All is told from the first end.
-        let along = minus(q, p);
-        let mut quadric = other.quadric.from(minus(p, q));
-        quadric.add(&one.quadric);
-        if self.width > 0 {
-            let [one, other] = [one.single, other.single];
-            let misfit = if one != NONE && other != NONE {
-                self.fields.misfit(one, other, along)
-            } else {
-                self.misfits(a, b, along)
-            };
-            quadric.add(&misfit);
-        }
-        let none = [0.0; 3];
-        let (step, cost) = match [a, b].map(|place| self.topology.locked[place as usize]) {
-            [true, true] => return (p, f32::INFINITY),
-            [true, false] => return (p, quadric.at(none)),
-            [false, true] => return (q, quadric.at(along)),
-            [false, false] => {
-                let middle = along.map(|number| number / 2.0);
-                quadric.least(middle, product(along, along)).unwrap_or_else(|| {
-                    let [at_p, at_middle, at_q] = [none, middle, along].map(|step| (step, quadric.at(step)));
-                    let end = if at_q.1 < at_p.1 { at_q } else { at_p };
-                    if at_middle.1 < end.1 { at_middle } else { end }
-                })
-            }
-        };
-        (plus(p, step), cost)
     }
 
     /// What the attributes of both ends miss of each other where one of them has several wedges.
@@ -282,7 +297,7 @@ impl<'a> Simplifier<'a> {
 
     /// Makes the edge one point, where that does no harm.
     fn collapse(&mut self, edge: u32, point: Vector) -> bool {
-        let [mut a, mut b] = self.topology.edges[edge as usize].ends;
+        let [mut a, mut b] = self.topology.edges[edge as usize];
         if self.topology.locked[a as usize] && self.topology.locked[b as usize] {
             return false;
         }
@@ -405,7 +420,7 @@ impl<'a> Simplifier<'a> {
                 if let Some(&(_, stays)) = scratch.renamed.iter().find(|(gone, _)| gone == edge) {
                     *edge = stays;
                 } else {
-                    topology.edges[*edge as usize].ends = [b, end];
+                    topology.edges[*edge as usize] = [b, end];
                 }
             }
         }
@@ -420,7 +435,8 @@ impl<'a> Simplifier<'a> {
             let (edges, at) = (self.topology.triangles[(spoke.corner / 4) as usize].edges, (spoke.corner % 4) as usize);
             for edge in [edges[at], edges[LAST[at]]] {
                 if self.topology.states[edge as usize] == State::Blocked {
-                    self.push(edge);
+                    self.topology.states[edge as usize] = State::Queued;
+                    self.queue.push(edge, 0.0);
                 }
             }
         }

@@ -49,6 +49,15 @@ pub(super) struct Near {
 }
 
 impl Near {
+    /// How many numbers it is made of.
+    pub(super) const NUMBERS: usize = 10;
+
+    /// The numbers it is made of: `A` (xx, yy, zz, xy, xz, yz), `b` and `c`.
+    pub(super) fn numbers(&self) -> [f32; Self::NUMBERS] {
+        let [x, y, z] = self.b;
+        [self.xx, self.yy, self.zz, self.xy, self.xz, self.yz, x, y, z, self.c]
+    }
+
     /// The squared distance to the plane of this unit normal through the own place, times `weight`.
     pub(super) fn plane([x, y, z]: Vector, weight: f32) -> Self {
         let [wx, wy, wz] = [x * weight, y * weight, z * weight];

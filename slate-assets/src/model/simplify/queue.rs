@@ -33,11 +33,12 @@ impl Queue {
         self.buckets[bucket].push(edge);
     }
 
-    /// Takes an edge of the least cost out.
-    pub(super) fn pop(&mut self) -> Option<u32> {
+    /// Takes an edge of the least cost out; on wish only where it is in the bucket that the last one was in.
+    pub(super) fn pop(&mut self, from_any: bool) -> Option<u32> {
         while let Some(bucket) = self.buckets.get_mut(self.at) {
-            if let Some(edge) = bucket.pop() {
-                return Some(edge);
+            let edge = bucket.pop();
+            if edge.is_some() || !from_any {
+                return edge;
             }
             self.at += 1;
         }
@@ -63,15 +64,15 @@ mod tests {
     fn the_cheapest_come_first() {
         let mut queue = Queue::new(4);
         [(0, 30.0), (1, 0.0), (2, 1e-20), (3, f32::MAX)].iter().for_each(|&(edge, cost)| queue.push(edge, cost));
-        assert_eq!(queue.pop(), Some(1));
+        assert_eq!(queue.pop(true), Some(1));
         assert!(!queue.is_due(1e-20) && !queue.is_due(30.0));
-        assert_eq!(queue.pop(), Some(2));
+        assert_eq!(queue.pop(true), Some(2));
         // What is cheaper than what came out comes out next.
         queue.push(1, 0.0);
-        assert_eq!([(); 4].map(|()| queue.pop()), [Some(1), Some(0), Some(3), None]);
+        assert_eq!([(); 4].map(|()| queue.pop(true)), [Some(1), Some(0), Some(3), None]);
         queue.rewind();
         queue.push(2, 1.0);
         queue.push(1, 0.0);
-        assert_eq!([(); 3].map(|()| queue.pop()), [Some(1), Some(2), None]);
+        assert_eq!([(); 3].map(|()| queue.pop(true)), [Some(1), Some(2), None]);
     }
 }

@@ -21,7 +21,8 @@ pub(super) struct Topology {
     pub(super) extent: f64,
     pub(super) places: Vec<Place>,
     pub(super) triangles: Vec<Triangle>,
-    pub(super) edges: Vec<Edge>,
+    /// The ends of each edge.
+    pub(super) edges: Vec<[u32; 2]>,
     pub(super) states: Vec<State>,
     pub(super) locked: Vec<bool>,
     /// A vertex at each place, to take the place's exact position from.
@@ -52,12 +53,6 @@ pub(super) struct Triangle {
     pub(super) next: [u32; 3],
     /// Vertices.
     pub(super) wedges: [u32; 3],
-}
-
-pub(super) struct Edge {
-    pub(super) ends: [u32; 2],
-    /// The sum of the ends' versions that the cost was found with.
-    pub(super) stamp: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,12 +155,12 @@ impl Topology {
                 let (lower, upper) = (a.min(b), a.max(b));
                 let (first, at) = (of_place[lower as usize], (number * 4 + corner) as u32);
                 let mut edge = first;
-                while edge != NONE && self.edges[edge as usize].ends[1] != upper {
+                while edge != NONE && self.edges[edge as usize][1] != upper {
                     edge = sides[edge as usize].next;
                 }
                 if edge == NONE {
                     edge = self.edges.len() as u32;
-                    self.edges.push(Edge { ends: [lower, upper], stamp: 0 });
+                    self.edges.push([lower, upper]);
                     sides.push(Side { next: first, first: at, count: 1, is_inner: false });
                     of_place[lower as usize] = edge;
                 } else {
