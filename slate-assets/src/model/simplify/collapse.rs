@@ -4,6 +4,7 @@ use super::{
     level::Level,
     quadric::{Fields, Near, Vector, across, minus, plus, product},
     queue::Queue,
+    ring::{LAST, NEXT, Ring, Spoke},
     topology::{NONE, State, Topology},
 };
 use slate_core::{Cancel, Result};
@@ -44,42 +45,12 @@ struct Batch {
     next: usize,
 }
 
-/// A triangle at a place: its corner there, the places to the right and left of it, and the vertex.
-#[derive(Clone, Copy)]
-struct Spoke {
-    corner: u32,
-    right: u32,
-    left: u32,
-    wedge: u32,
-}
-
-/// The triangles at one end of an edge: those that the edge is of, and the others.
-#[derive(Default)]
-struct Ring {
-    own: Vec<Spoke>,
-    others: Vec<Spoke>,
-}
-
-impl Ring {
-    fn len(&self) -> usize {
-        self.own.len() + self.others.len()
-    }
-
-    fn spokes(&self) -> impl Iterator<Item = &Spoke> {
-        self.own.iter().chain(&self.others)
-    }
-}
-
 #[derive(Default)]
 struct Scratch {
     rings: [Ring; 2],
     pairs: Vec<(u32, u32)>,
     renamed: Vec<(u32, u32)>,
 }
-
-/// The corners after and before each one.
-const NEXT: [usize; 4] = [1, 2, 0, 0];
-const LAST: [usize; 4] = [2, 0, 1, 0];
 
 impl<'a> Simplifier<'a> {
     /// Looks at a surface.
@@ -163,42 +134,47 @@ impl<'a> Simplifier<'a> {
 
     /// Takes edges of the least cost out of the queue, and works them out. Whether there are any.
     fn take(&mut self) -> bool {
-        let mut batch = std::mem::take(&mut self.batch);
-        (batch.count, batch.next) = (0, 0);
-        while batch.count < LANES {
-            let Some(edge) = self.queue.pop(batch.count == 0) else { break };
+        let mut count = 0;
+        while count < LANES {
+            let Some(edge) = self.queue.pop(count == 0) else { break };
             if self.topology.states[edge as usize] == State::Gone {
                 continue;
             }
-            let [a, b] = self.topology.edges[edge as usize];
-            if a == b {
+            let ends = self.topology.edges[edge as usize];
+            if ends[0] == ends[1] {
                 self.topology.states[edge as usize] = State::Gone;
                 continue;
             }
-            (batch.edges[batch.count], batch.stamps[batch.count]) = (edge, self.stamp([a, b]));
-            self.put(&mut batch.lanes, batch.count, [a, b]);
-            batch.count += 1;
+            (self.batch.edges[count], self.batch.stamps[count]) = (edge, self.stamp(ends));
+            self.put(count, ends);
+            count += 1;
         }
-        batch.lanes.weigh();
-        self.batch = batch;
-        self.batch.count > 0
+        self.batch.lanes.weigh();
+        (self.batch.count, self.batch.next) = (count, 0);
+        count > 0
     }
 
-    fn put(&mut self, lanes: &mut Lanes, lane: usize, [a, b]: [u32; 2]) {
+    fn put(&mut self, lane: usize, [a, b]: [u32; 2]) {
+        let misfit = (self.width > 0).then(|| self.misfit(a, b));
         let [one, other] = [a, b].map(|place| &self.topology.places[place as usize]);
         let along = minus(other.point, one.point);
         let locked = [a, b].map(|place| self.topology.locked[place as usize]);
-        if self.width == 0 {
-            return lanes.put(lane, [&one.quadric, &other.quadric], along, locked);
-        }
-        let mut misfit = if one.single != NONE && other.single != NONE {
-            self.fields.misfit(one.single, other.single, along)
+        let first = misfit.map_or(one.quadric, |mut misfit| {
+            misfit.add(&one.quadric);
+            misfit
+        });
+        self.batch.lanes.put(lane, [&first, &other.quadric], along, locked);
+    }
+
+    /// What the attributes of both ends miss of each other, told from the first one.
+    fn misfit(&mut self, a: u32, b: u32) -> Near {
+        let [one, other] = [a, b].map(|place| self.topology.singles[place as usize]);
+        let [p, q] = [a, b].map(|place| self.topology.places[place as usize].point);
+        if one != NONE && other != NONE {
+            self.fields.misfit(one, other, minus(q, p))
         } else {
-            self.misfits(a, b, along)
-        };
-        let [one, other] = [a, b].map(|place| &self.topology.places[place as usize]);
-        misfit.add(&one.quadric);
-        lanes.put(lane, [&misfit, &other.quadric], along, locked);
+            self.misfits(a, b, minus(q, p))
+        }
     }
 
     /// Grows when something changes at the ends of an edge.
@@ -233,66 +209,14 @@ impl<'a> Simplifier<'a> {
     fn misfits(&mut self, a: u32, b: u32, along: Vector) -> Near {
         let mut quadric = Near::default();
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.gather(a, b, &mut scratch.rings[0]);
-        self.gather(b, a, &mut scratch.rings[1]);
-        self.pair(b, &scratch.rings, &mut scratch.pairs);
+        self.topology.gather(a, b, &mut scratch.rings[0]);
+        self.topology.gather(b, a, &mut scratch.rings[1]);
+        self.topology.pair(b, &scratch.rings, &mut scratch.pairs);
         for &(one, other) in scratch.pairs.iter().filter(|(one, other)| *one != NONE && *other != NONE) {
             quadric.add(&self.fields.misfit(one, other, along));
         }
         self.scratch = scratch;
         quadric
-    }
-
-    /// The living triangles at a place, those of the edge to `other` apart; those that are gone leave its list.
-    fn gather(&mut self, place: u32, other: u32, ring: &mut Ring) {
-        ring.own.clear();
-        ring.others.clear();
-        let topology = &mut self.topology;
-        let mut corner = topology.places[place as usize].first;
-        let (mut before, mut skipped) = (NONE, false);
-        while corner != NONE {
-            let (triangle, at) = (&topology.triangles[(corner / 4) as usize], (corner % 4) as usize);
-            let next = triangle.next[at];
-            if triangle.corners[0] == NONE {
-                skipped = true;
-            } else {
-                let (right, left) = (triangle.corners[NEXT[at]], triangle.corners[LAST[at]]);
-                let spoke = Spoke { corner, right, left, wedge: triangle.wedges[at] };
-                let of_edge = right == other || left == other;
-                (if of_edge { &mut ring.own } else { &mut ring.others }).push(spoke);
-                if skipped {
-                    topology.link_to(place, before, corner);
-                    skipped = false;
-                }
-                before = corner;
-            }
-            corner = next;
-        }
-        if skipped {
-            topology.link_to(place, before, NONE);
-        }
-    }
-
-    /// Pairs the wedges of both ends that share a triangle of the edge; the others stay alone.
-    fn pair(&self, b: u32, rings: &[Ring; 2], pairs: &mut Vec<(u32, u32)>) {
-        pairs.clear();
-        for spoke in &rings[0].own {
-            let (triangle, at) = (&self.topology.triangles[(spoke.corner / 4) as usize], (spoke.corner % 4) as usize);
-            let other = triangle.wedges[if spoke.right == b { NEXT[at] } else { LAST[at] }];
-            if !pairs.iter().any(|pair| pair.0 == spoke.wedge || pair.1 == other) {
-                pairs.push((spoke.wedge, other));
-            }
-        }
-        for spoke in rings[0].spokes() {
-            if !pairs.iter().any(|pair| pair.0 == spoke.wedge) {
-                pairs.push((spoke.wedge, NONE));
-            }
-        }
-        for spoke in rings[1].spokes() {
-            if !pairs.iter().any(|pair| pair.1 == spoke.wedge) {
-                pairs.push((NONE, spoke.wedge));
-            }
-        }
     }
 
     /// Makes the edge one point, where that does no harm.
@@ -302,8 +226,8 @@ impl<'a> Simplifier<'a> {
             return false;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.gather(a, b, &mut scratch.rings[0]);
-        self.gather(b, a, &mut scratch.rings[1]);
+        self.topology.gather(a, b, &mut scratch.rings[0]);
+        self.topology.gather(b, a, &mut scratch.rings[1]);
         // The end with more triangles stays.
         if scratch.rings[0].len() > scratch.rings[1].len() {
             std::mem::swap(&mut a, &mut b);
@@ -392,17 +316,16 @@ impl<'a> Simplifier<'a> {
         (place.quadric, place.point) = (quadric, point);
         // Larger than both: whatever cost was found with one of them is out of date.
         place.version += version + 1;
-        let mut before = place.first;
         if topology.locked[from] {
             (topology.locked[to], topology.anchors[to]) = (true, topology.anchors[from]);
         }
 
         scratch.renamed.clear();
         for spoke in &scratch.rings[0].own {
-            let (triangle, at) = (&mut topology.triangles[(spoke.corner / 4) as usize], (spoke.corner % 4) as usize);
+            let (triangle, at) = spoke.parts();
             let (own, gone) = if spoke.right == b { (at, LAST[at]) } else { (LAST[at], at) };
-            let [own, gone, stays] = [own, gone, NEXT[at]].map(|side| triangle.edges[side]);
-            triangle.corners = [NONE; 3];
+            let [own, gone, stays] = [own, gone, NEXT[at]].map(|side| topology.sides[triangle].edges[side]);
+            topology.corners[triangle] = [NONE; 3];
             self.triangles -= 1;
             scratch.renamed.push((gone, stays));
             topology.states[own as usize] = State::Gone;
@@ -411,12 +334,10 @@ impl<'a> Simplifier<'a> {
             }
         }
         for spoke in &scratch.rings[0].others {
-            let (triangle, at) = (&mut topology.triangles[(spoke.corner / 4) as usize], (spoke.corner % 4) as usize);
-            triangle.corners[at] = b;
-            triangle.next[at] = before;
-            before = spoke.corner;
+            let (triangle, at) = spoke.parts();
+            topology.corners[triangle][at] = b;
             for (side, end) in [(at, spoke.right), (LAST[at], spoke.left)] {
-                let edge = &mut triangle.edges[side];
+                let edge = &mut topology.sides[triangle].edges[side];
                 if let Some(&(_, stays)) = scratch.renamed.iter().find(|(gone, _)| gone == edge) {
                     *edge = stays;
                 } else {
@@ -424,15 +345,16 @@ impl<'a> Simplifier<'a> {
                 }
             }
         }
-        topology.places[to].first = before;
+        topology.relist(a, b, &scratch.rings);
     }
 
     /// What was in the way of edges at this place may be gone.
     fn unblock(&mut self, place: u32, ring: &mut Ring) {
         self.blocked[place as usize] = false;
-        self.gather(place, NONE, ring);
+        self.topology.gather(place, NONE, ring);
         for spoke in &ring.others {
-            let (edges, at) = (self.topology.triangles[(spoke.corner / 4) as usize].edges, (spoke.corner % 4) as usize);
+            let (triangle, at) = spoke.parts();
+            let edges = self.topology.sides[triangle].edges;
             for edge in [edges[at], edges[LAST[at]]] {
                 if self.topology.states[edge as usize] == State::Blocked {
                     self.topology.states[edge as usize] = State::Queued;
@@ -444,13 +366,13 @@ impl<'a> Simplifier<'a> {
 
     /// Merges the wedges of `a` into those of `b`, which go these ways; gives what their attributes miss of each other.
     fn merge_wedges(&mut self, a: u32, b: u32, steps: [Vector; 2], scratch: &mut Scratch) -> Near {
-        let [one, other] = [a, b].map(|place| self.topology.places[place as usize].single);
+        let [one, other] = [a, b].map(|place| self.topology.singles[place as usize]);
         if one != NONE && other != NONE {
             scratch.pairs.clear();
             scratch.pairs.push((one, other));
         } else {
-            self.pair(b, &scratch.rings, &mut scratch.pairs);
-            self.topology.places[b as usize].single = if let [(_, other)] = scratch.pairs[..] { other } else { NONE };
+            self.topology.pair(b, &scratch.rings, &mut scratch.pairs);
+            self.topology.singles[b as usize] = if let [(_, other)] = scratch.pairs[..] { other } else { NONE };
         }
         let nearer = product(steps[0], steps[0]) < product(steps[1], steps[1]);
         let mut quadric = Near::default();
@@ -471,10 +393,11 @@ impl<'a> Simplifier<'a> {
                 self.fields.merge(one, other);
             }
         }
-        for spoke in scratch.rings[0].spokes() {
-            if let Some(&(_, other)) = scratch.pairs.iter().find(|pair| pair.0 == spoke.wedge && pair.1 != NONE) {
-                let (triangle, at) = ((spoke.corner / 4) as usize, (spoke.corner % 4) as usize);
-                self.topology.triangles[triangle].wedges[at] = other;
+        for spoke in &scratch.rings[0].others {
+            let (triangle, at) = spoke.parts();
+            let wedge = &mut self.topology.sides[triangle].wedges[at];
+            if let Some(&(_, other)) = scratch.pairs.iter().find(|pair| pair.0 == *wedge && pair.1 != NONE) {
+                *wedge = other;
             }
         }
         quadric

@@ -23,8 +23,8 @@ impl Simplifier<'_> {
         let ranges = self.ranges();
         for triangle in self.topology.living() {
             for corner in 0..3 {
-                let entry = &self.topology.triangles[triangle];
-                let (place, wedge) = (entry.corners[corner], entry.wedges[corner]);
+                let place = self.topology.corners[triangle][corner];
+                let wedge = self.topology.sides[triangle].wedges[corner];
                 let vertex = &mut vertices[wedge as usize];
                 if *vertex == NONE {
                     *vertex = level.positions.len() as u32;

@@ -24,6 +24,7 @@ mod level;
 mod measure;
 mod quadric;
 mod queue;
+mod ring;
 mod topology;
 
 pub use collapse::Simplifier;

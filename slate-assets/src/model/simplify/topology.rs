@@ -1,6 +1,7 @@
 use super::{
     Surface,
     quadric::{Fields, Frame, Near, Point, Vector, across, minus, product},
+    ring::SLACK,
 };
 use slate_core::{Error, Result};
 
@@ -20,13 +21,19 @@ pub(super) struct Topology {
     pub(super) origin: Point,
     pub(super) extent: f64,
     pub(super) places: Vec<Place>,
-    pub(super) triangles: Vec<Triangle>,
+    /// The places of each triangle; `NONE` first where it is gone.
+    pub(super) corners: Vec<[u32; 3]>,
+    pub(super) sides: Vec<Sides>,
+    /// The corners at each place, as triangle · 4 + corner.
+    pub(super) lists: Vec<u32>,
     /// The ends of each edge.
     pub(super) edges: Vec<[u32; 2]>,
     pub(super) states: Vec<State>,
     pub(super) locked: Vec<bool>,
     /// A vertex at each place, to take the place's exact position from.
     pub(super) anchors: Vec<u32>,
+    /// The one wedge of each place, `NONE` where there are several.
+    pub(super) singles: Vec<u32>,
 }
 
 /// One line of a processor's cache.
@@ -37,20 +44,16 @@ pub(super) struct Place {
     pub(super) point: Vector,
     /// How many collapses went into it.
     pub(super) version: u32,
-    /// The first corner, as triangle · 4 + corner.
+    /// Where its corners begin in the lists, and how many there are.
     pub(super) first: u32,
-    /// The one wedge, `NONE` where there are several.
-    pub(super) single: u32,
+    pub(super) count: u32,
 }
 
+/// What few look at of a triangle.
 #[derive(Clone, Copy)]
-pub(super) struct Triangle {
-    /// Places; `NONE` first where the triangle is gone.
-    pub(super) corners: [u32; 3],
+pub(super) struct Sides {
     /// The edge from each corner to the next.
     pub(super) edges: [u32; 3],
-    /// The next corner at the same place.
-    pub(super) next: [u32; 3],
     /// Vertices.
     pub(super) wedges: [u32; 3],
 }
@@ -71,8 +74,8 @@ impl Topology {
         if !wide || !locks || !surface.indices.len().is_multiple_of(3) || count >= (NONE / 4) as usize {
             return Err(Error::invalid("the surface's lists don't fit each other"));
         }
-        if surface.indices.len() / 3 >= (NONE / 4) as usize {
-            return Err(Error::limit_exceeded("a surface has less than a thousand million triangles"));
+        if surface.indices.len() >= NONE as usize / SLACK / 2 {
+            return Err(Error::limit_exceeded("a surface has less than 238 million triangles"));
         }
         if surface.indices.iter().any(|&at| at as usize >= count) {
             return Err(Error::invalid("an index of the surface is beyond its vertices"));
@@ -86,7 +89,7 @@ impl Topology {
         let place = |&at: &u32| {
             let position = surface.positions[at as usize].map(f64::from);
             let point = std::array::from_fn(|at| ((position[at] - origin[at]) * scale) as f32);
-            Place { quadric: Near::default(), point, version: 0, first: NONE, single: NONE }
+            Place { quadric: Near::default(), point, version: 0, first: 0, count: 0 }
         };
         let mut locked = vec![false; firsts.len()];
         for (wedge, _) in surface.locked.iter().enumerate().filter(|(_, locked)| **locked) {
@@ -96,36 +99,38 @@ impl Topology {
             origin,
             extent,
             places: firsts.iter().map(place).collect(),
-            triangles: Vec::with_capacity(surface.indices.len() / 3),
+            corners: Vec::with_capacity(surface.indices.len() / 3),
+            sides: Vec::with_capacity(surface.indices.len() / 3),
+            lists: Vec::new(),
             edges: Vec::new(),
             states: Vec::new(),
             locked,
+            singles: Vec::new(),
             anchors: firsts,
         };
         for wedges in surface.indices.as_chunks::<3>().0 {
             let [a, b, c] = wedges.map(|wedge| place_of[wedge as usize]);
             // A triangle of two places shows nothing; it stays in the list, so that triangles keep their numbers.
             let corners = if a == b || b == c || c == a { [NONE; 3] } else { [a, b, c] };
-            topology.triangles.push(Triangle { corners, edges: [NONE; 3], next: [NONE; 3], wedges: *wedges });
+            topology.corners.push(corners);
+            topology.sides.push(Sides { edges: [NONE; 3], wedges: *wedges });
         }
-        topology.link();
+        topology.list();
+        topology.find_singles();
         topology.join();
         Ok(topology)
     }
 
-    fn link(&mut self) {
+    fn find_singles(&mut self) {
         const SEVERAL: u32 = NONE - 1;
-        // Backwards, so that the lists are in the triangles' order.
-        for (number, triangle) in self.triangles.iter_mut().enumerate().rev() {
-            for corner in 0..3 {
-                let Some(place) = self.places.get_mut(triangle.corners[corner] as usize) else { continue };
-                triangle.next[corner] = place.first;
-                place.first = (number * 4 + corner) as u32;
-                let wedge = triangle.wedges[corner];
-                place.single = if place.single == NONE || place.single == wedge { wedge } else { SEVERAL };
+        self.singles = vec![NONE; self.places.len()];
+        for (corners, sides) in self.corners.iter().zip(&self.sides) {
+            for (place, wedge) in corners.iter().zip(sides.wedges) {
+                let Some(single) = self.singles.get_mut(*place as usize) else { continue };
+                *single = if *single == NONE || *single == wedge { wedge } else { SEVERAL };
             }
         }
-        self.places.iter_mut().filter(|place| place.single == SEVERAL).for_each(|place| place.single = NONE);
+        self.singles.iter_mut().filter(|single| **single == SEVERAL).for_each(|single| *single = NONE);
     }
 
     /// Finds the edges, and gives each place the planes of its faces, and of its borders and seams, upright on their
@@ -142,10 +147,10 @@ impl Topology {
             is_inner: bool,
         }
         let mut of_place = vec![NONE; self.places.len()];
-        let mut sides: Vec<Side> = Vec::with_capacity(self.triangles.len() * 3 / 2 + 64);
-        self.edges.reserve(self.triangles.len() * 3 / 2 + 64);
-        for number in 0..self.triangles.len() {
-            let corners = self.triangles[number].corners;
+        let mut sides: Vec<Side> = Vec::with_capacity(self.corners.len() * 3 / 2 + 64);
+        self.edges.reserve(self.corners.len() * 3 / 2 + 64);
+        for number in 0..self.corners.len() {
+            let corners = self.corners[number];
             if corners[0] == NONE {
                 continue;
             }
@@ -173,7 +178,7 @@ impl Topology {
                         self.upright(at, SEAM);
                     }
                 }
-                self.triangles[number].edges[corner] = edge;
+                self.sides[number].edges[corner] = edge;
             }
         }
         for side in sides {
@@ -196,30 +201,22 @@ impl Topology {
         if double > 0.0 {
             let mut plane = Near::plane(normal.map(|number| number / double), double / 2.0);
             plane.add(&Near::place(double / 2.0 * STAY));
-            for place in self.triangles[triangle].corners {
+            for place in self.corners[triangle] {
                 self.places[place as usize].quadric.add(&plane);
             }
         }
     }
 
-    /// Puts a corner after another one of a place's list; first where there is none before it.
-    pub(super) fn link_to(&mut self, place: u32, before: u32, corner: u32) {
-        match before {
-            NONE => self.places[place as usize].first = corner,
-            before => self.triangles[(before / 4) as usize].next[(before % 4) as usize] = corner,
-        }
-    }
-
     fn points_of(&self, triangle: usize) -> [Vector; 3] {
-        self.triangles[triangle].corners.map(|place| self.places[place as usize].point)
+        self.corners[triangle].map(|place| self.places[place as usize].point)
     }
 
     pub(super) fn living(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.triangles.len()).filter(|&triangle| self.triangles[triangle].corners[0] != NONE)
+        (0..self.corners.len()).filter(|&triangle| self.corners[triangle][0] != NONE)
     }
 
     fn wedges_at(&self, corner: u32) -> [u32; 2] {
-        let (wedges, corner) = (&self.triangles[(corner / 4) as usize].wedges, (corner % 4) as usize);
+        let (wedges, corner) = (&self.sides[(corner / 4) as usize].wedges, (corner % 4) as usize);
         [wedges[corner], wedges[(corner + 1) % 3]]
     }
 
@@ -242,7 +239,7 @@ impl Topology {
         }
         let plane = Near::plane(aside.map(|number| number / height), length * weight);
         for end in [corner, (corner + 1) % 3] {
-            let place = self.triangles[triangle].corners[end];
+            let place = self.corners[triangle][end];
             self.places[place as usize].quadric.add(&plane);
         }
     }
@@ -250,8 +247,8 @@ impl Topology {
     /// Gives each wedge the mean of the fields of its attributes over its triangles, and each place what these means
     /// miss. Told from the wedge itself, all fields have its own values there, and differ in their slopes only.
     pub(super) fn add_fields(&mut self, width: usize, fields: &mut Fields) {
-        for triangle in 0..self.triangles.len() {
-            let Triangle { corners, wedges, .. } = self.triangles[triangle];
+        for triangle in 0..self.corners.len() {
+            let (corners, wedges) = (self.corners[triangle], self.sides[triangle].wedges);
             if corners[0] == NONE {
                 continue;
             }
