@@ -5,9 +5,10 @@ use super::{
     quadric::{Fields, Near, Vector, across, minus, plus, product},
     queue::Queue,
     ring::{LAST, NEXT, Ring, Spoke},
-    topology::{NONE, State, Topology},
+    topology::{NONE, Topology},
 };
 use slate_core::{Cancel, Result};
+use std::hint::select_unpredictable;
 
 /// How strict collapses are: first they keep the topology and turn no triangle far; then they may close holes and
 /// handles; then anything.
@@ -28,6 +29,8 @@ pub struct Simplifier<'a> {
     laxity: u8,
     /// Places where an edge may be that something was in the way of.
     blocked: Vec<bool>,
+    /// The edges that something was in the way of, some of them gone since.
+    blocked_edges: Vec<bool>,
     marks: Vec<u32>,
     mark: u32,
     scratch: Scratch,
@@ -80,6 +83,7 @@ impl<'a> Simplifier<'a> {
             batch: Batch::default(),
             laxity: STRICT,
             blocked: vec![false; places],
+            blocked_edges: vec![false; edges as usize],
             marks: vec![0; places],
             mark: 0,
             scratch: Scratch::default(),
@@ -123,8 +127,7 @@ impl<'a> Simplifier<'a> {
             before = self.triangles;
             self.queue.rewind();
             for edge in 0..self.topology.edges.len() {
-                if self.topology.states[edge] == State::Blocked {
-                    self.topology.states[edge] = State::Queued;
+                if std::mem::take(&mut self.blocked_edges[edge]) {
                     self.queue.push(edge as u32, 0.0);
                 }
             }
@@ -137,17 +140,15 @@ impl<'a> Simplifier<'a> {
         let mut count = 0;
         while count < LANES {
             let Some(edge) = self.queue.pop(count == 0) else { break };
-            if self.topology.states[edge as usize] == State::Gone {
-                continue;
-            }
-            let ends = self.topology.edges[edge as usize];
-            if ends[0] == ends[1] {
-                self.topology.states[edge as usize] = State::Gone;
-                continue;
-            }
-            (self.batch.edges[count], self.batch.stamps[count]) = (edge, self.stamp(ends));
-            self.put(count, ends);
-            count += 1;
+            let [a, b] = self.topology.edges[edge as usize];
+            self.batch.edges[count] = edge;
+            // Edges that are gone have one end.
+            count = select_unpredictable(a != b, count + 1, count);
+        }
+        for lane in 0..count {
+            let ends = self.topology.edges[self.batch.edges[lane] as usize];
+            self.batch.stamps[lane] = self.stamp(ends);
+            self.put(lane, ends);
         }
         self.batch.lanes.weigh();
         (self.batch.count, self.batch.next) = (count, 0);
@@ -158,7 +159,7 @@ impl<'a> Simplifier<'a> {
         let misfit = (self.width > 0).then(|| self.misfit(a, b));
         let [one, other] = [a, b].map(|place| &self.topology.places[place as usize]);
         let along = minus(other.point, one.point);
-        let locked = [a, b].map(|place| self.topology.locked[place as usize]);
+        let locked = [a, b].map(|place| self.topology.is_locked(place));
         let first = misfit.map_or(one.quadric, |mut misfit| {
             misfit.add(&one.quadric);
             misfit
@@ -187,10 +188,10 @@ impl<'a> Simplifier<'a> {
         let at = self.batch.next;
         self.batch.next += 1;
         let edge = self.batch.edges[at];
-        if self.topology.states[edge as usize] == State::Gone {
+        let ends = self.topology.edges[edge as usize];
+        if ends[0] == ends[1] {
             return;
         }
-        let ends = self.topology.edges[edge as usize];
         if self.stamp(ends) != self.batch.stamps[at] {
             return self.queue.push(edge, 0.0);
         }
@@ -200,7 +201,7 @@ impl<'a> Simplifier<'a> {
         }
         let point = plus(self.topology.places[ends[0] as usize].point, way);
         if !self.collapse(edge, point) {
-            self.topology.states[edge as usize] = State::Blocked;
+            self.blocked_edges[edge as usize] = true;
             ends.iter().for_each(|&end| self.blocked[end as usize] = true);
         }
     }
@@ -209,8 +210,8 @@ impl<'a> Simplifier<'a> {
     fn misfits(&mut self, a: u32, b: u32, along: Vector) -> Near {
         let mut quadric = Near::default();
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.topology.gather(a, b, &mut scratch.rings[0]);
-        self.topology.gather(b, a, &mut scratch.rings[1]);
+        self.topology.gather(a, b, &mut scratch.rings[0], |_, _| {});
+        self.topology.gather(b, a, &mut scratch.rings[1], |_, _| {});
         self.topology.pair(b, &scratch.rings, &mut scratch.pairs);
         for &(one, other) in scratch.pairs.iter().filter(|(one, other)| *one != NONE && *other != NONE) {
             quadric.add(&self.fields.misfit(one, other, along));
@@ -222,20 +223,19 @@ impl<'a> Simplifier<'a> {
     /// Makes the edge one point, where that does no harm.
     fn collapse(&mut self, edge: u32, point: Vector) -> bool {
         let [mut a, mut b] = self.topology.edges[edge as usize];
-        if self.topology.locked[a as usize] && self.topology.locked[b as usize] {
+        if self.topology.is_locked(a) && self.topology.is_locked(b) {
             return false;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.topology.gather(a, b, &mut scratch.rings[0]);
-        self.topology.gather(b, a, &mut scratch.rings[1]);
+        let keeps_topology = self.gather(a, b, &mut scratch.rings);
         // The end with more triangles stays.
         if scratch.rings[0].len() > scratch.rings[1].len() {
             std::mem::swap(&mut a, &mut b);
             scratch.rings.swap(0, 1);
         }
-        let fine = (self.laxity > STRICT || self.keeps_topology(b, &scratch.rings))
-            && self.keeps_sides(a, &scratch.rings[0].others, point)
-            && self.keeps_sides(b, &scratch.rings[1].others, point);
+        let fine = (keeps_topology || self.laxity > STRICT)
+            && self.keeps_sides(a, scratch.rings[0].others(), point)
+            && self.keeps_sides(b, scratch.rings[1].others(), point);
         if fine {
             self.merge(a, b, point, &mut scratch);
             if self.blocked[a as usize] || self.blocked[b as usize] {
@@ -246,40 +246,45 @@ impl<'a> Simplifier<'a> {
         fine
     }
 
-    /// The edge's ends have no neighbours in common but those of the edge's own triangles, and no hole closes.
-    fn keeps_topology(&mut self, b: u32, rings: &[Ring; 2]) -> bool {
+    /// Gathers the triangles of both ends. Whether the ends have no neighbours in common but those of the edge's own
+    /// triangles, and no hole would close.
+    fn gather(&mut self, a: u32, b: u32, rings: &mut [Ring; 2]) -> bool {
         self.mark += 3;
         let [of_a, common, of_b] = [0, 1, 2].map(|at| self.mark + at);
-        // Without branches, which nobody could foresee: counts of what is true. The edge's other end is a neighbour.
+        let marks = &mut self.marks;
+        // Counts of what is true, without branches. The edge's other end is a neighbour.
         let mut neighbours = 1;
-        for place in rings[0].others.iter().flat_map(|spoke| [spoke.right, spoke.left]) {
-            let mark = &mut self.marks[place as usize];
-            neighbours += usize::from(*mark != of_a);
-            *mark = of_a;
-        }
-        for spoke in &rings[0].own {
-            let mark = &mut self.marks[(spoke.right ^ spoke.left ^ b) as usize];
-            if *mark == common {
-                // Two of the edge's triangles have the same corners.
-                return false;
+        self.topology.gather(a, b, &mut rings[0], |spoke, is_other| {
+            for place in [spoke.right, spoke.left] {
+                let mark = &mut marks[place as usize];
+                neighbours += usize::from(is_other & (*mark != of_a));
+                *mark = select_unpredictable(is_other, of_a, *mark);
             }
+        });
+        let mut twice = false;
+        for spoke in rings[0].own() {
+            let mark = &mut marks[(spoke.right ^ spoke.left ^ b) as usize];
+            // Two of the edge's triangles have the same corners.
+            twice |= *mark == common;
             neighbours += usize::from(*mark != of_a);
             *mark = common;
         }
-        let mut shared = 0;
-        for place in rings[1].others.iter().flat_map(|spoke| [spoke.right, spoke.left]) {
-            shared += usize::from(self.marks[place as usize] == of_a);
-        }
-        if shared > 0 {
+        let mut shared = false;
+        self.topology.gather(b, a, &mut rings[1], |spoke, is_other| {
+            for place in [spoke.right, spoke.left] {
+                shared |= is_other & (marks[place as usize] == of_a);
+            }
+        });
+        if twice || shared {
             return false;
         }
         // Both ends on a border, but not the edge: a collapse would pinch the surface.
-        if rings[0].own.len() < 2 || neighbours <= rings[0].len() {
+        if rings[0].own().len() < 2 || neighbours <= rings[0].len() {
             return true;
         }
         let mut neighbours = 0;
         for place in rings[1].spokes().flat_map(|spoke| [spoke.right, spoke.left]) {
-            let mark = &mut self.marks[place as usize];
+            let mark = &mut marks[place as usize];
             neighbours += usize::from(*mark != of_b);
             *mark = of_b;
         }
@@ -316,33 +321,32 @@ impl<'a> Simplifier<'a> {
         (place.quadric, place.point) = (quadric, point);
         // Larger than both: whatever cost was found with one of them is out of date.
         place.version += version + 1;
-        if topology.locked[from] {
-            (topology.locked[to], topology.anchors[to]) = (true, topology.anchors[from]);
-        }
-
+        topology.lock_like(b, a);
         scratch.renamed.clear();
-        for spoke in &scratch.rings[0].own {
+        for spoke in scratch.rings[0].own() {
             let (triangle, at) = spoke.parts();
             let (own, gone) = if spoke.right == b { (at, LAST[at]) } else { (LAST[at], at) };
             let [own, gone, stays] = [own, gone, NEXT[at]].map(|side| topology.sides[triangle].edges[side]);
-            topology.corners[triangle] = [NONE; 3];
+            topology.corners[triangle] = [b; 3];
             self.triangles -= 1;
-            scratch.renamed.push((gone, stays));
-            topology.states[own as usize] = State::Gone;
+            topology.edges[own as usize] = [b; 2];
             if gone != stays {
-                topology.states[gone as usize] = State::Gone;
+                topology.edges[gone as usize] = [b; 2];
+                scratch.renamed.push((gone, stays));
             }
         }
-        for spoke in &scratch.rings[0].others {
+        let (first, more) = scratch.renamed.split_at(scratch.renamed.len().min(2));
+        let [one, other] = [0, 1].map(|at| first.get(at).copied().unwrap_or((NONE, NONE)));
+        for spoke in scratch.rings[0].others() {
             let (triangle, at) = spoke.parts();
             topology.corners[triangle][at] = b;
             for (side, end) in [(at, spoke.right), (LAST[at], spoke.left)] {
                 let edge = &mut topology.sides[triangle].edges[side];
-                if let Some(&(_, stays)) = scratch.renamed.iter().find(|(gone, _)| gone == edge) {
-                    *edge = stays;
-                } else {
-                    topology.edges[*edge as usize] = [b, end];
-                }
+                let stays = select_unpredictable(*edge == one.0, one.1, *edge);
+                let stays = select_unpredictable(*edge == other.0, other.1, stays);
+                let stays = more.iter().find(|(gone, _)| gone == edge).map_or(stays, |renamed| renamed.1);
+                *edge = stays;
+                topology.edges[stays as usize] = [b, end];
             }
         }
         topology.relist(a, b, &scratch.rings);
@@ -351,13 +355,12 @@ impl<'a> Simplifier<'a> {
     /// What was in the way of edges at this place may be gone.
     fn unblock(&mut self, place: u32, ring: &mut Ring) {
         self.blocked[place as usize] = false;
-        self.topology.gather(place, NONE, ring);
-        for spoke in &ring.others {
+        self.topology.gather(place, NONE, ring, |_, _| {});
+        for spoke in ring.others() {
             let (triangle, at) = spoke.parts();
             let edges = self.topology.sides[triangle].edges;
             for edge in [edges[at], edges[LAST[at]]] {
-                if self.topology.states[edge as usize] == State::Blocked {
-                    self.topology.states[edge as usize] = State::Queued;
+                if std::mem::take(&mut self.blocked_edges[edge as usize]) {
                     self.queue.push(edge, 0.0);
                 }
             }
@@ -393,7 +396,7 @@ impl<'a> Simplifier<'a> {
                 self.fields.merge(one, other);
             }
         }
-        for spoke in &scratch.rings[0].others {
+        for spoke in scratch.rings[0].others() {
             let (triangle, at) = spoke.parts();
             let wedge = &mut self.topology.sides[triangle].wedges[at];
             if let Some(&(_, other)) = scratch.pairs.iter().find(|pair| pair.0 == *wedge && pair.1 != NONE) {

@@ -40,7 +40,7 @@ impl Simplifier<'_> {
     }
 
     fn position(&self, place: u32) -> [f32; 3] {
-        if self.topology.places[place as usize].version == 0 || self.topology.locked[place as usize] {
+        if self.topology.places[place as usize].version == 0 || self.topology.is_locked(place) {
             return self.surface.positions[self.topology.anchors[place as usize] as usize];
         }
         let point = self.topology.places[place as usize].point;

@@ -1,9 +1,10 @@
 use super::{
     Surface,
     quadric::{Fields, Frame, Near, Point, Vector, across, minus, product},
-    ring::SLACK,
+    ring::{LAST, NEXT, SLACK, lives},
 };
 use slate_core::{Error, Result};
+use std::hint::select_unpredictable;
 
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -21,15 +22,15 @@ pub(super) struct Topology {
     pub(super) origin: Point,
     pub(super) extent: f64,
     pub(super) places: Vec<Place>,
-    /// The places of each triangle; `NONE` first where it is gone.
+    /// The places of each triangle; some [`lives`] no more.
     pub(super) corners: Vec<[u32; 3]>,
     pub(super) sides: Vec<Sides>,
     /// The corners at each place, as triangle · 4 + corner.
     pub(super) lists: Vec<u32>,
-    /// The ends of each edge.
+    /// The ends of each edge: one place twice where it is gone.
     pub(super) edges: Vec<[u32; 2]>,
-    pub(super) states: Vec<State>,
-    pub(super) locked: Vec<bool>,
+    /// Places that stay where they are; empty where none does.
+    locked: Vec<bool>,
     /// A vertex at each place, to take the place's exact position from.
     pub(super) anchors: Vec<u32>,
     /// The one wedge of each place, `NONE` where there are several.
@@ -58,14 +59,6 @@ pub(super) struct Sides {
     pub(super) wedges: [u32; 3],
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Queued,
-    /// Something was in the way of its collapse.
-    Blocked,
-    Gone,
-}
-
 impl Topology {
     pub(super) fn new(surface: &Surface<'_>) -> Result<Self> {
         let count = surface.positions.len();
@@ -91,7 +84,7 @@ impl Topology {
             let point = std::array::from_fn(|at| ((position[at] - origin[at]) * scale) as f32);
             Place { quadric: Near::default(), point, version: 0, first: 0, count: 0 }
         };
-        let mut locked = vec![false; firsts.len()];
+        let mut locked = vec![false; if surface.locked.contains(&true) { firsts.len() } else { 0 }];
         for (wedge, _) in surface.locked.iter().enumerate().filter(|(_, locked)| **locked) {
             locked[place_of[wedge] as usize] = true;
         }
@@ -103,7 +96,6 @@ impl Topology {
             sides: Vec::with_capacity(surface.indices.len() / 3),
             lists: Vec::new(),
             edges: Vec::new(),
-            states: Vec::new(),
             locked,
             singles: Vec::new(),
             anchors: firsts,
@@ -111,7 +103,7 @@ impl Topology {
         for wedges in surface.indices.as_chunks::<3>().0 {
             let [a, b, c] = wedges.map(|wedge| place_of[wedge as usize]);
             // A triangle of two places shows nothing; it stays in the list, so that triangles keep their numbers.
-            let corners = if a == b || b == c || c == a { [NONE; 3] } else { [a, b, c] };
+            let corners = if a == b || b == c || c == a { [a; 3] } else { [a, b, c] };
             topology.corners.push(corners);
             topology.sides.push(Sides { edges: [NONE; 3], wedges: *wedges });
         }
@@ -124,9 +116,9 @@ impl Topology {
     fn find_singles(&mut self) {
         const SEVERAL: u32 = NONE - 1;
         self.singles = vec![NONE; self.places.len()];
-        for (corners, sides) in self.corners.iter().zip(&self.sides) {
+        for (corners, sides) in self.corners.iter().zip(&self.sides).filter(|(corners, _)| lives(corners)) {
             for (place, wedge) in corners.iter().zip(sides.wedges) {
-                let Some(single) = self.singles.get_mut(*place as usize) else { continue };
+                let single = &mut self.singles[*place as usize];
                 *single = if *single == NONE || *single == wedge { wedge } else { SEVERAL };
             }
         }
@@ -137,50 +129,64 @@ impl Topology {
     /// faces.
     fn join(&mut self) {
         /// What is known of an edge until all triangles are known.
+        #[derive(Clone, Copy)]
         struct Side {
-            /// The next edge of the same lower end.
-            next: u32,
             /// The first corner at the edge.
             first: u32,
-            count: u8,
+            count: u32,
             /// Whether two triangles have the same wedges there.
             is_inner: bool,
         }
-        let mut of_place = vec![NONE; self.places.len()];
-        let mut sides: Vec<Side> = Vec::with_capacity(self.corners.len() * 3 / 2 + 64);
-        self.edges.reserve(self.corners.len() * 3 / 2 + 64);
-        for number in 0..self.corners.len() {
-            let corners = self.corners[number];
-            if corners[0] == NONE {
-                continue;
+        (0..self.corners.len()).filter(|&triangle| lives(&self.corners[triangle])).for_each(|triangle| {
+            add_plane(&mut self.places, &self.corners[triangle]);
+        });
+        /// How many edges more there is room for, each time that there is none.
+        const ROOM: usize = 4096;
+        let most = self.corners.len() * 3 / 2 + ROOM;
+        let (mut edges, mut sides) = (0, Vec::with_capacity(most));
+        self.edges.reserve(most);
+        // Whose neighbour each place was seen as last, and the edge between both.
+        let mut seen = vec![(NONE, 0); self.places.len()];
+        let mut upward = Vec::new();
+        for place in 0..self.places.len() {
+            let Place { first, count, .. } = self.places[place];
+            let list = &self.lists[first as usize..][..count as usize];
+            // Each edge is found from its lower end. Without branches: half of them would be foreseen wrongly.
+            upward.resize(upward.len().max(list.len() * 2), (0, 0));
+            let mut found = 0;
+            for &corner in list {
+                let (triangle, at) = (corner / 4, (corner % 4) as usize);
+                let corners = &self.corners[triangle as usize];
+                for (side, end) in [(at, corners[NEXT[at]]), (LAST[at], corners[LAST[at]])] {
+                    upward[found] = (triangle * 4 + side as u32, end);
+                    found += usize::from(end as usize > place);
+                }
             }
-            self.add_plane(number);
-            for corner in 0..3 {
-                let (a, b) = (corners[corner], corners[(corner + 1) % 3]);
-                let (lower, upper) = (a.min(b), a.max(b));
-                let (first, at) = (of_place[lower as usize], (number * 4 + corner) as u32);
-                let mut edge = first;
-                while edge != NONE && self.edges[edge as usize][1] != upper {
-                    edge = sides[edge as usize].next;
+            if self.edges.len() < edges + found {
+                let more = edges + found + ROOM;
+                self.edges.resize(more, [0; 2]);
+                sides.resize(more, Side { first: 0, count: 0, is_inner: false });
+            }
+            for &(corner, end) in &upward[..found] {
+                let (of, known) = seen[end as usize];
+                let is_new = of != place as u32;
+                let edge = select_unpredictable(is_new, edges, known);
+                edges += usize::from(is_new);
+                seen[end as usize] = (place as u32, edge);
+                self.edges[edge] = [place as u32, end];
+                let Side { first, count, is_inner } = sides[edge];
+                let first = select_unpredictable(is_new, corner, first);
+                let ([a, b], [c, d]) = (self.wedges_at(first), self.wedges_at(corner));
+                let is_same = (a == d) & (b == c);
+                sides[edge] = Side { first, count: count + 1, is_inner: is_inner | is_same };
+                self.sides[(corner / 4) as usize].edges[(corner % 4) as usize] = edge as u32;
+                if !is_new & !is_same {
+                    self.upright(corner, SEAM);
                 }
-                if edge == NONE {
-                    edge = self.edges.len() as u32;
-                    self.edges.push([lower, upper]);
-                    sides.push(Side { next: first, first: at, count: 1, is_inner: false });
-                    of_place[lower as usize] = edge;
-                } else {
-                    let [a, b] = self.wedges_at(at);
-                    let side = &mut sides[edge as usize];
-                    side.count = side.count.saturating_add(1);
-                    let is_same = self.wedges_at(side.first) == [b, a];
-                    side.is_inner |= is_same;
-                    if !is_same {
-                        self.upright(at, SEAM);
-                    }
-                }
-                self.sides[number].edges[corner] = edge;
             }
         }
+        self.edges.truncate(edges);
+        sides.truncate(edges);
         for side in sides {
             if side.count == 1 {
                 self.upright(side.first, BORDER);
@@ -188,22 +194,16 @@ impl Topology {
                 self.upright(side.first, SEAM);
             }
         }
-        self.states = vec![State::Queued; self.edges.len()];
     }
 
-    /// Adds the plane of a triangle to its places.
-    fn add_plane(&mut self, triangle: usize) {
-        /// Keeps points of flat surfaces from wandering, and makes short edges go first there.
-        const STAY: f32 = 1e-6;
-        let points = self.points_of(triangle);
-        let normal = across(minus(points[1], points[0]), minus(points[2], points[0]));
-        let double = product(normal, normal).sqrt();
-        if double > 0.0 {
-            let mut plane = Near::plane(normal.map(|number| number / double), double / 2.0);
-            plane.add(&Near::place(double / 2.0 * STAY));
-            for place in self.corners[triangle] {
-                self.places[place as usize].quadric.add(&plane);
-            }
+    pub(super) fn is_locked(&self, place: u32) -> bool {
+        self.locked.get(place as usize).is_some_and(|locked| *locked)
+    }
+
+    /// Lets a place take the lock of one that becomes one with it.
+    pub(super) fn lock_like(&mut self, place: u32, other: u32) {
+        if self.is_locked(other) {
+            (self.locked[place as usize], self.anchors[place as usize]) = (true, self.anchors[other as usize]);
         }
     }
 
@@ -212,7 +212,7 @@ impl Topology {
     }
 
     pub(super) fn living(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.corners.len()).filter(|&triangle| self.corners[triangle][0] != NONE)
+        (0..self.corners.len()).filter(|&triangle| lives(&self.corners[triangle]))
     }
 
     fn wedges_at(&self, corner: u32) -> [u32; 2] {
@@ -249,7 +249,7 @@ impl Topology {
     pub(super) fn add_fields(&mut self, width: usize, fields: &mut Fields) {
         for triangle in 0..self.corners.len() {
             let (corners, wedges) = (self.corners[triangle], self.sides[triangle].wedges);
-            if corners[0] == NONE {
+            if !lives(&corners) {
                 continue;
             }
             let points = self.points_of(triangle);
@@ -274,6 +274,22 @@ impl Topology {
             for (place, miss) in corners.into_iter().zip(&misses) {
                 self.places[place as usize].quadric.add(miss);
             }
+        }
+    }
+}
+
+/// Adds the plane of a triangle to its places.
+fn add_plane(places: &mut [Place], corners: &[u32; 3]) {
+    /// Keeps points of flat surfaces from wandering, and makes short edges go first there.
+    const STAY: f32 = 1e-6;
+    let points = corners.map(|place| places[place as usize].point);
+    let normal = across(minus(points[1], points[0]), minus(points[2], points[0]));
+    let double = product(normal, normal).sqrt();
+    if double > 0.0 {
+        let mut plane = Near::plane(normal.map(|number| number / double), double / 2.0);
+        plane.add(&Near::place(double / 2.0 * STAY));
+        for place in corners {
+            places[*place as usize].quadric.add(&plane);
         }
     }
 }
