@@ -18,7 +18,14 @@ pub struct Level {
 impl Simplifier<'_> {
     /// The surface as it is now.
     pub(super) fn level(&self) -> Level {
-        let mut level = Level::default();
+        let (triangles, vertices) = (self.triangles(), self.surface.positions.len().min(self.triangles() * 3));
+        let mut level = Level {
+            positions: Vec::with_capacity(vertices),
+            attributes: Vec::with_capacity(vertices * self.width),
+            sources: Vec::with_capacity(vertices),
+            indices: Vec::with_capacity(triangles * 3),
+            triangles: Vec::with_capacity(triangles),
+        };
         let mut vertices = vec![NONE; self.surface.positions.len()];
         let ranges = self.ranges();
         for triangle in self.topology.living() {
