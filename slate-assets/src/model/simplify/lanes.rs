@@ -123,3 +123,70 @@ const FIRM: f32 = 1e-5;
 fn positive(number: f32) -> f32 {
     if number > 0.0 { number } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::quadric::minus, *};
+
+    /// What each of these edges gives: quadrics of both ends, the way between them, and which end is locked.
+    fn weighed(edges: &[([Near; 2], Vector, [bool; 2])]) -> Vec<(Vector, f32)> {
+        let mut lanes = Lanes::default();
+        for (lane, (ends, along, locked)) in edges.iter().enumerate() {
+            lanes.put(lane, ends.each_ref(), *along, *locked);
+        }
+        lanes.weigh();
+        (0..edges.len()).map(|lane| lanes.get(lane)).collect()
+    }
+
+    fn planes(normals: &[Vector]) -> Near {
+        let mut all = Near::default();
+        normals.iter().for_each(|normal| all.add(&Near::plane(*normal, 1.0)));
+        all
+    }
+
+    #[test]
+    fn three_planes_meet_in_their_point() {
+        let [x, y, z] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        // One end is on the first plane, the other one on both others.
+        let (ends, along) = ([planes(&[x]), planes(&[y, z])], [0.75, 0.5, 0.25]);
+        let found = weighed(&[
+            (ends, along, [false; 2]),
+            (ends, along, [true, false]),
+            (ends, along, [false, true]),
+            (ends, along, [true; 2]),
+            // Nothing but the plane that both are on: the point stays near the middle.
+            ([planes(&[z]), planes(&[z])], [1.0, 0.0, 0.0], [false; 2]),
+            // Planes that meet far away: an end or the middle will do.
+            ([planes(&[z]), planes(&[[0.0, 0.001, 1.0]])], [0.0, 0.0, 1.0], [false; 2]),
+        ]);
+        assert!(minus(found[0].0, [0.0, 0.5, 0.25]).iter().all(|number| number.abs() < 1e-3), "{found:?}");
+        assert!(found[0].1 < 1e-6);
+        assert_eq!(found[1], ([0.0; 3], 0.3125));
+        assert_eq!(found[2], (along, 0.5625));
+        assert_eq!(found[3].1, f32::INFINITY);
+        assert_eq!(found[4], ([0.5, 0.0, 0.0], 0.0));
+        assert!(found[5].0.iter().map(|number| number * number).sum::<f32>() <= 1.0, "{found:?}");
+    }
+
+    #[test]
+    fn all_machines_give_the_same_bytes() {
+        let mut state = 1u32;
+        let mut number = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        for round in 0..200 {
+            let edges: Vec<_> = (0..LANES)
+                .map(|lane| {
+                    let mut end = || planes(&[[0; 3].map(|_| number()), [0; 3].map(|_| number())]);
+                    let ends = [end(), end()];
+                    (ends, [0; 3].map(|_| number()), [round % 5 == 1 && lane % 2 == 0, round % 7 == 1 && lane % 3 == 0])
+                })
+                .collect();
+            let bits = |found: Vec<(Vector, f32)>| -> Vec<_> {
+                found.into_iter().map(|(step, cost)| (step.map(f32::to_bits), cost.to_bits())).collect()
+            };
+            assert_eq!(bits(weighed(&edges)), bits(simd::plainly(|| weighed(&edges))));
+        }
+    }
+}
