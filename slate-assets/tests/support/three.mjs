@@ -6,6 +6,7 @@ import path from "path";
 const [module_, folder] = process.argv.slice(2);
 // What browsers have: pictures are there at once, and nobody looks at them.
 globalThis.self = globalThis.window = globalThis;
+globalThis.ProgressEvent = class extends Event {};
 globalThis.document = {
     createElementNS: () => ({
         addEventListener(kind, act) { this[kind] = act; },
