@@ -20,8 +20,10 @@
 //! contender held against itself came out at 0.91 to 0.93 in the second place. CPU time of the process stands beside it, which
 //! waits for disks and for other processes aren't in.
 
+pub mod assets;
 pub mod inputs;
 pub mod jobs;
+pub mod programs;
 
 use rustix::time::{ClockId, clock_gettime};
 use std::{

@@ -155,7 +155,9 @@ fn png_becomes_webp_where_that_is_smaller() {
     let gradient: Vec<u8> = (0..SIDE * SIDE).flat_map(|at| [(at % SIDE) as u8, (at / SIDE) as u8, 7]).collect();
     let color = support::png(SIDE, SIDE, Rgb8, &gradient);
     let source = model(&[("pbrMetallicRoughness.baseColorTexture", "image/png", &color)]);
-    let (report, files) = run(&source, &options(ImageFormat::Webp, None));
+    let mut to_webp = options(ImageFormat::Webp, None);
+    to_webp.images.quality = 100;
+    let (report, files) = run(&source, &to_webp);
     let (json, images) = opened(&files["m.glb"]);
     assert_eq!(images[0].0, "image/webp");
     assert!(images[0].1.len() < color.len());
@@ -173,6 +175,25 @@ fn png_becomes_webp_where_that_is_smaller() {
     assert_eq!((images[0].0.as_str(), decoded(&images[0].1)), ("image/png", decoded(&color)));
     assert_eq!(json["textures"], json!([{"source": 0}]));
     assert_eq!((&json["extensionsUsed"], &json["extensionsRequired"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn webp_takes_from_colours_and_leaves_normals_alone() {
+    let noise = support::Random(7).bytes((SIDE * SIDE * 3) as usize);
+    let soft: Vec<u8> = noise.iter().enumerate().map(|(at, noise)| (at / 150 % 200) as u8 + noise % 9).collect();
+    let color = support::png(SIDE, SIDE, Rgb8, &soft);
+    let normal = support::png(SIDE, SIDE, Rgb8, &soft.iter().rev().copied().collect::<Vec<_>>());
+    let source = model(&[
+        ("pbrMetallicRoughness.baseColorTexture", "image/png", &color),
+        ("normalTexture", "image/png", &normal),
+    ]);
+    let (_, files) = run(&source, &options(ImageFormat::Webp, None));
+    let (_, images) = opened(&files["m.glb"]);
+    assert!(images.iter().all(|(media_type, _)| media_type == "image/webp"));
+    assert!(images[0].1.len() < images[1].1.len(), "{} and {}", images[0].1.len(), images[1].1.len());
+    let worst = decoded(&images[0].1).iter().zip(decoded(&color).iter()).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!((1..50).contains(&worst.unwrap()), "{worst:?}");
+    assert_eq!(decoded(&images[1].1), decoded(&normal));
 }
 
 #[test]

@@ -9,7 +9,7 @@
 mod support;
 
 use half::f16;
-use image::ExtendedColorType::{L8, L16, Rgb8, Rgba8, Rgba16};
+use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgba8, Rgba16};
 use slate_assets::texture::TextureProcessor;
 use slate_core::{
     Cancel, ErrorKind,
@@ -101,12 +101,78 @@ fn png_and_webp_keep_every_value() {
             "{color:?}"
         );
         if depth == 1 {
-            let (report, out) = process("a.png", &source, &options(TextureFormat::Webp, TextureKind::Color));
+            let mut options = options(TextureFormat::Webp, TextureKind::Color);
+            options.quality = 100;
+            let (report, out) = process("a.png", &source, &options);
             assert_eq!(report["lossless"], true);
             let expected = image::load_from_memory(&source).unwrap().to_rgba8();
             assert_eq!(image::load_from_memory(&out).unwrap().to_rgba8(), expected);
         }
     }
+}
+
+/// The mean square of what two pictures differ by, in steps of 8 bits.
+fn mean_square(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>() / a.len() as f64
+}
+
+/// Soft hills with a little noise, and an alpha that is nearly opaque at one side.
+fn hills(side: u32, channels: usize) -> Vec<u8> {
+    let mut noise = Random(11);
+    let mut out = Vec::new();
+    for at in 0..side * side {
+        let (x, y) = (f64::from(at % side), f64::from(at / side));
+        let height = 100.0 + 60.0 * (x / 17.0).sin() * (y / 23.0).cos() + f64::from(noise.bytes(1)[0] % 12);
+        let pixel = [height as u8, (height * 0.8) as u8, (height * 0.5 + 40.0) as u8, 255 - (at % side) as u8 / 2];
+        out.extend(if channels == 2 { vec![pixel[0], pixel[3]] } else { pixel[..channels].to_vec() });
+    }
+    out
+}
+
+#[test]
+fn webp_of_colours_loses_by_quality_and_never_its_alpha() {
+    for (color, channels) in [(L8, 1), (La8, 2), (Rgb8, 3), (Rgba8, 4)] {
+        let raw = hills(100, channels);
+        let source = png(100, 100, color, &raw);
+        let expected = image::load_from_memory(&source).unwrap().to_rgba8();
+        let mut options = options(TextureFormat::Webp, TextureKind::Color);
+        let mut before = (0, f64::INFINITY);
+        for quality in [10, 50, 95] {
+            options.quality = quality;
+            let (report, out) = process("a.png", &source, &options);
+            assert_eq!((&report["lossless"], report.get("lossyRefused")), (&false.into(), None), "{color:?} {quality}");
+            let read = image::load_from_memory(&out).unwrap().to_rgba8();
+            assert!(
+                read.pixels().zip(expected.pixels()).all(|(read, wanted)| read[3] == wanted[3]),
+                "alpha: {color:?}"
+            );
+            let now = (out.len(), mean_square(&read, &expected));
+            assert!(now.0 > before.0 && now.1 < before.1, "{color:?} {quality}: {before:?}, {now:?}");
+            before = now;
+        }
+        assert!(before.1 < 12.0, "{color:?}: {before:?}");
+        options.quality = 100;
+        assert!(process("a.png", &source, &options).1.len() > before.0);
+    }
+}
+
+#[test]
+fn webp_keeps_everything_of_normals_and_where_that_is_smaller() {
+    let raw = hills(64, 3);
+    let source = png(64, 64, Rgb8, &raw);
+    for kind in [TextureKind::Normal, TextureKind::Mask] {
+        let mut options = options(TextureFormat::Webp, kind);
+        options.quality = 10;
+        let (report, out) = process("a.png", &source, &options);
+        assert_eq!(report["lossless"], true, "{kind}");
+        assert_eq!(image::load_from_memory(&out).unwrap().to_rgb8().as_raw(), &raw, "{kind}");
+    }
+    let checks: Vec<u8> = (0..64 * 64).flat_map(|at| [[255, 0, 40], [10, 0, 90]][(at / 9 + at / 640) % 2]).collect();
+    let drawing = png(64, 64, Rgb8, &checks);
+    let (report, out) = process("a.png", &drawing, &options(TextureFormat::Webp, TextureKind::Color));
+    assert_eq!(report["lossless"], true);
+    assert_eq!(image::load_from_memory(&out).unwrap().to_rgb8().as_raw(), &checks);
 }
 
 #[test]

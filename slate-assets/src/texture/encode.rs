@@ -4,13 +4,13 @@ use super::{
     format::{Shape, Stored},
     ktx2, packed,
     pixels::{Pixels, Samples},
+    webp,
 };
 use image::{
     ExtendedColorType, ImageEncoder, ImageError,
     codecs::{
         jpeg::JpegEncoder,
         png::{CompressionType, FilterType, PngEncoder},
-        webp::WebPEncoder,
     },
 };
 use slate_core::{
@@ -49,10 +49,13 @@ pub(super) fn write(
             report.insert("alphaDropped".into(), base.has_alpha().into());
             jpeg(&mut out, base, options.quality)
         }
-        (TextureFormat::Webp, _) => {
-            report.insert("lossless".into(), (base.bits() == 8).into());
-            webp(&mut out, base)
-        }
+        (TextureFormat::Webp, _) => webp::encoded(base, options).and_then(|file| {
+            report.insert("lossless".into(), (file.is_lossless && base.bits() == 8).into());
+            if let Some(reason) = file.refused {
+                report.insert("lossyRefused".into(), reason.to_string().into());
+            }
+            out.write_all(&file.bytes).map_err(|error| Error::io("write the output", error))
+        }),
         (TextureFormat::Ktx2, Some(stored)) => {
             let zstd = options.supercompression == Supercompression::Zstd;
             ktx2::write(&mut out, stored, zstd.then(|| zstd_level(options.quality)))
@@ -161,15 +164,6 @@ fn jpeg(out: &mut dyn Write, pixels: &Pixels, quality: u8) -> Result<()> {
     encoder.write_image(&bytes, pixels.width, pixels.height, color).map_err(error_of)
 }
 
-fn webp(out: &mut dyn Write, pixels: &Pixels) -> Result<()> {
-    if pixels.width > 16_384 || pixels.height > 16_384 {
-        return Err(Error::unsupported("webp holds 16384 pixels a side at most; choose ktx2 or png, or resize"));
-    }
-    let bytes = samples_8(pixels)?;
-    let encoder = WebPEncoder::new_lossless(out);
-    encoder.write_image(&bytes, pixels.width, pixels.height, color_8(pixels.channels)).map_err(error_of)
-}
-
 /// The samples with 8 bits; 16-bit ones are rounded to the nearest.
 pub(super) fn samples_8(pixels: &Pixels) -> Result<Vec<u8>> {
     match &pixels.data {
@@ -184,7 +178,7 @@ pub(super) fn to_8(sample: u16) -> u8 {
     ((u32::from(sample) * 255 + 32_767) / 65_535) as u8
 }
 
-fn color_8(channels: u8) -> ExtendedColorType {
+pub(super) fn color_8(channels: u8) -> ExtendedColorType {
     match channels {
         1 => ExtendedColorType::L8,
         2 => ExtendedColorType::La8,
@@ -202,7 +196,7 @@ fn color_16(pixels: &Pixels) -> ExtendedColorType {
     }
 }
 
-fn error_of(error: ImageError) -> Error {
+pub(super) fn error_of(error: ImageError) -> Error {
     match error {
         ImageError::IoError(error) => Error::io("write the output", error),
         error => Error::internal(format!("can't encode the image: {error}")).because(error),

@@ -25,6 +25,7 @@ mod resample;
 mod tiff;
 mod transfer;
 mod volume;
+mod webp;
 
 pub use compare::{Comparison, Nearness, Sheet};
 pub use pack::{Channel, Packing, Plane};

@@ -1,11 +1,10 @@
 //! Sounds from 44.1 to 48 kHz: how quick, and what is in a pure tone afterwards that isn't the tone.
 
-use super::process;
 use bytes::Bytes;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use rubato::{FftFixedIn, Resampler, SincFixedIn, SincInterpolationParameters, SincInterpolationType, WindowFunction};
 use slate_assets::audio::AudioProcessor;
-use slate_benches::{Contest, Result, Watch};
+use slate_benches::{Contest, Result, Watch, assets};
 use slate_core::asset::{AudioFormat, AudioOptions};
 use std::{f64::consts::PI, io::Cursor};
 
@@ -41,7 +40,7 @@ fn slate(wav: Bytes) -> Result<Bytes> {
     options.format = AudioFormat::Wav;
     options.sample_rate = TO;
     options.normalize = false;
-    process(&AudioProcessor, "tone.wav", wav, &options)
+    Ok(assets::process(&AudioProcessor, "tone.wav", wav, &options)?.0)
 }
 
 /// Reads a WAV, resamples it by something else, and writes a WAV.

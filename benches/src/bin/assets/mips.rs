@@ -1,10 +1,9 @@
 //! The mip chain of a large texture: how quick, and how near to the mean of the light that it shows.
 
-use super::process;
 use bytes::Bytes;
 use image::{ImageFormat, RgbImage, imageops};
 use slate_assets::texture::TextureProcessor;
-use slate_benches::{Contest, Result, Sample, Watch, inputs};
+use slate_benches::{Contest, Result, Sample, Watch, assets, inputs};
 use slate_core::asset::TextureOptions;
 use std::{io::Cursor, sync::LazyLock};
 
@@ -26,7 +25,7 @@ pub(super) fn run() -> Result<()> {
     let slate = |mipmaps: bool| {
         let mut options = TextureOptions::default();
         options.generate_mipmaps = mipmaps;
-        process(&TextureProcessor, "large.tga", tga.clone(), &options)
+        assets::process(&TextureProcessor, "large.tga", tga.clone(), &options).map(|(made, _)| made)
     };
     let ours = second_level(&slate(true)?)?;
     // What isn't the chain: reading the Targa and writing the container, alike for all.

@@ -5,15 +5,19 @@
 //! cargo run --release -p slate-benches --bin textures bc7 astc   # those whose name holds a word
 //! cargo run --release -p slate-benches --bin textures -- --pictures DIR    # crops of the PNGs in a folder
 //! cargo run --release -p slate-benches --bin textures -- --rate [--pictures DIR]    # sizes with zstd, by lambda
+//! cargo run --release -p slate-benches --bin textures -- --webp --pictures DIR      # beside Debian's cwebp
+//! cargo run --release -p slate-benches --bin textures -- --folder --pictures DIR    # PNGs to KTX2, two threads
 //! cargo run --release -p slate-benches --features peers --bin textures     # beside bc7f, bc7e, ISPC, etcpak, astcenc
 //! ```
 //!
 //! `benches/pictures.py DIR` fetches photographs.
 
+mod folder;
 #[cfg(feature = "peers")]
 mod peers;
 mod pictures;
 mod rate;
+mod webp;
 
 use slate_assets::texture::block::{BlockFormat, Effort, Footprint, Surface, Values, decode, encode};
 use slate_benches::{Result, Watch};
@@ -39,7 +43,13 @@ const ENOUGH: Duration = Duration::from_secs(4);
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let folder = arguments.iter().position(|word| word == "--pictures").and_then(|at| arguments.get(at + 1));
+    if arguments.iter().any(|word| word == "--webp") {
+        return webp::run(Path::new(folder.ok_or("--webp takes --pictures DIR")?));
+    }
     let by_rate = arguments.iter().any(|word| word == "--rate");
+    if arguments.iter().any(|word| word == "--folder") {
+        return folder::run(Path::new(folder.ok_or("--folder needs --pictures DIR")?));
+    }
     let pictures = match folder {
         Some(folder) => pictures::of(Path::new(folder), if by_rate { u32::MAX } else { pictures::SIDE as u32 })?,
         None => pictures::generated()?,

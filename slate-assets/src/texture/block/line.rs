@@ -1,5 +1,7 @@
 //! Lines through points of up to four values: what every block format's endpoints start from.
 
+use super::wide::Wide;
+
 /// A point and a direction of length 1.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
@@ -60,6 +62,59 @@ fn principal(matrix: &[[f32; 4]; 4]) -> ([f32; 4], f32) {
     let square = |v: [f32; 4]| (v[0] * v[0] + v[1] * v[1]) + (v[2] * v[2] + v[3] * v[3]);
     let (norm, before) = (square(axis).sqrt(), square(last).sqrt());
     if norm < 1e-18 { ([0.5; 4], 0.0) } else { (axis.map(|value| value / norm), norm / before * trace) }
+}
+
+/// Side by side the longest axes of covariance matrices, of length 1 or, where there is none, 0: by power iteration.
+#[inline(always)]
+pub(super) fn axes<const C: usize>(matrix: &[[Wide; C]; C]) -> [Wide; C] {
+    let mut trace = Wide::default();
+    for at in 0..C {
+        trace = trace + matrix[at][at];
+    }
+    // The greatest eigenvalue is then from a quarter to one, so that no power of it leaves what floats hold.
+    let scale = Wide::splat(1.0).over(trace);
+    let mut matrix = *matrix;
+    for row in 0..C {
+        for column in 0..C {
+            matrix[row][column] = matrix[row][column] * scale;
+        }
+    }
+    // The row of the widest channel is never at a right angle to the axis.
+    let (mut vector, mut widest) = (matrix[0], matrix[0][0]);
+    for row in 1..C {
+        let this = matrix[row][row];
+        for c in 0..C {
+            vector[c] = widest.less(this, matrix[row][c], vector[c]);
+        }
+        widest = widest.max(this);
+    }
+    let mut squared = matrix;
+    for row in 0..C {
+        squared[row] = times(&matrix[row], &matrix);
+    }
+    for _ in 0..3 {
+        vector = times(&vector, &squared);
+    }
+    let mut square = Wide::default();
+    for value in vector {
+        square = square + value * value;
+    }
+    let share = Wide::splat(1.0).over(square.sqrt());
+    for c in 0..C {
+        vector[c] = vector[c] * share;
+    }
+    vector
+}
+
+#[inline(always)]
+fn times<const C: usize>(vector: &[Wide; C], matrix: &[[Wide; C]; C]) -> [Wide; C] {
+    let mut out = [Wide::default(); C];
+    for column in 0..C {
+        for row in 0..C {
+            out[column] = out[column] + matrix[row][column] * vector[row];
+        }
+    }
+    out
 }
 
 impl Line {

@@ -82,9 +82,11 @@ pub fn encode(
     let mut out = vec![0; line * down as usize];
     out.par_chunks_mut(line).enumerate().try_for_each(|(y, line)| {
         row()?;
-        if let (BlockFormat::Bc7, Values::Rgba8(values)) = (format, &surface.values) {
+        if let Values::Rgba8(values) = &surface.values
+            && matches!(format, BlockFormat::Bc1 | BlockFormat::Bc1Alpha | BlockFormat::Bc3 | BlockFormat::Bc7)
+        {
             let texels = |x: usize| small_block(values, surface, (x, y));
-            bc7::encode(&(0..across as usize).map(texels).collect::<Vec<_>>(), effort, line);
+            encode_row(&(0..across as usize).map(texels).collect::<Vec<_>>(), format, effort, line);
             return Ok(());
         }
         for (x, block) in line.chunks_exact_mut(format.block_bytes()).enumerate() {
@@ -93,6 +95,25 @@ pub fn encode(
         Ok::<_, Error>(())
     })?;
     Ok(out)
+}
+
+/// Encodes a row of blocks of formats that are done several blocks at a time.
+fn encode_row(texels: &[Texels], format: BlockFormat, effort: Effort, line: &mut [u8]) {
+    let mut colors = |alpha: bc1::Alpha, from: usize| {
+        let size = format.block_bytes();
+        bc1::encode(texels, alpha, effort, |at, block| line[at * size + from..][..8].copy_from_slice(&block));
+    };
+    match format {
+        BlockFormat::Bc1 => colors(bc1::Alpha::None, 0),
+        BlockFormat::Bc1Alpha => colors(bc1::Alpha::Punched, 0),
+        BlockFormat::Bc3 => {
+            colors(bc1::Alpha::Elsewhere, 8);
+            for (texels, block) in texels.iter().zip(line.chunks_exact_mut(16)) {
+                block[..8].copy_from_slice(&bc4::encode(&texels.map(|texel| texel[3]), effort));
+            }
+        }
+        _ => bc7::encode(texels, effort, line),
+    }
 }
 
 /// The texels of a block of 4×4; those beyond the surface are its last ones.
@@ -156,12 +177,6 @@ fn encode_small(texels: &Texels, format: BlockFormat, effort: Effort, out: &mut 
     let channel = |channel: usize| -> [u8; 16] { std::array::from_fn(|at| texels[at][channel]) };
     let eleven = |at: usize| channel(at).map(|value| ((u32::from(value) * 2047 + 127) / 255) as u16);
     match format {
-        BlockFormat::Bc1 => out.copy_from_slice(&bc1::encode(texels, bc1::Alpha::None, effort)),
-        BlockFormat::Bc1Alpha => out.copy_from_slice(&bc1::encode(texels, bc1::Alpha::Punched, effort)),
-        BlockFormat::Bc3 => {
-            out[..8].copy_from_slice(&bc4::encode(&channel(3), effort));
-            out[8..].copy_from_slice(&bc1::encode(texels, bc1::Alpha::Elsewhere, effort));
-        }
         BlockFormat::Bc4 => out.copy_from_slice(&bc4::encode(&channel(0), effort)),
         BlockFormat::Bc5 => {
             out[..8].copy_from_slice(&bc4::encode(&channel(0), effort));
@@ -179,6 +194,7 @@ fn encode_small(texels: &Texels, format: BlockFormat, effort: Effort, out: &mut 
             out[8..].copy_from_slice(&eac::encode(&eleven(1), eac::Depth::Eleven, effort));
         }
         // These come in other ways.
+        BlockFormat::Bc1 | BlockFormat::Bc1Alpha | BlockFormat::Bc3 => {}
         BlockFormat::Bc6h | BlockFormat::Bc7 | BlockFormat::Astc(_) => {}
     }
 }

@@ -34,10 +34,23 @@ impl Wide {
         Self(std::array::from_fn(|at| if self.0[at] > other.0[at] { self.0[at] } else { other.0[at] }))
     }
 
+    /// No less than 0, and no more than `most`.
+    #[inline(always)]
+    pub(super) fn held(self, most: Self) -> Self {
+        self.max(Self::splat(0.0)).min(most)
+    }
+
     /// The nearest whole numbers, for values below four million.
     #[inline(always)]
     pub(super) fn round(self) -> Self {
         self + Self::splat(ROUNDING) - Self::splat(ROUNDING)
+    }
+
+    /// The nearest whole numbers, for values below four million, and their lowest bits.
+    #[inline(always)]
+    pub(super) fn rounded(self) -> (Self, [u32; LANES]) {
+        let raised = self + Self::splat(ROUNDING);
+        (raised - Self::splat(ROUNDING), raised.0.map(f32::to_bits))
     }
 
     #[inline(always)]

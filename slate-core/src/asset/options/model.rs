@@ -60,7 +60,8 @@ wire_enum! {
         Keep = "keep",
         /// WebP becomes PNG; PNG is written anew where that is smaller; JPEG stays: every viewer reads both.
         Png = "png",
-        /// PNG becomes lossless WebP (`EXT_texture_webp`) where that is smaller; JPEG stays. Most viewers read it.
+        /// PNG becomes WebP (`EXT_texture_webp`) where that is smaller, lossy for colours below a quality of 100; JPEG stays.
+        /// Most viewers read it.
         Webp = "webp",
         /// KTX2. glTF allows Basis' own compressions in it only, which are not written here yet: it is refused.
         Ktx2 = "ktx2",
@@ -108,7 +109,7 @@ pub struct ModelImages {
     pub format: ImageFormat,
     /// The longest side in pixels, 1 to 16384: larger images are filtered down to it; default: any.
     pub max_size: Option<u32>,
-    /// Effort of PNG and loss of JPEG, 0 to 100 (best); default 90. A JPEG is written anew only where it is made smaller.
+    /// Effort of PNG, loss of JPEG and of WebP's colours, 0 to 100 (best); default 90. A JPEG is written anew only where it is made smaller.
     pub quality: u8,
 }
 

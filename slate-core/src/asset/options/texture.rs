@@ -27,7 +27,8 @@ pub struct TextureOptions {
     /// What levels are filtered by; default box.
     pub mip_filter: MipFilter,
     /// Effort or loss, 0 (quick) to 100 (best); default 90. Of block compression below 20 the least effort, below 50
-    /// little, below 80 some, below 95 much, then all there is.
+    /// little, below 80 some, below 95 much, then all there is. WebP of colours throws away what is seen least below 100,
+    /// unless keeping everything takes no more bytes; of normals and masks it keeps everything.
     pub quality: u8,
     /// How much nearness block compression gives up so that what compresses the file later finds more to repeat, 0 to 100;
     /// default 0, which gives up nothing. Blocks are chosen by squared error and this number times the bits that they will
@@ -78,7 +79,7 @@ impl TextureOptions {
     ///
     /// - Desktop: KTX2 with BC7, BC5 for normals, BC6H for HDR.
     /// - Mobile: KTX2 with ASTC of 6×6, of 4×4 for normals, and half floats for HDR.
-    /// - Web: lossless WebP, which every browser shows; HDR in KTX2 with half floats and zstd.
+    /// - Web: WebP, which every browser shows, with a quality of 90; HDR in KTX2 with half floats and zstd.
     /// - Pixel art: KTX2 without compression and mipmaps.
     ///
     /// Of an automatic kind it is taken that there are colours.
@@ -223,7 +224,7 @@ wire_enum! {
         Png = "png",
         /// JPEG: lossy, opaque, one level.
         Jpeg = "jpg",
-        /// WebP: one level.
+        /// WebP: lossy of colours, alpha and all else lossless; one level.
         Webp = "webp",
         /// DirectDraw Surface: block formats and mipmaps.
         Dds = "dds",

@@ -36,12 +36,17 @@ pub(super) async fn run(context: Context, job: BuildJob, work: Work) {
     let id = job.id;
     let mut track = Track::new(context.clone(), work.clone(), job);
     let result = attempt(&context, &mut track).await;
+    // Before the end is recorded: nobody comes back for an ended build's copy.
     if !work.lost.is_canceled() && context.options.copy_projects {
         let folder = copy::folder(&context.options.workspace, id);
         if let Err(error) = blocking(move || copy::remove(&folder)).await {
             tracing::warn!(build = %id, %error, "the copy of the project was not removed");
         }
     }
+    let result = match result {
+        Ok(outcome) => outcome.record(&context, &mut track).await,
+        Err(error) => Err(error),
+    };
     let recorded = match result {
         Ok(()) => Ok(()),
         Err(_) if work.lost.is_canceled() => return,
@@ -54,7 +59,7 @@ pub(super) async fn run(context: Context, job: BuildJob, work: Work) {
     }
 }
 
-async fn attempt(context: &Context, track: &mut Track) -> Result<()> {
+async fn attempt(context: &Context, track: &mut Track) -> Result<Outcome> {
     if track.job().lease.tries() > context.options.max_attempts {
         return Err(Error::internal("the build was given up: its workers ended before it did, too often")
             .with("attempts", track.job().lease.tries() - 1)
@@ -96,7 +101,7 @@ async fn attempt(context: &Context, track: &mut Track) -> Result<()> {
             track.progress(stage, stage.done_percent(), stage.title()).await?;
         }
     }
-    conclude(&build, track, times, evidence).await
+    conclude(&build, times, evidence).await
 }
 
 /// Finds the project, plans the build, and makes an empty folder for its output.
@@ -162,10 +167,18 @@ fn allowed(context: &Context, project_dir: &Path) -> Result<()> {
     context.options.projects.check(&crate::runtime::RuntimeSpec::new("check", ["true"]).with_mount(mount))
 }
 
-/// Collects the artifacts, judges the build, and records its end.
-async fn conclude(build: &Build, track: &mut Track, mut times: Times, mut evidence: Vec<Evidence>) -> Result<()> {
-    let context = &build.context;
-    let files = artifacts::collect(context, &build.output_dir).await?;
+/// What a build came to.
+struct Outcome {
+    verdict: Verdict,
+    evidence: Vec<Evidence>,
+    files: Vec<Artifact>,
+    output_path: String,
+    times: Times,
+}
+
+/// Collects the artifacts and judges the build.
+async fn conclude(build: &Build, times: Times, mut evidence: Vec<Evidence>) -> Result<Outcome> {
+    let files = artifacts::collect(&build.context, &build.output_dir).await?;
     if !evidence.iter().any(Evidence::is_against) {
         evidence.extend(
             build
@@ -179,39 +192,46 @@ async fn conclude(build: &Build, track: &mut Track, mut times: Times, mut eviden
     if !evidence.iter().any(Evidence::is_against) {
         evidence.extend(examine(build).await?);
     }
-    let verdict = judge(&evidence, &files);
-    if let Verdict::Failed(reasons) = &verdict {
-        for reason in reasons.iter().take(20) {
-            track.log(LogLevel::Error, reason.clone()).await?;
+    let (verdict, output_path) = (judge(&evidence, &files), build.output_dir.to_string_lossy().into_owned());
+    Ok(Outcome { verdict, evidence, files, output_path, times })
+}
+
+impl Outcome {
+    /// Records the build's end.
+    async fn record(self, context: &Context, track: &mut Track) -> Result<()> {
+        let Self { verdict, evidence, files, output_path, mut times } = self;
+        if let Verdict::Failed(reasons) = &verdict {
+            for reason in reasons.iter().take(20) {
+                track.log(LogLevel::Error, reason.clone()).await?;
+            }
         }
-    }
-    // Every line is in the store before the record says that the build has ended.
-    context.logs.barrier().await?;
-    if track.work().ended.is_canceled() {
-        return Err(Error::canceled("the build was canceled"));
-    }
-    times.end(context.journal.now());
-    let output_path = build.output_dir.to_string_lossy().into_owned();
-    match verdict {
-        Verdict::Sound => {
-            track
-                .end(BuildStatus::Completed, |job| {
-                    job.progress = 100;
-                    job.stage = Some(Stage::Finalize);
-                    job.output_path = Some(output_path.clone());
-                    job.artifacts.clone_from(&files);
-                    job.error_message = None;
-                    note(job, &times, &evidence, &[]);
-                })
-                .await
+        // Every line is in the store before the record says that the build has ended.
+        context.logs.barrier().await?;
+        if track.work().ended.is_canceled() {
+            return Err(Error::canceled("the build was canceled"));
         }
-        Verdict::Failed(reasons) => {
-            track
-                .end(BuildStatus::Failed, |job| {
-                    job.error_message = reasons.first().cloned();
-                    note(job, &times, &evidence, &reasons);
-                })
-                .await
+        times.end(context.journal.now());
+        match verdict {
+            Verdict::Sound => {
+                track
+                    .end(BuildStatus::Completed, |job| {
+                        job.progress = 100;
+                        job.stage = Some(Stage::Finalize);
+                        job.output_path = Some(output_path.clone());
+                        job.artifacts.clone_from(&files);
+                        job.error_message = None;
+                        note(job, &times, &evidence, &[]);
+                    })
+                    .await
+            }
+            Verdict::Failed(reasons) => {
+                track
+                    .end(BuildStatus::Failed, |job| {
+                        job.error_message = reasons.first().cloned();
+                        note(job, &times, &evidence, &reasons);
+                    })
+                    .await
+            }
         }
     }
 }

@@ -63,19 +63,14 @@ pub(super) struct End<const C: usize> {
     pub(super) values: [Wide; C],
 }
 
-#[inline(always)]
-fn held(value: Wide) -> Wide {
-    value.max(Wide::default()).min(Wide::splat(255.0))
-}
-
 /// The nearest endpoint with this lowest bit.
 #[inline(always)]
 pub(super) fn round<const C: usize>(end: &[Wide; C], lowest: Wide, scale: &Scale) -> End<C> {
     let (mut codes, mut values) = (*end, *end);
     for c in 0..C {
-        let whole = held(end[c]) * scale.down;
+        let whole = end[c].held(Wide::splat(255.0)) * scale.down;
         let code = if scale.parity == Parity::None { whole } else { (whole - lowest) * Wide::splat(0.5) };
-        codes[c] = code.max(Wide::default()).min(scale.most).round();
+        codes[c] = code.held(scale.most).round();
         values[c] = value(codes[c], lowest, scale);
     }
     End { codes, lowest, values }
@@ -107,7 +102,7 @@ pub(super) fn nearer<const C: usize>(a: Wide, b: Wide, first: &End<C>, second: &
 pub(super) fn off<const C: usize>(end: &End<C>, wanted: &[Wide; C]) -> Wide {
     let mut sum = Wide::default();
     for c in 0..C {
-        let off = end.values[c] - held(wanted[c]);
+        let off = end.values[c] - wanted[c].held(Wide::splat(255.0));
         sum = sum + off * off;
     }
     sum

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     simd::{self, Kernel},
-    texture::block::wide::{LANES, Wide},
+    texture::block::{
+        line,
+        wide::{LANES, Wide},
+    },
 };
 
 /// A subset to fit.
@@ -185,7 +188,7 @@ impl<const C: usize> Lanes<C> {
                 matrix[row][column] = matrix[column][row];
             }
         }
-        let axis = axis(&matrix);
+        let axis = line::axes(&matrix);
         let (mut low, mut high) = (Wide::default(), Wide::default());
         for at in 0..self.most {
             let mut along = Wide::default();
@@ -257,7 +260,7 @@ impl<const C: usize> Lanes<C> {
             for c in 0..C {
                 place = place + texel[c] * slope[c];
             }
-            let index = place.max(Wide::default()).min(scale.steps).round();
+            let index = place.held(scale.steps).round();
             let weight = (index * scale.share).round();
             let mut sum = Wide::default();
             for c in 0..C {
@@ -329,7 +332,7 @@ impl<const C: usize> Lanes<C> {
                 for step in [1.0, -1.0] {
                     let mut ends = best.ends;
                     let code = ends[end].codes[channel] + Wide::splat(step);
-                    ends[end].codes[channel] = code.max(Wide::default()).min(scale.most);
+                    ends[end].codes[channel] = code.held(scale.most);
                     ends[end].values[channel] = value(ends[end].codes[channel], ends[end].lowest, scale);
                     helped |= best.take(&self.pick(&ends, scale));
                 }
@@ -381,57 +384,4 @@ impl<const C: usize> Found<C> {
             fit.error = self.error.0[lane];
         }
     }
-}
-
-/// The longest axis of covariance matrices, of length 1 or, where there is none, 0: by power iteration.
-#[inline(always)]
-fn axis<const C: usize>(matrix: &[[Wide; C]; C]) -> [Wide; C] {
-    let mut trace = Wide::default();
-    for at in 0..C {
-        trace = trace + matrix[at][at];
-    }
-    // The greatest eigenvalue is then from a quarter to one, so that no power of it leaves what floats hold.
-    let scale = Wide::splat(1.0).over(trace);
-    let mut matrix = *matrix;
-    for row in 0..C {
-        for column in 0..C {
-            matrix[row][column] = matrix[row][column] * scale;
-        }
-    }
-    // The row of the widest channel is never at a right angle to the axis.
-    let (mut vector, mut widest) = (matrix[0], matrix[0][0]);
-    for row in 1..C {
-        let this = matrix[row][row];
-        for c in 0..C {
-            vector[c] = widest.less(this, matrix[row][c], vector[c]);
-        }
-        widest = widest.max(this);
-    }
-    let mut squared = matrix;
-    for row in 0..C {
-        squared[row] = times(&matrix[row], &matrix);
-    }
-    for _ in 0..3 {
-        vector = times(&vector, &squared);
-    }
-    let mut square = Wide::default();
-    for value in vector {
-        square = square + value * value;
-    }
-    let share = Wide::splat(1.0).over(square.sqrt());
-    for c in 0..C {
-        vector[c] = vector[c] * share;
-    }
-    vector
-}
-
-#[inline(always)]
-fn times<const C: usize>(vector: &[Wide; C], matrix: &[[Wide; C]; C]) -> [Wide; C] {
-    let mut out = [Wide::default(); C];
-    for column in 0..C {
-        for row in 0..C {
-            out[column] = out[column] + matrix[row][column] * vector[row];
-        }
-    }
-    out
 }

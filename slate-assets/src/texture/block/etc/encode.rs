@@ -277,7 +277,7 @@ impl Kernel for FitTables<'_> {
             let size = Wide::splat(2.0 * sum.abs()).less(middle, small, large);
             let step = size * Wide::splat(if sum < 0.0 { -1.0 } else { 1.0 });
             for channel in 0..3 {
-                let value = (Wide::splat(color[channel]) + step).max(Wide::default()).min(Wide::splat(255.0));
+                let value = (Wide::splat(color[channel]) + step).held(Wide::splat(255.0));
                 let off = Wide::splat(texel[channel]) - value;
                 errors = errors + off * off;
             }

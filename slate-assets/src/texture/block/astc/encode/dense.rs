@@ -88,7 +88,7 @@ impl Kernel for Fit<'_> {
         let found = times(down, &self.places[..*texels], weights.div_ceil(LANES));
         let mut out = [0.0; MOST_WEIGHTS];
         for (out, found) in out.chunks_exact_mut(LANES).zip(&found) {
-            out.copy_from_slice(&found.max(Wide::default()).min(Wide::splat(1.0)).0);
+            out.copy_from_slice(&found.held(Wide::splat(1.0)).0);
         }
         let mixed = times(up, &out[..*weights], texels.div_ceil(LANES));
         let mut error = Wide::default();

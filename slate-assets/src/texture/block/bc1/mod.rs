@@ -1,7 +1,13 @@
 //! BC1: two colours of 5, 6 and 5 bits, and two bits a texel between them. Khronos Data Format 1.3, section 19.1.
 
-use super::{Effort, Texels, line};
+mod lanes;
+
+use super::{Effort, Texels, line, wide::LANES};
 use crate::simd::{self, Kernel};
+
+/// The greatest code of red, green and blue, and where it stands in a colour.
+const MOST: [f32; 3] = [31.0, 63.0, 31.0];
+const SHIFT: [u32; 3] = [11, 5, 0];
 
 /// What a block may hold beside its colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +63,23 @@ struct Found {
     error: f32,
 }
 
-/// Encodes the colours of a block in 8 bytes.
-pub(super) fn encode(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
-    simd::run(Encode { texels, alpha, effort })
+/// Encodes the colours of blocks in 8 bytes each.
+pub(super) fn encode(texels: &[Texels], alpha: Alpha, effort: Effort, mut put: impl FnMut(usize, [u8; 8])) {
+    for (row, some) in texels.chunks(LANES).enumerate() {
+        let eight: [Texels; LANES] = std::array::from_fn(|lane| some[lane.min(some.len() - 1)]);
+        let blocks = lanes::encode(&eight, effort);
+        for (lane, (&([first, second], selectors), texels)) in blocks.iter().zip(some).enumerate() {
+            let block = bytes([first, second], selectors);
+            let block = if alpha == Alpha::Punched { simd::run(Punched { texels, block, effort }) } else { block };
+            put(row * LANES + lane, block);
+        }
+    }
+}
+
+fn bytes(ends: [u16; 2], selectors: u32) -> [u8; 8] {
+    let ([a, b], [c, d]) = (ends[0].to_le_bytes(), ends[1].to_le_bytes());
+    let [e, f, g, h] = selectors.to_le_bytes();
+    [a, b, c, d, e, f, g, h]
 }
 
 /// The block that has the selectors of another, with the colours that fit them best; none where those aren't told apart.
@@ -99,69 +119,65 @@ fn has_holes(texels: &Texels, alpha: Alpha) -> bool {
     alpha == Alpha::Punched && holes(texels) != 0
 }
 
-struct Encode<'a> {
+/// Blocks of three colours, for those with holes, and for others where they are nearer than four.
+struct Punched<'a> {
     texels: &'a Texels,
-    alpha: Alpha,
+    /// With four colours.
+    block: [u8; 8],
     effort: Effort,
 }
 
-impl Kernel for Encode<'_> {
+impl Kernel for Punched<'_> {
     type Out = [u8; 8];
 
     #[inline(always)]
     fn run(self) -> [u8; 8] {
-        encode_plain(self.texels, self.alpha, self.effort)
-    }
-}
-
-#[inline(always)]
-fn encode_plain(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
-    let holes = if alpha == Alpha::Punched { holes(texels) } else { 0 };
-    if holes == u16::MAX {
-        return [0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF];
-    }
-    let search = Search::new(texels, holes);
-    let mut best = search.ramp(search.ends_by_axis(), holes == 0);
-    for _ in 0..1 + 2 * effort.at_most(4) {
-        let next = search.ramp(search.refit(&best), best.four);
-        if next.error >= best.error {
-            break;
+        let holes = holes(self.texels);
+        if holes == u16::MAX {
+            return bytes([0, 0], u32::MAX);
         }
-        best = next;
+        let search = Search::new(self.texels, holes);
+        if holes == 0 {
+            let ends = [
+                u16::from_le_bytes([self.block[0], self.block[1]]),
+                u16::from_le_bytes([self.block[2], self.block[3]]),
+            ];
+            let four = search.ramp(ends, true);
+            if self.effort < Effort::NORMAL || four.error == 0.0 {
+                return self.block;
+            }
+            let three = search.ramp(search.ends_by_axis(), false);
+            let three = search.ramp(search.refit(&three), false);
+            return if three.error < four.error { pack(three) } else { self.block };
+        }
+        let mut best = search.ramp(search.ends_by_axis(), false);
+        for _ in 0..1 + 2 * self.effort.at_most(4) {
+            let next = search.ramp(search.refit(&best), false);
+            if next.error >= best.error {
+                break;
+            }
+            best = next;
+        }
+        if self.effort >= Effort::NORMAL && best.error > 0.0 {
+            search.neighbors(&mut best, [0, 0, 1, 2, 4][self.effort.at_most(4)]);
+        }
+        pack(best)
     }
-    if holes == 0 && effort >= Effort::HIGH && best.error > 0.0 {
-        search.clusters(&mut best);
-    }
-    if effort >= Effort::NORMAL && best.error > 0.0 {
-        search.neighbors(&mut best, [0, 0, 1, 2, 4][effort.at_most(4)]);
-    }
-    if holes == 0 && alpha == Alpha::Punched && effort >= Effort::NORMAL && best.error > 0.0 {
-        let three = search.ramp(search.ends_by_axis(), false);
-        let three = search.ramp(search.refit(&three), false);
-        best = if three.error < best.error { three } else { best };
-    }
-    pack(best, alpha)
 }
 
 fn holes(texels: &Texels) -> u16 {
     texels.iter().enumerate().fold(0, |holes, (at, texel)| holes | u16::from(texel[3] < 128) << at)
 }
 
-/// The order of the two colours says how many there are; equal ones are three colours, of which the first serves.
-fn pack(mut found: Found, alpha: Alpha) -> [u8; 8] {
-    let swap = if found.four { found.ends[0] < found.ends[1] } else { found.ends[0] > found.ends[1] };
-    if swap {
+/// A block of three colours: the first is no greater than the second.
+fn pack(mut found: Found) -> [u8; 8] {
+    if found.ends[0] > found.ends[1] {
         found.ends.swap(0, 1);
-        let other: [u8; 4] = if found.four { [1, 0, 3, 2] } else { [1, 0, 2, 3] };
+        let other: [u8; 4] = [1, 0, 2, 3];
         found.selectors.iter_mut().for_each(|selector| *selector = other[usize::from(*selector)]);
     }
-    if found.four && found.ends[0] == found.ends[1] && alpha == Alpha::Punched {
-        found.selectors = [0; 16];
-    }
     let bits = found.selectors.iter().enumerate().fold(0u32, |bits, (at, &one)| bits | u32::from(one) << (2 * at));
-    let ([a, b], [c, d]) = (found.ends[0].to_le_bytes(), found.ends[1].to_le_bytes());
-    let [e, f, g, h] = bits.to_le_bytes();
-    [a, b, c, d, e, f, g, h]
+    bytes(found.ends, bits)
 }
 
 /// The sum of products, in an order that fits vectors.
@@ -254,70 +270,13 @@ impl Search {
         squares.solve().map_or(found.ends, |ends| ends.map(|[r, g, b, _]| quantize([r, g, b])))
     }
 
-    /// Tries all ways to cut the texels, in their order along the axis, in four runs.
-    #[inline(always)]
-    fn clusters(&self, best: &mut Found) {
-        let points = &self.points[..self.count];
-        let line = line::through(points);
-        let mut order: Vec<(f32, usize)> = (0..points.len()).map(|at| (line.share(&points[at]), at)).collect();
-        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        // Sums of the first so many texels; a cut is then known by differences.
-        let mut sums = [[0.0f32; 3]; 17];
-        for (at, &(_, point)) in order.iter().enumerate() {
-            for channel in 0..3 {
-                sums[at + 1][channel] = sums[at][channel] + points[point][channel];
-            }
-        }
-        let all = sums[16];
-        let (mut least, mut found) = (f32::MAX, None);
-        for a in 0..=16usize {
-            for b in a..=16 {
-                for c in b..=16 {
-                    let (n1, n2, n3) = ((b - a) as f32, (c - b) as f32, (16 - c) as f32);
-                    // Shares 0, 1/3, 2/3 and 1, times three.
-                    let (s1, s2) = (n1 + 2.0 * n2 + 3.0 * n3, n1 + 4.0 * n2 + 9.0 * n3);
-                    let (aa, ab, bb) = (144.0 - 6.0 * s1 + s2, 3.0 * s1 - s2, s2);
-                    let determinant = aa * bb - ab * ab;
-                    if determinant < 1e-3 {
-                        continue;
-                    }
-                    let mut gain = 0.0;
-                    let mut ends = [[0.0f32; 3]; 2];
-                    for channel in 0..3 {
-                        let (x0, x1, x2, x3) = (all[channel], sums[a][channel], sums[b][channel], sums[c][channel]);
-                        let far = (x2 - x1) + 2.0 * (x3 - x2) + 3.0 * (x0 - x3);
-                        let near = 3.0 * x0 - far;
-                        let low = (near * bb - far * ab) / determinant;
-                        let high = (far * aa - near * ab) / determinant;
-                        gain += low * near + high * far;
-                        ends[0][channel] = low * 3.0;
-                        ends[1][channel] = high * 3.0;
-                    }
-                    if -gain < least {
-                        (least, found) = (-gain, Some(ends));
-                    }
-                }
-            }
-        }
-        if let Some(ends) = found {
-            let mut next = self.ramp(ends.map(quantize), true);
-            for _ in 0..2 {
-                if next.error < best.error {
-                    *best = next;
-                }
-                next = self.ramp(self.refit(&next), true);
-            }
-        }
-    }
-
     /// Steps every channel of both colours up and down for as long as that helps, a few times at most.
     #[inline(always)]
     fn neighbors(&self, best: &mut Found, rounds: usize) {
-        const STEPS: [(u16, u16); 3] = [(11, 31), (5, 63), (0, 31)];
         for _ in 0..rounds {
             let before = best.error;
             for end in 0..2 {
-                for (shift, most) in STEPS {
+                for (shift, most) in SHIFT.into_iter().zip(MOST.map(|most| most as u16)) {
                     for up in [true, false] {
                         let value = best.ends[end] >> shift & most;
                         if value == if up { most } else { 0 } {
