@@ -159,6 +159,7 @@ fn damaged_files_do_no_harm() {
     attack(&AudioProcessor, "s.wav", &support::wav(2, 44_100, &samples), &options, 1_500);
     attack(&AudioProcessor, "s.aiff", &support::aiff(44_100, &samples), &options, 1_500);
     attack(&AudioProcessor, "s.m4a", include_bytes!("data/tone.m4a"), &options, 1_500);
+    attack(&AudioProcessor, "s.m4a", include_bytes!("data/surround.m4a"), &options, 1_500);
     (options.format, options.trim_silence, options.fade_out) = (AudioFormat::Ogg, Some(-50.0), 0.01);
     attack(&AudioProcessor, "s.wav", &support::wav(2, 44_100, &samples), &options, 300);
     let input = AssetInput::from_bytes("s.wav", support::wav(2, 44_100, &samples));

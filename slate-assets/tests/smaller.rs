@@ -234,3 +234,91 @@ fn what_stands_still_takes_no_keys() {
     assert_eq!(shown, [("rotation", 30, 5122), ("scale", 1, 5126), ("translation", 1, 5126)]);
     assert_eq!(json["accessors"][animation["samplers"][0]["input"].as_u64().unwrap() as usize]["max"], json!([29]));
 }
+
+/// Coordinates of the first material's primitives, as a viewer shows them, and the model's JSON.
+fn shown_coordinates(slot: &Value, sets: &[Vec<f32>], compress: MeshCompression) -> (Vec<Vec<[f64; 2]>>, Value) {
+    let hill = shapes::terrain(8);
+    let lists: Vec<_> =
+        [(3, hill.positions.concat())].into_iter().chain(sets.iter().map(|set| (2, set.clone()))).collect();
+    let part = |at: usize| json!({"attributes": {"POSITION": 0, "TEXCOORD_0": at + 1}, "material": 0, "mode": 0});
+    let source = model(
+        &lists,
+        &json!({
+            "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}], "textures": [{}],
+            "materials": [{"pbrMetallicRoughness": {"baseColorTexture": slot}}],
+            "meshes": [{"primitives": (0..sets.len()).map(part).collect::<Vec<_>>()}],
+        }),
+    );
+    let (_, json, binary) = made(&source, |options| options.compress = compress);
+    let number = |value: &Value, default: f64| value.as_f64().unwrap_or(default);
+    let transform =
+        &json["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"]["extensions"]["KHR_texture_transform"];
+    let parts = json["meshes"][0]["primitives"].as_array().unwrap().iter();
+    let shown = parts.map(|part| {
+        let accessor = &json["accessors"][part["attributes"]["TEXCOORD_0"].as_u64().unwrap() as usize];
+        let view = &json["bufferViews"][accessor["bufferView"].as_u64().unwrap() as usize];
+        let at = |value: &Value| value.as_u64().unwrap_or_default() as usize;
+        let (first, stride) = (at(&view["byteOffset"]) + at(&accessor["byteOffset"]), at(&view["byteStride"]));
+        let element = |vertex: usize| {
+            [0, 1].map(|axis| {
+                let bytes = &binary[first + vertex * stride..];
+                let own = match accessor["componentType"].as_u64() {
+                    Some(5123) => f64::from(u16::from_le_bytes([bytes[axis * 2], bytes[axis * 2 + 1]])) / 65535.0,
+                    Some(5126) => f64::from(f32::from_le_bytes(bytes[axis * 4..axis * 4 + 4].try_into().unwrap())),
+                    other => panic!("{other:?}"),
+                };
+                number(&transform["offset"][axis], 0.0) + number(&transform["scale"][axis], 1.0) * own
+            })
+        };
+        (0..at(&accessor["count"])).map(element).collect()
+    });
+    (shown.collect(), json)
+}
+
+#[test]
+fn coordinates_beyond_one_are_brought_back_by_their_material() {
+    let hill = shapes::terrain(8);
+    let set = |scale: [f32; 2], from: [f32; 2]| -> Vec<f32> {
+        hill.positions.iter().flat_map(|p| [p[0] * scale[0] + from[0], p[1] * scale[1] + from[1]]).collect()
+    };
+    let sets = [set([5.0, 7.0], [-3.0, 0.0]), set([1.0, 1.0], [0.0; 2])];
+    let scaled =
+        json!({"index": 0, "extensions": {"KHR_texture_transform": {"offset": [0.5, 0.25], "scale": [2, 0.5]}}});
+    for (slot, offset, scale) in [(json!({"index": 0}), [0.0; 2], [1.0; 2]), (scaled, [0.5, 0.25], [2.0, 0.5])] {
+        let (shown, json) = shown_coordinates(&slot, &sets, MeshCompression::Quantize);
+        assert_eq!(json["extensionsRequired"], json!(["KHR_texture_transform", "KHR_mesh_quantization"]));
+        for (shown, set) in shown.iter().zip(&sets) {
+            assert_eq!(shown.len(), set.len() / 2);
+            for (is, was) in shown.iter().zip(set.chunks_exact(2)) {
+                for axis in 0..2 {
+                    let was = offset[axis] + scale[axis] * f64::from(was[axis]);
+                    assert!((is[axis] - was).abs() < 7.0 * scale[axis] / 65535.0, "{is:?} {was}");
+                }
+            }
+        }
+        let kind = |part: usize| {
+            let at = json["meshes"][0]["primitives"][part]["attributes"]["TEXCOORD_0"].as_u64().unwrap() as usize;
+            json["accessors"][at]["componentType"].as_u64()
+        };
+        assert_eq!([kind(0), kind(1)], [Some(5123); 2]);
+    }
+    // What is turned, and what goes too far, stays as it is; so does all where nothing is compressed.
+    let turned = json!({"index": 0, "extensions": {"KHR_texture_transform": {"rotation": 0.5}}});
+    let plain = json!({"index": 0});
+    let far = [set([50.0, 1.0], [0.0; 2])];
+    for (slot, sets, compress) in [
+        (&turned, &sets[..], MeshCompression::Quantize),
+        (&plain, &far[..], MeshCompression::Quantize),
+        (&plain, &sets[..], MeshCompression::None),
+    ] {
+        let (_, json) = shown_coordinates(slot, sets, compress);
+        assert_eq!(&json["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"], slot);
+        assert!(
+            json["accessors"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|list| list["type"] == "VEC2" && list["componentType"] == 5126)
+        );
+    }
+}

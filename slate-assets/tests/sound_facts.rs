@@ -222,3 +222,47 @@ fn godot_plays_what_is_written() {
         assert!((value("hertz") - 440.0).abs() < 0.5, "{told}");
     }
 }
+
+#[test]
+fn what_is_written_is_held_against_what_was_meant() {
+    let source = wav(2, 48_000, &beats(100_000));
+    let compared = |name: &str, change: &dyn Fn(&mut AudioOptions)| {
+        let (report, _) = run("s.wav", &source, |options| {
+            (options.normalize, options.compare) = (false, true);
+            change(options);
+        });
+        let number = |key: &str| report[key].as_f64();
+        println!("{name}: {:?} {:?} {:?}", number("signalToNoise"), number("noiseToMask"), number("disturbedFrames"));
+        (report["identical"].as_bool().unwrap(), number("signalToNoise"), number("noiseToMask").unwrap())
+    };
+    for format in [AudioFormat::Wav, AudioFormat::Flac] {
+        assert_eq!(compared("exact", &|options| options.format = format), (true, None, -90.0), "{format}");
+    }
+    // Two bytes of shaped noise are told, and not heard.
+    let halved = compared("levelled", &|options| {
+        (options.format, options.normalize) = (AudioFormat::Wav, true);
+    });
+    assert!(!halved.0 && halved.1.unwrap() > 60.0 && halved.2 < -30.0, "{halved:?}");
+    let quality = |quality: f32| compared(&format!("Vorbis {quality}"), &|options| options.quality = Some(quality));
+    let all = [1.0, 4.0, 6.0, 9.0].map(quality);
+    for pair in all.windows(2) {
+        assert!(pair[0].1 < pair[1].1 && pair[0].2 > pair[1].2, "{all:?}");
+    }
+    // Whose decoders are aligned to the sample, at other rates and channels, too: a frame's shift would leave no signal.
+    for (format, bitrate, rate) in [
+        (AudioFormat::Opus, 256, 48_000),
+        (AudioFormat::Opus, 128, 24_000),
+        (AudioFormat::Mp3, 256, 44_100),
+        (AudioFormat::Mp3, 96, 22_050),
+    ] {
+        for channels in [1, 2] {
+            let told = compared(&format!("{format} {bitrate} {rate}"), &|options| {
+                (options.format, options.bitrate, options.sample_rate) = (format, bitrate, rate);
+                options.channels = channels;
+            });
+            assert!(told.1.unwrap() > 12.0, "{format} {rate}: {told:?}");
+        }
+    }
+    let (report, _) = run("s.wav", &source, |_| {});
+    assert!(report.get("noiseToMask").is_none());
+}

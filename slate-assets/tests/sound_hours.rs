@@ -18,6 +18,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 use support::Random;
 
@@ -73,6 +74,24 @@ fn made(from: &Path, folder: &Path, options: &AudioOptions) -> (Report, usize) {
 
 #[test]
 fn an_hour_takes_no_more_memory_than_a_minute() {
+    for_an_hour(&[AudioFormat::Wav, AudioFormat::Ogg, AudioFormat::Flac]);
+}
+
+#[test]
+fn an_hour_of_opus_takes_no_more_memory_than_a_minute() {
+    for_an_hour(&[AudioFormat::Opus]);
+}
+
+#[test]
+fn an_hour_of_mp3_takes_no_more_memory_than_a_minute() {
+    for_an_hour(&[AudioFormat::Mp3]);
+}
+
+/// One at a time: memory is counted for the whole program.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn for_an_hour(formats: &[AudioFormat]) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let sources: [(u32, PathBuf); 2] = [60, 3_600].map(|seconds| {
         let path = folder.path().join(format!("{seconds}.wav"));
@@ -81,8 +100,7 @@ fn an_hour_takes_no_more_memory_than_a_minute() {
     });
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    // Those of our own: what Opus and MP3 take is their crates' affair, and minutes of time.
-    for format in [AudioFormat::Wav, AudioFormat::Ogg, AudioFormat::Flac] {
+    for &format in formats {
         let mut taken = Vec::new();
         for (seconds, source) in &sources {
             let frames = u64::from(seconds * RATE);
@@ -91,6 +109,7 @@ fn an_hour_takes_no_more_memory_than_a_minute() {
             options.bitrate = 24;
             // What looks at a whole sound, once: loudness, a limiter that has work, ends that are cut, a picture.
             options.normalize = format == AudioFormat::Wav;
+            options.compare = format == AudioFormat::Ogg;
             if options.normalize {
                 (options.loudness, options.trim_silence, options.preview) = (-14.0, Some(-90.0), true);
             }

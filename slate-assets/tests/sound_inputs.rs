@@ -173,3 +173,10 @@ fn cut_files_of_every_format_end_as_errors_or_short() {
         }
     }
 }
+
+#[test]
+fn surround_aac_is_refused_as_such() {
+    let input = AssetInput::from_bytes("s.m4a", include_bytes!("data/surround.m4a").to_vec());
+    let error = support::run(&AudioProcessor, &input, &AudioOptions::default(), &AssetLimits::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+}

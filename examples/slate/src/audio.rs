@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use slate_assets::audio::AudioProcessor;
 use slate_core::{
     Result,
-    asset::{AssetOptions, AudioFormat, AudioOptions, AudioPreset, Normalize, Processor},
+    asset::{AssetOptions, AudioFormat, AudioOptions, AudioPreset, Normalize, Processor, Report},
 };
 use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
@@ -81,6 +81,9 @@ pub(crate) struct Wanted {
     /// Leaves out the measuring of what is written, which takes time.
     #[arg(long)]
     no_measure: bool,
+    /// Decodes what is written again and tells how near it is to what was meant, which takes longer than the rest.
+    #[arg(long)]
+    compare: bool,
     /// Draws the waveform and the spectrum beside each result.
     #[arg(long)]
     preview: bool,
@@ -129,14 +132,26 @@ fn tell_sound(output: &Output, format: &str, name: &str, made: &Made) -> Value {
     let file = made.files.iter().find(is_sound);
     let size = made.output.files.iter().filter(|file| file.name.ends_with(format)).map(|file| file.size).sum();
     output.line(format!(
-        "{name} -> {}  {}  {:.2} s  {} LUFS  {} dBTP",
+        "{name} -> {}  {}  {:.2} s  {} LUFS  {} dBTP{}",
         file.map(|file| file.display().to_string()).unwrap_or_default(),
         bytes(size),
         number("seconds").unwrap_or(0.0),
         level("loudness"),
         level("truePeak"),
+        nearness(report),
     ));
     json!({ "file": file, "bytes": size, "report": report })
+}
+
+/// What comparing told, where that was asked for.
+fn nearness(report: &Report) -> String {
+    let number = |key: &str| report.get(key).and_then(Value::as_f64);
+    match (report.get("identical"), number("signalToNoise"), number("noiseToMask")) {
+        (None, ..) => String::new(),
+        (_, Some(signal), Some(mask)) => format!("  {signal:.1} dB over its noise  {mask:.1} dB of noise to mask"),
+        (_, Some(signal), None) => format!("  {signal:.1} dB over its noise"),
+        (_, None, _) => "  identical".to_owned(),
+    }
 }
 
 fn options(wanted: &Wanted) -> Result<AudioOptions> {
@@ -178,6 +193,7 @@ fn options(wanted: &Wanted) -> Result<AudioOptions> {
     options.keep_metadata &= !wanted.drop_titles;
     options.keep_pictures |= wanted.keep_pictures;
     options.measure &= !wanted.no_measure;
+    options.compare |= wanted.compare;
     options.preview |= wanted.preview;
     Ok(options)
 }

@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(out.len(), samples.len());
         let mut peak = peak::TruePeak::new();
         peak.push(out.iter().copied());
-        let most = peak.finish();
+        let (_, most) = peak.finish();
         assert!(most <= 0.505, "{most}");
         assert!(out[..19_000] == samples[..19_000]);
         assert!(out[19_000..20_400].iter().any(|sample| sample.abs() > 0.45));

@@ -1,7 +1,7 @@
 //! How loud a sound is: ITU-R BS.1770-5 and EBU Tech 3341 (integrated, with gates), EBU Tech 3342 (its range), and the
 //! true peak between the samples.
 
-use super::peak::{self, TruePeak};
+use super::peak::TruePeak;
 use std::f64::consts::PI;
 
 /// Steps of 100 ms in a block of 400 ms, and in a short-term block of 3 s.
@@ -23,7 +23,6 @@ pub(super) struct Meter {
     /// The weighted sum of squares of the step that is being filled, and of each before: one for each 100 ms.
     sum: f64,
     steps: Vec<f64>,
-    sample_peak: f32,
 }
 
 /// What a meter tells.
@@ -33,7 +32,8 @@ pub(super) struct Loudness {
     pub(super) integrated: Option<f64>,
     /// LU; 0 where the sound is shorter than three seconds.
     pub(super) range: f64,
-    /// A magnitude.
+    /// The highest magnitudes, of the samples and with what is between them.
+    pub(super) sample_peak: f32,
     pub(super) true_peak: f32,
     pub(super) frames: u64,
 }
@@ -51,7 +51,6 @@ impl Meter {
             frames: 0,
             sum: 0.0,
             steps: Vec::new(),
-            sample_peak: 0.0,
         }
     }
 
@@ -79,15 +78,16 @@ impl Meter {
             }
             rest = later;
         }
-        self.sample_peak = self.sample_peak.max(peak::loudest(frames));
         for (channel, peak) in self.peaks.iter_mut().enumerate() {
             peak.push(frames.iter().skip(channel).step_by(channels).copied());
         }
     }
 
     pub(super) fn finish(mut self) -> Loudness {
-        let true_peak = self.peaks.iter_mut().fold(self.sample_peak, |most, peak| most.max(peak.finish()));
-        Loudness { integrated: self.integrated(), range: self.range(), true_peak, frames: self.frames }
+        let peaks = self.peaks.iter_mut().map(TruePeak::finish);
+        let (sample_peak, true_peak) =
+            peaks.fold((0.0f32, 0.0f32), |(sample, most), peak| (sample.max(peak.0), most.max(peak.1)));
+        Loudness { integrated: self.integrated(), range: self.range(), sample_peak, true_peak, frames: self.frames }
     }
 
     /// The mean square of each run of `count` steps, one begun with each step.
@@ -157,24 +157,32 @@ fn squares(filters: &mut [Biquad; 2], frames: impl Iterator<Item = [f32; 2]>) ->
 }
 
 /// One filter for two channels side by side: vector units can do both at once, and the sums are the same without any.
+///
+/// The transposed direct form, with the output's way into the state put in: a state waits for the last one alone, by one
+/// product and one difference.
 #[derive(Clone, Copy, Default)]
 struct Biquad {
-    b: [f64; 3],
+    b: f64,
     a: [f64; 2],
+    /// What of a sample goes to the states.
+    c: [f64; 2],
     state: [[f64; 2]; 2],
 }
 
 impl Biquad {
+    /// Of the usual coefficients, whose first below is 1.
+    fn new(b: [f64; 3], a: [f64; 2]) -> Self {
+        Self { b: b[0], a, c: [b[1] - a[0] * b[0], b[2] - a[1] * b[0]], state: [[0.0; 2]; 2] }
+    }
+
     #[inline]
     fn next(&mut self, x: [f64; 2]) -> [f64; 2] {
-        let Self { b, a, state: [one, two] } = *self;
-        let y: [f64; 2] = std::array::from_fn(|lane| b[0] * x[lane] + one[lane]);
+        let Self { b, a, c, state: [one, two] } = *self;
         self.state = [
-            // What waits for the last sample's value is done last.
-            std::array::from_fn(|lane| b[1] * x[lane] + two[lane] - a[0] * y[lane]),
-            std::array::from_fn(|lane| b[2] * x[lane] - a[1] * y[lane]),
+            std::array::from_fn(|lane| c[0] * x[lane] + two[lane] - a[0] * one[lane]),
+            std::array::from_fn(|lane| c[1] * x[lane] - a[1] * one[lane]),
         ];
-        y
+        std::array::from_fn(|lane| b * x[lane] + one[lane])
     }
 
     /// What is too small to matter becomes nothing: tiny numbers are slow.
@@ -191,15 +199,13 @@ fn k_weighting(rate: u32) -> [Biquad; 2] {
     let (gain, q) = (libm::pow(10.0, 3.999_843_853_973_347 / 20.0), 0.707_175_236_955_419_6);
     let band = libm::pow(gain, 0.499_666_774_154_541_6);
     let a0 = 1.0 + k / q + k * k;
-    let shelf = Biquad {
-        b: [(gain + band * k / q + k * k) / a0, 2.0 * (k * k - gain) / a0, (gain - band * k / q + k * k) / a0],
-        a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
-        state: [[0.0; 2]; 2],
-    };
+    let shelf = Biquad::new(
+        [(gain + band * k / q + k * k) / a0, 2.0 * (k * k - gain) / a0, (gain - band * k / q + k * k) / a0],
+        [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
+    );
     let (k, q) = (tangent(38.135_470_876_024_44), 0.500_327_037_323_877_3);
     let a0 = 1.0 + k / q + k * k;
-    let high =
-        Biquad { b: [1.0, -2.0, 1.0], a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0], state: [[0.0; 2]; 2] };
+    let high = Biquad::new([1.0, -2.0, 1.0], [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0]);
     [shelf, high]
 }
 

@@ -8,8 +8,11 @@ mod art;
 mod chain;
 mod decode;
 mod dither;
+mod fft;
+mod fidelity;
 mod flac;
 mod heard;
+mod hearing;
 mod layout;
 mod level;
 mod limiter;
@@ -18,6 +21,7 @@ mod loudness;
 mod m4a;
 mod mix;
 mod mp3;
+mod octaves;
 mod ogg;
 mod opus;
 mod peak;
@@ -42,12 +46,13 @@ use shape::Shaper;
 use sink::{Counted, Encoder};
 use slate_core::{
     Error, Result,
-    asset::{AssetKind, AssetLimits, AudioFormat, AudioOptions, Processor, ProcessorInfo, Report, Work},
+    asset::{AssetInput, AssetKind, AssetLimits, AudioFormat, AudioOptions, Processor, ProcessorInfo, Report, Work},
 };
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
+use tempfile::NamedTempFile;
 use vorbis::{Rate, VorbisEncoder};
 use wav::WavEncoder;
 
@@ -63,6 +68,12 @@ use wav::WavEncoder;
 /// - `bitrate` is an average over the sound; it has no meaning for WAV.
 /// - The report has the loudness, the true peak and the length of what was written, and its bitrate in kbit/s, titles and
 ///   pictures included.
+/// - With `compare`, what was written is decoded again and held against the sound that went into the encoder:
+///   `signalToNoise` in decibels (`null` where every sample is the same, which `identical` says, too), `noiseToMask`, which is
+///   how far what differs is above what the sound itself hides, in decibels, and `disturbedFrames`, the share of
+///   frames of 43 ms with a band plainly above that (`null` for silence). A ratio of −10 dB is transparent to most ears, at 0
+///   dB the loss is plainly heard. They order encodings of one sound; they are no grades, and different sounds can't be compared by
+///   them. What is cut beyond full scale and added as dither counts as a difference.
 /// - Values that are no finite numbers become silence; how many is in the report.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AudioProcessor;
@@ -72,7 +83,7 @@ impl Processor for AudioProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "audio",
-        version: 5,
+        version: 6,
         kind: AssetKind::Audio,
         reads: &["aac", "aif", "aiff", "flac", "m4a", "mp3", "ogg", "opus", "wav"],
         writes: &["flac", "mp3", "ogg", "opus", "wav"],
@@ -113,7 +124,9 @@ impl Processor for AudioProcessor {
         kept.exact_bits = kept.exact_bits.filter(|_| exact);
 
         let channels = usize::from(options.channels);
-        let (mut encoder, written) = encoder(work, options, &kept)?;
+        let copy = options.compare.then(NamedTempFile::new).transpose();
+        let copy = copy.map_err(|error| Error::io("make a file to compare with", error))?;
+        let (mut encoder, written) = encoder(work, options, &kept, copy.as_ref())?;
         let mut shaper = Shaper::new(plan, channels, options.sample_rate);
         let mut meter = options.measure.then(|| Meter::new(channels, options.sample_rate));
         let (mut frames, mut peak) = (0, 0.0f32);
@@ -121,16 +134,17 @@ impl Processor for AudioProcessor {
         let mut out = Vec::new();
         let mut write = |out: &[f32]| {
             frames += (out.len() / channels) as u64;
-            peak = peak.max(peak::loudest(out));
-            if let Some(meter) = &mut meter {
-                meter.push(out);
+            match &mut meter {
+                Some(meter) => meter.push(out),
+                None => peak = peak.max(peak::loudest(out)),
             }
             if let Some(preview) = &mut preview {
                 preview.push(out);
             }
             encoder.push(out)
         };
-        let told = stream(work, options, &work.progress.part(share, 1.0), |frames| {
+        let most = if options.compare { share + (1.0 - share) * WRITTEN } else { 1.0 };
+        let told = stream(work, options, &work.progress.part(share, most), |frames| {
             out.clear();
             shaper.push(frames, &mut out);
             write(&out)
@@ -143,6 +157,12 @@ impl Processor for AudioProcessor {
             preview.finish(work.output.create(&format!("{}.png", work.stem()))?)?;
         }
         let heard = meter.map(Meter::finish);
+        peak = heard.map_or(peak, |heard| heard.sample_peak);
+        let compared = copy.map(|copy| -> Result<_> {
+            let written = AssetInput::from_file(copy.path())?;
+            fidelity::measure(work, options, plan, &written, &work.progress.part(most, 1.0))
+        });
+        let compared = compared.transpose()?;
         work.progress.report(1.0);
 
         let decibels = |magnitude: f32| 20.0 * libm::log10(f64::from(magnitude.max(1e-10)));
@@ -174,6 +194,9 @@ impl Processor for AudioProcessor {
         report.insert("nonFiniteSamples".into(), told.non_finite.into());
         report.insert("picturesKept".into(), kept.pictures.len().into());
         report.insert("picturesDropped".into(), kept.pictures_dropped.into());
+        if let Some(compared) = compared {
+            compared.report(&mut report);
+        }
         if let Some(looped) = kept.looped {
             report.insert("loopStart".into(), looped.start.into());
             report.insert("loopLength".into(), (looped.end - looped.start).into());
@@ -182,9 +205,19 @@ impl Processor for AudioProcessor {
     }
 }
 
-/// With the count of the bytes that it will have written.
-fn encoder(work: &mut Work<'_>, options: &AudioOptions, kept: &Kept) -> Result<(Box<dyn Encoder>, Arc<AtomicU64>)> {
-    let (out, written) = Counted::new(work.output.create(&format!("{}.{}", work.stem(), options.format))?);
+/// The share of the work that encoding is where the result is compared.
+const WRITTEN: f32 = 0.6;
+
+/// With the count of the bytes that it will have written; they go to `copy`, too.
+fn encoder(
+    work: &mut Work<'_>,
+    options: &AudioOptions,
+    kept: &Kept,
+    copy: Option<&NamedTempFile>,
+) -> Result<(Box<dyn Encoder>, Arc<AtomicU64>)> {
+    let copy = copy.map(NamedTempFile::reopen).transpose();
+    let copy = copy.map_err(|error| Error::io("make a file to compare with", error))?;
+    let (out, written) = Counted::new(work.output.create(&format!("{}.{}", work.stem(), options.format))?, copy);
     let out = Box::new(out);
     let (channels, rate) = (options.channels, options.sample_rate);
     let mut comments = if options.keep_metadata { kept.tags.clone() } else { Vec::new() };

@@ -1,3 +1,4 @@
+use super::octaves::{self, Octaves};
 use crate::simd::{self, Kernel};
 use slate_core::{Cancel, Error, Result, asset::Resampling};
 use std::f64::consts::PI;
@@ -22,6 +23,12 @@ impl Shape {
             _ => Self { crossings: 88.0, band: 0.955, beta: 12.45 },
         }
     }
+
+    /// Kaiser's window, `half` to each side.
+    fn window(&self, half: f64) -> impl Fn(f64) -> f64 {
+        let (beta, most) = (self.beta, bessel(self.beta));
+        move |x| bessel(beta * (1.0 - (x / half) * (x / half)).max(0.0).sqrt()) / most
+    }
 }
 
 /// Sums of one output sample: more than a vector unit is late by.
@@ -31,9 +38,68 @@ const TILE: usize = 32;
 /// Taps of all positions together: rates that share hardly a factor would take seconds to prepare.
 const TAPS: u64 = 4 << 20;
 
-/// Changes the sample rate by a polyphase filter: a windowed sinc, one set of taps for each of the `up` positions that
-/// an output sample can have between two input samples. It delays nothing: frame 0 stays at time 0.
-pub(super) struct Resampler {
+/// Changes the sample rate by a windowed sinc. It delays nothing: frame 0 stays at time 0.
+pub(super) enum Resampler {
+    /// There is nothing to change.
+    Same,
+    /// A half, a double and the like.
+    Octaves(Box<Octaves>),
+    /// Any other ratio.
+    Phases(Phases),
+}
+
+impl Resampler {
+    pub(super) fn new(from: u32, to: u32, channels: usize, quality: Resampling, cancel: &Cancel) -> Result<Self> {
+        let shape = Shape::of(quality);
+        let shared = gcd(from, to);
+        let (up, down) = (u64::from(to / shared), u64::from(from / shared));
+        let ratio = up * down;
+        if ratio == 1 {
+            return Ok(Self::Same);
+        }
+        if up.min(down) == 1 && ratio <= octaves::MOST && ratio.is_power_of_two() {
+            let half = shape.crossings.ceil();
+            let window = shape.window(half);
+            let weight = |x: f64| window(x) * sinc(x * shape.band);
+            return Ok(Self::Octaves(Box::new(Octaves::new((up, down), channels, half, weight, cancel)?)));
+        }
+        let pass = (f64::from(to) / f64::from(from)).min(1.0);
+        let taps = (2.0 * (shape.crossings / pass).ceil()) as usize;
+        let taps = taps.next_multiple_of(LANES);
+        if up.saturating_mul(taps as u64) > TAPS {
+            return Err(Error::unsupported(
+                "these sample rates have no common step that is small enough; choose 48000",
+            )
+            .with("from", from)
+            .with("to", to));
+        }
+        let filter = filter(&shape, up, taps, pass, cancel)?;
+        let lines = vec![vec![0.0; taps / 2 - 1]; channels];
+        Ok(Self::Phases(Phases { channels, up, down, taps, filter, lines, at: 0, position: 0, pushed: 0, made: 0 }))
+    }
+
+    /// Takes interleaved frames and appends what can be told by now to `out`.
+    pub(super) fn push(&mut self, frames: &[f32], out: &mut Vec<f32>) {
+        match self {
+            Self::Same => out.extend_from_slice(frames),
+            Self::Octaves(octaves) => octaves.push(frames, out),
+            Self::Phases(phases) => phases.push(frames, out),
+        }
+    }
+
+    /// Appends what is left: the input was all there is, and is followed by silence.
+    pub(super) fn finish(&mut self, out: &mut Vec<f32>) {
+        match self {
+            Self::Same => {}
+            Self::Octaves(octaves) => octaves.finish(out),
+            Self::Phases(phases) => phases.finish(out),
+        }
+    }
+}
+
+/// A polyphase filter: one set of taps for each of the `up` positions that an output sample can have between two input
+/// samples.
+pub(super) struct Phases {
     channels: usize,
     /// Output frames for `down` input frames.
     up: u64,
@@ -51,32 +117,8 @@ pub(super) struct Resampler {
     made: u64,
 }
 
-impl Resampler {
-    pub(super) fn new(from: u32, to: u32, channels: usize, quality: Resampling, cancel: &Cancel) -> Result<Self> {
-        let shape = Shape::of(quality);
-        let shared = gcd(from, to);
-        let (up, down) = (u64::from(to / shared), u64::from(from / shared));
-        let pass = (f64::from(to) / f64::from(from)).min(1.0);
-        let taps = (2.0 * (shape.crossings / pass).ceil()) as usize;
-        let taps = taps.next_multiple_of(LANES);
-        if up.saturating_mul(taps as u64) > TAPS {
-            return Err(Error::unsupported(
-                "these sample rates have no common step that is small enough; choose 48000",
-            )
-            .with("from", from)
-            .with("to", to));
-        }
-        let filter = if up == down { Vec::new() } else { filter(&shape, up, taps, pass, cancel)? };
-        let lines = vec![vec![0.0; if up == down { 0 } else { taps / 2 - 1 }]; channels];
-        Ok(Self { channels, up, down, taps, filter, lines, at: 0, position: 0, pushed: 0, made: 0 })
-    }
-
-    /// Takes interleaved frames and appends what can be told by now to `out`.
-    pub(super) fn push(&mut self, frames: &[f32], out: &mut Vec<f32>) {
-        if self.up == self.down {
-            out.extend_from_slice(frames);
-            return;
-        }
+impl Phases {
+    fn push(&mut self, frames: &[f32], out: &mut Vec<f32>) {
         for (channel, line) in self.lines.iter_mut().enumerate() {
             line.extend(frames.iter().skip(channel).step_by(self.channels));
         }
@@ -84,12 +126,9 @@ impl Resampler {
         self.drain(out);
     }
 
-    /// Appends what is left: the input was all there is, and is followed by silence.
-    pub(super) fn finish(&mut self, out: &mut Vec<f32>) {
-        if self.up != self.down {
-            self.lines.iter_mut().for_each(|line| line.resize(line.len() + self.taps, 0.0));
-            self.drain(out);
-        }
+    fn finish(&mut self, out: &mut Vec<f32>) {
+        self.lines.iter_mut().for_each(|line| line.resize(line.len() + self.taps, 0.0));
+        self.drain(out);
     }
 
     fn drain(&mut self, out: &mut Vec<f32>) {
@@ -102,7 +141,7 @@ impl Resampler {
 
 /// Appends all frames that the input reaches.
 struct Drain<'a> {
-    resampler: &'a mut Resampler,
+    resampler: &'a mut Phases,
     out: &'a mut Vec<f32>,
 }
 
@@ -111,7 +150,7 @@ impl Kernel for Drain<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { resampler: Resampler { up, down, taps, filter, lines, at, position, pushed, made, .. }, out } = self;
+        let Self { resampler: Phases { up, down, taps, filter, lines, at, position, pushed, made, .. }, out } = self;
         let (up, down, taps) = (*up, *down, *taps);
         let (len, channels) = (lines.first().map_or(0, Vec::len), lines.len());
         let mut tile = [[0.0f32; LANES]; TILE];
@@ -172,7 +211,7 @@ fn total(mut sums: [f32; LANES]) -> f32 {
 
 fn filter(shape: &Shape, up: u64, taps: usize, pass: f64, cancel: &Cancel) -> Result<Vec<f32>> {
     let (half, cut) = (taps as f64 / 2.0, pass * shape.band);
-    let window_0 = bessel(shape.beta);
+    let window = shape.window(half);
     let mut all = Vec::with_capacity(up as usize * taps);
     for position in 0..up {
         cancel.check()?;
@@ -180,10 +219,7 @@ fn filter(shape: &Shape, up: u64, taps: usize, pass: f64, cancel: &Cancel) -> Re
         let weights: Vec<f64> = (0..taps)
             .map(|tap| {
                 let x = tap as f64 - shift;
-                let inside = (1.0 - (x / half) * (x / half)).max(0.0);
-                let window = bessel(shape.beta * inside.sqrt()) / window_0;
-                let sinc = if x == 0.0 { 1.0 } else { libm::sin(PI * x * cut) / (PI * x * cut) };
-                sinc * window
+                sinc(x * cut) * window(x)
             })
             .collect();
         // Each set passes a constant unchanged, so that there is no hum at the rate of the positions.
@@ -191,6 +227,10 @@ fn filter(shape: &Shape, up: u64, taps: usize, pass: f64, cancel: &Cancel) -> Re
         all.extend(weights.iter().map(|weight| (weight / sum) as f32));
     }
     Ok(all)
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 { 1.0 } else { libm::sin(PI * x) / (PI * x) }
 }
 
 /// The modified Bessel function of the first kind and order 0, by its series.
@@ -274,10 +314,10 @@ mod tests {
         let decibels = |ratio: f64| 20.0 * ratio.log10();
         let levels =
             [(Resampling::Fast, 0.83, -80.0), (Resampling::High, 0.91, -120.0), (Resampling::Best, 0.95, -120.0)];
-        for ((quality, flat, least), (from, to)) in levels
-            .into_iter()
-            .flat_map(|level| [(44_100u32, 48_000u32), (48_000, 44_100), (96_000, 48_000)].map(|rates| (level, rates)))
-        {
+        for ((quality, flat, least), (from, to)) in levels.into_iter().flat_map(|level| {
+            [(44_100u32, 48_000u32), (48_000, 44_100), (96_000, 48_000), (24_000, 48_000), (96_000, 24_000)]
+                .map(|rates| (level, rates))
+        }) {
             let half = f64::from(from.min(to)) / 2.0;
             let tone = |frequency: f64| -> Vec<f32> {
                 let value = |n: u32| (f64::from(n) * 2.0 * PI * frequency / f64::from(from)).sin() as f32;

@@ -2,6 +2,7 @@
 
 use slate_core::{Error, Result, asset::WriteSeek};
 use std::{
+    fs::File,
     io::{self, Seek, SeekFrom, Write},
     sync::{
         Arc,
@@ -34,21 +35,26 @@ pub(super) fn failed(error: io::Error) -> Error {
 /// Counts the bytes of the file that is written through it.
 pub(super) struct Counted {
     inner: Box<dyn WriteSeek>,
+    /// Where all of it is written, too.
+    copy: Option<File>,
     at: u64,
     len: Arc<AtomicU64>,
 }
 
 impl Counted {
     /// With the count, which is right once all is written.
-    pub(super) fn new(inner: Box<dyn WriteSeek>) -> (Self, Arc<AtomicU64>) {
+    pub(super) fn new(inner: Box<dyn WriteSeek>, copy: Option<File>) -> (Self, Arc<AtomicU64>) {
         let len = Arc::new(AtomicU64::new(0));
-        (Self { inner, at: 0, len: Arc::clone(&len) }, len)
+        (Self { inner, copy, at: 0, len: Arc::clone(&len) }, len)
     }
 }
 
 impl Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.inner.write(bytes)?;
+        if let Some(copy) = &mut self.copy {
+            copy.write_all(&bytes[..count])?;
+        }
         self.at += count as u64;
         self.len.fetch_max(self.at, Ordering::Relaxed);
         Ok(count)
@@ -62,6 +68,9 @@ impl Write for Counted {
 impl Seek for Counted {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.at = self.inner.seek(to)?;
+        if let Some(copy) = &mut self.copy {
+            copy.seek(SeekFrom::Start(self.at))?;
+        }
         Ok(self.at)
     }
 }

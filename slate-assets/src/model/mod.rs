@@ -48,7 +48,7 @@ impl Processor for ModelProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "model",
-        version: 5,
+        version: 6,
         kind: AssetKind::Model,
         reads: &["glb", "gltf", "obj", "fbx"],
         writes: &["glb", "gltf", "obj", "fbx"],

@@ -1,5 +1,6 @@
 //! The modified discrete cosine transform, by a complex FFT of a quarter of its length.
 
+use super::super::fft::Fft;
 use std::f64::consts::PI;
 
 /// Turns `2 * len` windowed samples into `len` coefficients, scaled so that decoders need no factor of their own.
@@ -84,91 +85,6 @@ impl Spectrum {
         }
         &self.powers
     }
-}
-
-/// A complex FFT by Stockham's method, radix 4: each pass reads and writes in order, so that vector units can do it.
-struct Fft {
-    re: Vec<f32>,
-    im: Vec<f32>,
-    re2: Vec<f32>,
-    im2: Vec<f32>,
-    /// For each pass of radix 4, three factors for each of its groups.
-    passes: Vec<Vec<[(f32, f32); 3]>>,
-}
-
-impl Fft {
-    fn new(size: usize) -> Self {
-        let (mut passes, mut n) = (Vec::new(), size);
-        while n >= 4 {
-            let factor = |p: usize, times: usize| {
-                let angle = -2.0 * PI * (p * times) as f64 / n as f64;
-                (libm::cos(angle) as f32, libm::sin(angle) as f32)
-            };
-            passes.push((0..n / 4).map(|p| [factor(p, 1), factor(p, 2), factor(p, 3)]).collect());
-            n /= 4;
-        }
-        let zeros = || vec![0.0; size];
-        Self { re: zeros(), im: zeros(), re2: zeros(), im2: zeros(), passes }
-    }
-
-    /// Transforms `re` and `im` in place.
-    fn run(&mut self) {
-        let (mut n, mut s) = (self.re.len(), 1);
-        for factors in &self.passes {
-            let quarter = n / 4 * s;
-            let (ar, br, cr, dr) = quarters(&self.re, quarter);
-            let (ai, bi, ci, di) = quarters(&self.im, quarter);
-            for (p, &[w1, w2, w3]) in factors.iter().enumerate() {
-                let from = p * s..(p + 1) * s;
-                let (ar, br, cr, dr) = (&ar[from.clone()], &br[from.clone()], &cr[from.clone()], &dr[from.clone()]);
-                let (ai, bi, ci, di) = (&ai[from.clone()], &bi[from.clone()], &ci[from.clone()], &di[from]);
-                let to = 4 * p * s..4 * (p + 1) * s;
-                let (r0, r1, r2, r3) = quarters_mut(&mut self.re2[to.clone()], s);
-                let (i0, i1, i2, i3) = quarters_mut(&mut self.im2[to], s);
-                for q in 0..s {
-                    let (sum_r, sum_i) = (ar[q] + cr[q], ai[q] + ci[q]);
-                    let (dif_r, dif_i) = (ar[q] - cr[q], ai[q] - ci[q]);
-                    let (other_r, other_i) = (br[q] + dr[q], bi[q] + di[q]);
-                    // j times b - d.
-                    let (turn_r, turn_i) = (di[q] - bi[q], br[q] - dr[q]);
-                    (r0[q], i0[q]) = (sum_r + other_r, sum_i + other_i);
-                    (r1[q], i1[q]) = times((dif_r - turn_r, dif_i - turn_i), w1);
-                    (r2[q], i2[q]) = times((sum_r - other_r, sum_i - other_i), w2);
-                    (r3[q], i3[q]) = times((dif_r + turn_r, dif_i + turn_i), w3);
-                }
-            }
-            std::mem::swap(&mut self.re, &mut self.re2);
-            std::mem::swap(&mut self.im, &mut self.im2);
-            n /= 4;
-            s *= 4;
-        }
-        if n == 2 {
-            for values in [&mut self.re, &mut self.im] {
-                let (low, high) = values.split_at_mut(s);
-                for (a, b) in low.iter_mut().zip(high) {
-                    (*a, *b) = (*a + *b, *a - *b);
-                }
-            }
-        }
-    }
-}
-
-fn times((re, im): (f32, f32), (cos, sin): (f32, f32)) -> (f32, f32) {
-    (re * cos - im * sin, re * sin + im * cos)
-}
-
-fn quarters(values: &[f32], quarter: usize) -> (&[f32], &[f32], &[f32], &[f32]) {
-    let (a, rest) = values.split_at(quarter);
-    let (b, rest) = rest.split_at(quarter);
-    let (c, d) = rest.split_at(quarter);
-    (a, b, c, d)
-}
-
-fn quarters_mut(values: &mut [f32], quarter: usize) -> (&mut [f32], &mut [f32], &mut [f32], &mut [f32]) {
-    let (a, rest) = values.split_at_mut(quarter);
-    let (b, rest) = rest.split_at_mut(quarter);
-    let (c, d) = rest.split_at_mut(quarter);
-    (a, b, c, d)
 }
 
 /// The rising half of Vorbis' window, `len` samples long: Vorbis I, section 1.3.2.3.

@@ -1,6 +1,7 @@
 //! Steps that make a model lighter and change nothing that a viewer shows.
 
 mod arrange;
+mod coordinates;
 mod parts;
 mod quantize;
 mod resample;

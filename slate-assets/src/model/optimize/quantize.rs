@@ -1,8 +1,11 @@
-use super::super::{
-    gltf,
-    ir::{Animation, Model, Primitive, Transform, attribute, set_attribute},
-    lod, space,
-    values::{Component, Shape, Values},
+use super::{
+    super::{
+        gltf,
+        ir::{Animation, Model, Primitive, Transform, attribute, set_attribute},
+        lod, space,
+        values::{Component, Shape, Values},
+    },
+    coordinates,
 };
 use serde_json::json;
 use slate_core::{Cancel, Result, asset::Report};
@@ -11,8 +14,8 @@ use slate_core::{Cancel, Result, asset::Report};
 const STEPS: f32 = 32767.0;
 
 /// Stores attributes as small integers, as `KHR_mesh_quantization` allows: positions in 16 bits, in a
-/// box that a node below each node that shows the mesh undoes, normals and tangents in 8 bits, coordinates in 16, colours
-/// and weights in 8; rotations of animations in 16.
+/// box that a node below each node that shows the mesh undoes, normals and tangents in 8 bits, coordinates in 16, which
+/// materials move where they go beyond 0 to 1, colours and weights in 8; rotations of animations in 16.
 ///
 /// Steps of positions are a 65534th of all that is shown, or smaller: of a small mesh's own box there are 4096 at least.
 /// So fine parts take fewer bytes, and meet where they met before. With `filtered`, directions
@@ -32,6 +35,12 @@ pub(in crate::model) fn quantize(
     let meshes = model.meshes.iter().enumerate();
     let bounds: Vec<_> = meshes.map(|(at, mesh)| if whole(at) { None } else { bounds(&mesh.primitives) }).collect();
     let boxes = boxes(model, &bounds);
+    if model.kept.is_none() {
+        let moved = coordinates::fit(model);
+        if moved > 0 {
+            report.insert("movedCoordinates".into(), json!(moved));
+        }
+    }
     let plain = boxes.iter().filter(|found| found.is_none()).count();
     for (mesh, found) in model.meshes.iter_mut().zip(&boxes) {
         cancel.check()?;

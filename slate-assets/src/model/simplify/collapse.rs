@@ -1,11 +1,14 @@
 use super::{
     Surface,
+    lanes::{LANES, Lanes},
     level::Level,
     quadric::{Fields, Near, Vector, across, minus, plus, product},
     queue::Queue,
-    topology::{NONE, State, Topology},
+    ring::{LAST, NEXT, Ring, Spoke},
+    topology::{NONE, Topology},
 };
 use slate_core::{Cancel, Result};
+use std::hint::select_unpredictable;
 
 /// How strict collapses are: first they keep the topology and turn no triangle far; then they may close holes and
 /// handles; then anything.
@@ -22,38 +25,27 @@ pub struct Simplifier<'a> {
     /// The vertex whose other values each wedge takes.
     pub(super) sources: Vec<u32>,
     queue: Queue,
+    batch: Batch,
     laxity: u8,
     /// Places where an edge may be that something was in the way of.
     blocked: Vec<bool>,
+    /// The edges that something was in the way of, some of them gone since.
+    blocked_edges: Vec<bool>,
     marks: Vec<u32>,
     mark: u32,
     scratch: Scratch,
 }
 
-/// A triangle at a place: its corner there, the places to the right and left of it, and the vertex.
-#[derive(Clone, Copy)]
-struct Spoke {
-    corner: u32,
-    right: u32,
-    left: u32,
-    wedge: u32,
-}
-
-/// The triangles at one end of an edge: those that the edge is of, and the others.
+/// Edges that came out of the queue together.
 #[derive(Default)]
-struct Ring {
-    own: Vec<Spoke>,
-    others: Vec<Spoke>,
-}
-
-impl Ring {
-    fn len(&self) -> usize {
-        self.own.len() + self.others.len()
-    }
-
-    fn spokes(&self) -> impl Iterator<Item = &Spoke> {
-        self.own.iter().chain(&self.others)
-    }
+struct Batch {
+    edges: [u32; LANES],
+    /// What each was worked out with.
+    stamps: [u32; LANES],
+    lanes: Lanes,
+    count: usize,
+    /// The first that wasn't looked at yet.
+    next: usize,
 }
 
 #[derive(Default)]
@@ -62,10 +54,6 @@ struct Scratch {
     pairs: Vec<(u32, u32)>,
     renamed: Vec<(u32, u32)>,
 }
-
-/// The corners after and before each one.
-const NEXT: [usize; 4] = [1, 2, 0, 0];
-const LAST: [usize; 4] = [2, 0, 1, 0];
 
 impl<'a> Simplifier<'a> {
     /// Looks at a surface.
@@ -92,15 +80,17 @@ impl<'a> Simplifier<'a> {
             fields,
             sources: (0..vertices as u32).collect(),
             queue: Queue::new(edges as usize),
+            batch: Batch::default(),
             laxity: STRICT,
             blocked: vec![false; places],
+            blocked_edges: vec![false; edges as usize],
             marks: vec![0; places],
             mark: 0,
             scratch: Scratch::default(),
             topology,
         };
-        // Backwards, so that each bucket gives its edges in the order of the triangles.
-        (0..edges).rev().for_each(|edge| simplifier.push(edge));
+        // Nothing is known of their costs: they come out first, and go back in again.
+        (0..edges).for_each(|edge| simplifier.queue.push(edge, 0.0));
         Ok(simplifier)
     }
 
@@ -115,14 +105,17 @@ impl<'a> Simplifier<'a> {
     /// # Errors
     /// `Canceled`.
     pub fn reduce(&mut self, target: usize, cancel: &Cancel) -> Result<Level> {
-        let (mut steps, mut before) = (0u32, self.triangles);
+        let (mut taken, mut before) = (0u32, self.triangles);
         while self.triangles > target {
-            steps = steps.wrapping_add(1);
-            if steps % 8192 == 0 {
+            if self.batch.next < self.batch.count {
+                self.step();
+                continue;
+            }
+            taken = taken.wrapping_add(1);
+            if taken.is_multiple_of(1024) {
                 cancel.check()?;
             }
-            if let Some(edge) = self.queue.pop() {
-                self.step(edge);
+            if self.take() {
                 continue;
             }
             if before == self.triangles {
@@ -134,93 +127,92 @@ impl<'a> Simplifier<'a> {
             before = self.triangles;
             self.queue.rewind();
             for edge in 0..self.topology.edges.len() {
-                if self.topology.states[edge] == State::Blocked {
-                    self.push(edge as u32);
+                if std::mem::take(&mut self.blocked_edges[edge]) {
+                    self.queue.push(edge as u32, 0.0);
                 }
             }
         }
         Ok(self.level())
     }
 
-    /// Puts an edge in the queue by what it costs now.
-    fn push(&mut self, edge: u32) {
-        let cost = self.best(edge).1;
-        self.topology.edges[edge as usize].stamp = self.stamp(edge);
-        self.topology.states[edge as usize] = State::Queued;
-        self.queue.push(edge, cost);
+    /// Takes edges of the least cost out of the queue, and works them out. Whether there are any.
+    fn take(&mut self) -> bool {
+        let mut count = 0;
+        while count < LANES {
+            let Some(edge) = self.queue.pop(count == 0) else { break };
+            let [a, b] = self.topology.edges[edge as usize];
+            self.batch.edges[count] = edge;
+            // Edges that are gone have one end.
+            count = select_unpredictable(a != b, count + 1, count);
+        }
+        for lane in 0..count {
+            let ends = self.topology.edges[self.batch.edges[lane] as usize];
+            self.batch.stamps[lane] = self.stamp(ends);
+            self.put(lane, ends);
+        }
+        self.batch.lanes.weigh();
+        (self.batch.count, self.batch.next) = (count, 0);
+        count > 0
     }
 
-    fn stamp(&self, edge: u32) -> u32 {
-        let [a, b] = self.topology.edges[edge as usize].ends;
-        self.topology.places[a as usize].version + self.topology.places[b as usize].version
-    }
-
-    fn step(&mut self, edge: u32) {
-        if self.topology.states[edge as usize] == State::Gone {
-            return;
-        }
-        let [a, b] = self.topology.edges[edge as usize].ends;
-        if a == b {
-            self.topology.states[edge as usize] = State::Gone;
-            return;
-        }
-        let (point, cost) = self.best(edge);
-        let stamp = self.stamp(edge);
-        let known = &mut self.topology.edges[edge as usize].stamp;
-        if stamp != *known {
-            *known = stamp;
-            if !self.queue.is_due(cost) {
-                return self.queue.push(edge, cost);
-            }
-        }
-        if !self.collapse(edge, point) {
-            self.topology.states[edge as usize] = State::Blocked;
-            [a, b].iter().for_each(|&end| self.blocked[end as usize] = true);
-        }
-    }
-
-    /// The point that an edge best collapses into, and the cost.
-    fn best(&mut self, edge: u32) -> (Vector, f32) {
-        let [a, b] = self.topology.edges[edge as usize].ends;
+    fn put(&mut self, lane: usize, [a, b]: [u32; 2]) {
+        let misfit = (self.width > 0).then(|| self.misfit(a, b));
         let [one, other] = [a, b].map(|place| &self.topology.places[place as usize]);
-        let (p, q) = (one.point, other.point);
-        // All is told from the first end.
-        let along = minus(q, p);
-        let mut quadric = other.quadric.from(minus(p, q));
-        quadric.add(&one.quadric);
-        if self.width > 0 {
-            let [one, other] = [one.single, other.single];
-            let misfit = if one != NONE && other != NONE {
-                self.fields.misfit(one, other, along)
-            } else {
-                self.misfits(a, b, along)
-            };
-            quadric.add(&misfit);
+        let along = minus(other.point, one.point);
+        let locked = [a, b].map(|place| self.topology.is_locked(place));
+        let first = misfit.map_or(one.quadric, |mut misfit| {
+            misfit.add(&one.quadric);
+            misfit
+        });
+        self.batch.lanes.put(lane, [&first, &other.quadric], along, locked);
+    }
+
+    /// What the attributes of both ends miss of each other, told from the first one.
+    fn misfit(&mut self, a: u32, b: u32) -> Near {
+        let [one, other] = [a, b].map(|place| self.topology.singles[place as usize]);
+        let [p, q] = [a, b].map(|place| self.topology.places[place as usize].point);
+        if one != NONE && other != NONE {
+            self.fields.misfit(one, other, minus(q, p))
+        } else {
+            self.misfits(a, b, minus(q, p))
         }
-        let none = [0.0; 3];
-        let (step, cost) = match [a, b].map(|place| self.topology.locked[place as usize]) {
-            [true, true] => return (p, f32::INFINITY),
-            [true, false] => return (p, quadric.at(none)),
-            [false, true] => return (q, quadric.at(along)),
-            [false, false] => {
-                let middle = along.map(|number| number / 2.0);
-                quadric.least(middle, product(along, along)).unwrap_or_else(|| {
-                    let [at_p, at_middle, at_q] = [none, middle, along].map(|step| (step, quadric.at(step)));
-                    let end = if at_q.1 < at_p.1 { at_q } else { at_p };
-                    if at_middle.1 < end.1 { at_middle } else { end }
-                })
-            }
-        };
-        (plus(p, step), cost)
+    }
+
+    /// Grows when something changes at the ends of an edge.
+    fn stamp(&self, ends: [u32; 2]) -> u32 {
+        ends.iter().map(|&end| self.topology.places[end as usize].version).sum()
+    }
+
+    /// Collapses the next edge that was taken, or puts it back.
+    fn step(&mut self) {
+        let at = self.batch.next;
+        self.batch.next += 1;
+        let edge = self.batch.edges[at];
+        let ends = self.topology.edges[edge as usize];
+        if ends[0] == ends[1] {
+            return;
+        }
+        if self.stamp(ends) != self.batch.stamps[at] {
+            return self.queue.push(edge, 0.0);
+        }
+        let (way, cost) = self.batch.lanes.get(at);
+        if !self.queue.is_due(cost) {
+            return self.queue.push(edge, cost);
+        }
+        let point = plus(self.topology.places[ends[0] as usize].point, way);
+        if !self.collapse(edge, point) {
+            self.blocked_edges[edge as usize] = true;
+            ends.iter().for_each(|&end| self.blocked[end as usize] = true);
+        }
     }
 
     /// What the attributes of both ends miss of each other where one of them has several wedges.
     fn misfits(&mut self, a: u32, b: u32, along: Vector) -> Near {
         let mut quadric = Near::default();
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.gather(a, b, &mut scratch.rings[0]);
-        self.gather(b, a, &mut scratch.rings[1]);
-        self.pair(b, &scratch.rings, &mut scratch.pairs);
+        self.topology.gather(a, b, &mut scratch.rings[0], |_, _| {});
+        self.topology.gather(b, a, &mut scratch.rings[1], |_, _| {});
+        self.topology.pair(b, &scratch.rings, &mut scratch.pairs);
         for &(one, other) in scratch.pairs.iter().filter(|(one, other)| *one != NONE && *other != NONE) {
             quadric.add(&self.fields.misfit(one, other, along));
         }
@@ -228,75 +220,22 @@ impl<'a> Simplifier<'a> {
         quadric
     }
 
-    /// The living triangles at a place, those of the edge to `other` apart; those that are gone leave its list.
-    fn gather(&mut self, place: u32, other: u32, ring: &mut Ring) {
-        ring.own.clear();
-        ring.others.clear();
-        let topology = &mut self.topology;
-        let mut corner = topology.places[place as usize].first;
-        let (mut before, mut skipped) = (NONE, false);
-        while corner != NONE {
-            let (triangle, at) = (&topology.triangles[(corner / 4) as usize], (corner % 4) as usize);
-            let next = triangle.next[at];
-            if triangle.corners[0] == NONE {
-                skipped = true;
-            } else {
-                let (right, left) = (triangle.corners[NEXT[at]], triangle.corners[LAST[at]]);
-                let spoke = Spoke { corner, right, left, wedge: triangle.wedges[at] };
-                let of_edge = right == other || left == other;
-                (if of_edge { &mut ring.own } else { &mut ring.others }).push(spoke);
-                if skipped {
-                    topology.link_to(place, before, corner);
-                    skipped = false;
-                }
-                before = corner;
-            }
-            corner = next;
-        }
-        if skipped {
-            topology.link_to(place, before, NONE);
-        }
-    }
-
-    /// Pairs the wedges of both ends that share a triangle of the edge; the others stay alone.
-    fn pair(&self, b: u32, rings: &[Ring; 2], pairs: &mut Vec<(u32, u32)>) {
-        pairs.clear();
-        for spoke in &rings[0].own {
-            let (triangle, at) = (&self.topology.triangles[(spoke.corner / 4) as usize], (spoke.corner % 4) as usize);
-            let other = triangle.wedges[if spoke.right == b { NEXT[at] } else { LAST[at] }];
-            if !pairs.iter().any(|pair| pair.0 == spoke.wedge || pair.1 == other) {
-                pairs.push((spoke.wedge, other));
-            }
-        }
-        for spoke in rings[0].spokes() {
-            if !pairs.iter().any(|pair| pair.0 == spoke.wedge) {
-                pairs.push((spoke.wedge, NONE));
-            }
-        }
-        for spoke in rings[1].spokes() {
-            if !pairs.iter().any(|pair| pair.1 == spoke.wedge) {
-                pairs.push((NONE, spoke.wedge));
-            }
-        }
-    }
-
     /// Makes the edge one point, where that does no harm.
     fn collapse(&mut self, edge: u32, point: Vector) -> bool {
-        let [mut a, mut b] = self.topology.edges[edge as usize].ends;
-        if self.topology.locked[a as usize] && self.topology.locked[b as usize] {
+        let [mut a, mut b] = self.topology.edges[edge as usize];
+        if self.topology.is_locked(a) && self.topology.is_locked(b) {
             return false;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.gather(a, b, &mut scratch.rings[0]);
-        self.gather(b, a, &mut scratch.rings[1]);
+        let keeps_topology = self.gather(a, b, &mut scratch.rings);
         // The end with more triangles stays.
         if scratch.rings[0].len() > scratch.rings[1].len() {
             std::mem::swap(&mut a, &mut b);
             scratch.rings.swap(0, 1);
         }
-        let fine = (self.laxity > STRICT || self.keeps_topology(b, &scratch.rings))
-            && self.keeps_sides(a, &scratch.rings[0].others, point)
-            && self.keeps_sides(b, &scratch.rings[1].others, point);
+        let fine = (keeps_topology || self.laxity > STRICT)
+            && self.keeps_sides(a, scratch.rings[0].others(), point)
+            && self.keeps_sides(b, scratch.rings[1].others(), point);
         if fine {
             self.merge(a, b, point, &mut scratch);
             if self.blocked[a as usize] || self.blocked[b as usize] {
@@ -307,40 +246,45 @@ impl<'a> Simplifier<'a> {
         fine
     }
 
-    /// The edge's ends have no neighbours in common but those of the edge's own triangles, and no hole closes.
-    fn keeps_topology(&mut self, b: u32, rings: &[Ring; 2]) -> bool {
+    /// Gathers the triangles of both ends. Whether the ends have no neighbours in common but those of the edge's own
+    /// triangles, and no hole would close.
+    fn gather(&mut self, a: u32, b: u32, rings: &mut [Ring; 2]) -> bool {
         self.mark += 3;
         let [of_a, common, of_b] = [0, 1, 2].map(|at| self.mark + at);
-        // Without branches, which nobody could foresee: counts of what is true. The edge's other end is a neighbour.
+        let marks = &mut self.marks;
+        // Counts of what is true, without branches. The edge's other end is a neighbour.
         let mut neighbours = 1;
-        for place in rings[0].others.iter().flat_map(|spoke| [spoke.right, spoke.left]) {
-            let mark = &mut self.marks[place as usize];
-            neighbours += usize::from(*mark != of_a);
-            *mark = of_a;
-        }
-        for spoke in &rings[0].own {
-            let mark = &mut self.marks[(spoke.right ^ spoke.left ^ b) as usize];
-            if *mark == common {
-                // Two of the edge's triangles have the same corners.
-                return false;
+        self.topology.gather(a, b, &mut rings[0], |spoke, is_other| {
+            for place in [spoke.right, spoke.left] {
+                let mark = &mut marks[place as usize];
+                neighbours += usize::from(is_other & (*mark != of_a));
+                *mark = select_unpredictable(is_other, of_a, *mark);
             }
+        });
+        let mut twice = false;
+        for spoke in rings[0].own() {
+            let mark = &mut marks[(spoke.right ^ spoke.left ^ b) as usize];
+            // Two of the edge's triangles have the same corners.
+            twice |= *mark == common;
             neighbours += usize::from(*mark != of_a);
             *mark = common;
         }
-        let mut shared = 0;
-        for place in rings[1].others.iter().flat_map(|spoke| [spoke.right, spoke.left]) {
-            shared += usize::from(self.marks[place as usize] == of_a);
-        }
-        if shared > 0 {
+        let mut shared = false;
+        self.topology.gather(b, a, &mut rings[1], |spoke, is_other| {
+            for place in [spoke.right, spoke.left] {
+                shared |= is_other & (marks[place as usize] == of_a);
+            }
+        });
+        if twice || shared {
             return false;
         }
         // Both ends on a border, but not the edge: a collapse would pinch the surface.
-        if rings[0].own.len() < 2 || neighbours <= rings[0].len() {
+        if rings[0].own().len() < 2 || neighbours <= rings[0].len() {
             return true;
         }
         let mut neighbours = 0;
         for place in rings[1].spokes().flat_map(|spoke| [spoke.right, spoke.left]) {
-            let mark = &mut self.marks[place as usize];
+            let mark = &mut marks[place as usize];
             neighbours += usize::from(*mark != of_b);
             *mark = of_b;
         }
@@ -377,50 +321,47 @@ impl<'a> Simplifier<'a> {
         (place.quadric, place.point) = (quadric, point);
         // Larger than both: whatever cost was found with one of them is out of date.
         place.version += version + 1;
-        let mut before = place.first;
-        if topology.locked[from] {
-            (topology.locked[to], topology.anchors[to]) = (true, topology.anchors[from]);
-        }
-
+        topology.lock_like(b, a);
         scratch.renamed.clear();
-        for spoke in &scratch.rings[0].own {
-            let (triangle, at) = (&mut topology.triangles[(spoke.corner / 4) as usize], (spoke.corner % 4) as usize);
+        for spoke in scratch.rings[0].own() {
+            let (triangle, at) = spoke.parts();
             let (own, gone) = if spoke.right == b { (at, LAST[at]) } else { (LAST[at], at) };
-            let [own, gone, stays] = [own, gone, NEXT[at]].map(|side| triangle.edges[side]);
-            triangle.corners = [NONE; 3];
+            let [own, gone, stays] = [own, gone, NEXT[at]].map(|side| topology.sides[triangle].edges[side]);
+            topology.corners[triangle] = [b; 3];
             self.triangles -= 1;
-            scratch.renamed.push((gone, stays));
-            topology.states[own as usize] = State::Gone;
+            topology.edges[own as usize] = [b; 2];
             if gone != stays {
-                topology.states[gone as usize] = State::Gone;
+                topology.edges[gone as usize] = [b; 2];
+                scratch.renamed.push((gone, stays));
             }
         }
-        for spoke in &scratch.rings[0].others {
-            let (triangle, at) = (&mut topology.triangles[(spoke.corner / 4) as usize], (spoke.corner % 4) as usize);
-            triangle.corners[at] = b;
-            triangle.next[at] = before;
-            before = spoke.corner;
+        let (first, more) = scratch.renamed.split_at(scratch.renamed.len().min(2));
+        let [one, other] = [0, 1].map(|at| first.get(at).copied().unwrap_or((NONE, NONE)));
+        for spoke in scratch.rings[0].others() {
+            let (triangle, at) = spoke.parts();
+            topology.corners[triangle][at] = b;
             for (side, end) in [(at, spoke.right), (LAST[at], spoke.left)] {
-                let edge = &mut triangle.edges[side];
-                if let Some(&(_, stays)) = scratch.renamed.iter().find(|(gone, _)| gone == edge) {
-                    *edge = stays;
-                } else {
-                    topology.edges[*edge as usize].ends = [b, end];
-                }
+                let edge = &mut topology.sides[triangle].edges[side];
+                let stays = select_unpredictable(*edge == one.0, one.1, *edge);
+                let stays = select_unpredictable(*edge == other.0, other.1, stays);
+                let stays = more.iter().find(|(gone, _)| gone == edge).map_or(stays, |renamed| renamed.1);
+                *edge = stays;
+                topology.edges[stays as usize] = [b, end];
             }
         }
-        topology.places[to].first = before;
+        topology.relist(a, b, &scratch.rings);
     }
 
     /// What was in the way of edges at this place may be gone.
     fn unblock(&mut self, place: u32, ring: &mut Ring) {
         self.blocked[place as usize] = false;
-        self.gather(place, NONE, ring);
-        for spoke in &ring.others {
-            let (edges, at) = (self.topology.triangles[(spoke.corner / 4) as usize].edges, (spoke.corner % 4) as usize);
+        self.topology.gather(place, NONE, ring, |_, _| {});
+        for spoke in ring.others() {
+            let (triangle, at) = spoke.parts();
+            let edges = self.topology.sides[triangle].edges;
             for edge in [edges[at], edges[LAST[at]]] {
-                if self.topology.states[edge as usize] == State::Blocked {
-                    self.push(edge);
+                if std::mem::take(&mut self.blocked_edges[edge as usize]) {
+                    self.queue.push(edge, 0.0);
                 }
             }
         }
@@ -428,13 +369,13 @@ impl<'a> Simplifier<'a> {
 
     /// Merges the wedges of `a` into those of `b`, which go these ways; gives what their attributes miss of each other.
     fn merge_wedges(&mut self, a: u32, b: u32, steps: [Vector; 2], scratch: &mut Scratch) -> Near {
-        let [one, other] = [a, b].map(|place| self.topology.places[place as usize].single);
+        let [one, other] = [a, b].map(|place| self.topology.singles[place as usize]);
         if one != NONE && other != NONE {
             scratch.pairs.clear();
             scratch.pairs.push((one, other));
         } else {
-            self.pair(b, &scratch.rings, &mut scratch.pairs);
-            self.topology.places[b as usize].single = if let [(_, other)] = scratch.pairs[..] { other } else { NONE };
+            self.topology.pair(b, &scratch.rings, &mut scratch.pairs);
+            self.topology.singles[b as usize] = if let [(_, other)] = scratch.pairs[..] { other } else { NONE };
         }
         let nearer = product(steps[0], steps[0]) < product(steps[1], steps[1]);
         let mut quadric = Near::default();
@@ -455,10 +396,11 @@ impl<'a> Simplifier<'a> {
                 self.fields.merge(one, other);
             }
         }
-        for spoke in scratch.rings[0].spokes() {
-            if let Some(&(_, other)) = scratch.pairs.iter().find(|pair| pair.0 == spoke.wedge && pair.1 != NONE) {
-                let (triangle, at) = ((spoke.corner / 4) as usize, (spoke.corner % 4) as usize);
-                self.topology.triangles[triangle].wedges[at] = other;
+        for spoke in scratch.rings[0].others() {
+            let (triangle, at) = spoke.parts();
+            let wedge = &mut self.topology.sides[triangle].wedges[at];
+            if let Some(&(_, other)) = scratch.pairs.iter().find(|pair| pair.0 == *wedge && pair.1 != NONE) {
+                *wedge = other;
             }
         }
         quadric

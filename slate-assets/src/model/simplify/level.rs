@@ -18,13 +18,20 @@ pub struct Level {
 impl Simplifier<'_> {
     /// The surface as it is now.
     pub(super) fn level(&self) -> Level {
-        let mut level = Level::default();
+        let (triangles, vertices) = (self.triangles(), self.surface.positions.len().min(self.triangles() * 3));
+        let mut level = Level {
+            positions: Vec::with_capacity(vertices),
+            attributes: Vec::with_capacity(vertices * self.width),
+            sources: Vec::with_capacity(vertices),
+            indices: Vec::with_capacity(triangles * 3),
+            triangles: Vec::with_capacity(triangles),
+        };
         let mut vertices = vec![NONE; self.surface.positions.len()];
         let ranges = self.ranges();
         for triangle in self.topology.living() {
             for corner in 0..3 {
-                let entry = &self.topology.triangles[triangle];
-                let (place, wedge) = (entry.corners[corner], entry.wedges[corner]);
+                let place = self.topology.corners[triangle][corner];
+                let wedge = self.topology.sides[triangle].wedges[corner];
                 let vertex = &mut vertices[wedge as usize];
                 if *vertex == NONE {
                     *vertex = level.positions.len() as u32;
@@ -40,7 +47,7 @@ impl Simplifier<'_> {
     }
 
     fn position(&self, place: u32) -> [f32; 3] {
-        if self.topology.places[place as usize].version == 0 || self.topology.locked[place as usize] {
+        if self.topology.places[place as usize].version == 0 || self.topology.is_locked(place) {
             return self.surface.positions[self.topology.anchors[place as usize] as usize];
         }
         let point = self.topology.places[place as usize].point;

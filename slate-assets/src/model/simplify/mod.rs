@@ -19,10 +19,12 @@
 //! only rise, so that the queue holds lower bounds, and an edge is looked at again only when it comes out.
 
 mod collapse;
+mod lanes;
 mod level;
 mod measure;
 mod quadric;
 mod queue;
+mod ring;
 mod topology;
 
 pub use collapse::Simplifier;

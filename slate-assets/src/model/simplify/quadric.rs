@@ -49,6 +49,15 @@ pub(super) struct Near {
 }
 
 impl Near {
+    /// How many numbers it is made of.
+    pub(super) const NUMBERS: usize = 10;
+
+    /// The numbers it is made of: `A` (xx, yy, zz, xy, xz, yz), `b` and `c`.
+    pub(super) fn numbers(&self) -> [f32; Self::NUMBERS] {
+        let [x, y, z] = self.b;
+        [self.xx, self.yy, self.zz, self.xy, self.xz, self.yz, x, y, z, self.c]
+    }
+
     /// The squared distance to the plane of this unit normal through the own place, times `weight`.
     pub(super) fn plane([x, y, z]: Vector, weight: f32) -> Self {
         let [wx, wy, wz] = [x * weight, y * weight, z * weight];
@@ -97,43 +106,6 @@ impl Near {
         let turned = self.turned(step);
         let c = self.c + product(plus(plus(self.b, self.b), turned), step);
         Self { b: plus(self.b, turned), c: c.max(0.0), ..*self }
-    }
-
-    /// The value at a point; rounding doesn't make it negative.
-    pub(super) fn at(&self, p: Vector) -> f32 {
-        (product(plus(plus(self.b, self.b), self.turned(p)), p) + self.c).max(0.0)
-    }
-
-    /// The point of the least value, and that value. Where the quadric says little, the point stays near `middle`;
-    /// none where it would be further from there than the root of `reach`.
-    pub(super) fn least(&self, middle: Vector, reach: f32) -> Option<(Vector, f32)> {
-        const FIRM: f64 = 1e-5;
-        // The cofactors of flat surfaces are differences of nearly equal products.
-        let [xx, yy, zz, xy, xz, yz] = [self.xx, self.yy, self.zz, self.xy, self.xz, self.yz].map(f64::from);
-        let slope = plus(self.turned(middle), self.b);
-        let at_middle = product(plus(slope, self.b), middle) + self.c;
-        let slope = slope.map(f64::from);
-        let pull = (xx + yy + zz) * FIRM;
-        let (xx, yy, zz) = (xx + pull, yy + pull, zz + pull);
-        let (cxx, cxy, cxz) = (yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy);
-        let det = xx * cxx + xy * cxy + xz * cxz;
-        if det <= 0.0 || !det.is_normal() {
-            return None;
-        }
-        let (cyy, cyz, czz) = (xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy);
-        let scale = -1.0 / det;
-        let step = [
-            (cxx * slope[0] + cxy * slope[1] + cxz * slope[2]) * scale,
-            (cxy * slope[0] + cyy * slope[1] + cyz * slope[2]) * scale,
-            (cxz * slope[0] + cyz * slope[1] + czz * slope[2]) * scale,
-        ];
-        let length = dot(step, step);
-        // So asked, what is no number is too far as well.
-        let near = length <= f64::from(reach);
-        near.then(|| {
-            let value = f64::from(at_middle) + dot(slope, step) - pull * length;
-            (plus(middle, step.map(|number| number as f32)), value.max(0.0) as f32)
-        })
     }
 }
 
@@ -227,19 +199,20 @@ fn told_from(field: [f32; 4], step: Vector) -> f32 {
 mod tests {
     use super::*;
 
+    /// Told from a point, a quadric's last number is its value there.
+    fn value(quadric: &Near, point: Vector) -> f32 {
+        quadric.from(point).numbers()[Near::NUMBERS - 1]
+    }
+
     #[test]
-    fn three_planes_meet_in_their_point() {
-        // Through (1, 2, 3), told from there, and then from a place nearby.
+    fn a_quadric_is_the_same_from_everywhere() {
+        // Two planes through (1, 2, 3), told from there, and then from a place nearby.
         let mut quadric = Near::plane([1.0, 0.0, 0.0], 2.0);
         quadric.add(&Near::plane([0.0, 1.0, 0.0], 1.0));
-        quadric.add(&Near::plane([0.0, 0.0, 1.0], 1.0));
-        assert_eq!(quadric.at([1.0, 0.0, 0.0]), 2.0);
+        assert_eq!(value(&quadric, [1.0, 0.0, 7.0]), 2.0);
         let told = quadric.from([0.5, -0.25, 0.0]);
-        let (point, error) = told.least([0.1, 0.1, 0.0], 1.0).unwrap();
-        assert!(minus(point, [-0.5, 0.25, 0.0]).iter().all(|number| number.abs() < 1e-3), "{point:?}");
-        assert!(error < 1e-6);
-        assert!((told.at([0.5, 0.25, 0.0]) - 2.0).abs() < 1e-5);
-        assert!(told.least([5.0, 2.0, 3.0], 1.0).is_none(), "too far away");
+        assert!((value(&told, [0.5, 0.25, 0.0]) - 2.0).abs() < 1e-5);
+        assert_eq!(value(&told, [-0.5, 0.25, 0.0]), 0.0);
     }
 
     #[test]
@@ -250,8 +223,8 @@ mod tests {
         // The same field, told from two places, and one that is higher by 3.
         let means = vec![[2.0, 2.0, 0.0, 1.0], [2.0, 2.0, 0.0, 3.0], [2.0, 2.0, 0.0, 6.0]];
         let mut fields = Fields { weights: vec![1.0, 3.0, 3.0], means, width: 1 };
-        assert!(fields.misfit(0, 1, [1.0, 0.0, 0.0]).at([7.0, -3.0, 9.0]) < 1e-6);
-        assert_eq!(fields.misfit(0, 2, [1.0, 0.0, 0.0]).at([5.0; 3]), 0.75 * 9.0);
+        assert!(value(&fields.misfit(0, 1, [1.0, 0.0, 0.0]), [7.0, -3.0, 9.0]) < 1e-6);
+        assert_eq!(value(&fields.misfit(0, 2, [1.0, 0.0, 0.0]), [5.0; 3]), 0.75 * 9.0);
         fields.tell_from(2, [-1.0, 0.0, 0.0]);
         fields.merge(0, 2);
         assert_eq!((fields.weights[2], fields.means[2]), (4.0, [2.0, 2.0, 0.0, 3.25]));

@@ -1,8 +1,10 @@
 use super::{
     Surface,
     quadric::{Fields, Frame, Near, Point, Vector, across, minus, product},
+    ring::{LAST, NEXT, SLACK, lives},
 };
 use slate_core::{Error, Result};
+use std::hint::select_unpredictable;
 
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -20,12 +22,19 @@ pub(super) struct Topology {
     pub(super) origin: Point,
     pub(super) extent: f64,
     pub(super) places: Vec<Place>,
-    pub(super) triangles: Vec<Triangle>,
-    pub(super) edges: Vec<Edge>,
-    pub(super) states: Vec<State>,
-    pub(super) locked: Vec<bool>,
+    /// The places of each triangle; some [`lives`] no more.
+    pub(super) corners: Vec<[u32; 3]>,
+    pub(super) sides: Vec<Sides>,
+    /// The corners at each place, as triangle · 4 + corner.
+    pub(super) lists: Vec<u32>,
+    /// The ends of each edge: one place twice where it is gone.
+    pub(super) edges: Vec<[u32; 2]>,
+    /// Places that stay where they are; empty where none does.
+    locked: Vec<bool>,
     /// A vertex at each place, to take the place's exact position from.
     pub(super) anchors: Vec<u32>,
+    /// The one wedge of each place, `NONE` where there are several.
+    pub(super) singles: Vec<u32>,
 }
 
 /// One line of a processor's cache.
@@ -36,36 +45,18 @@ pub(super) struct Place {
     pub(super) point: Vector,
     /// How many collapses went into it.
     pub(super) version: u32,
-    /// The first corner, as triangle · 4 + corner.
+    /// Where its corners begin in the lists, and how many there are.
     pub(super) first: u32,
-    /// The one wedge, `NONE` where there are several.
-    pub(super) single: u32,
+    pub(super) count: u32,
 }
 
+/// What few look at of a triangle.
 #[derive(Clone, Copy)]
-pub(super) struct Triangle {
-    /// Places; `NONE` first where the triangle is gone.
-    pub(super) corners: [u32; 3],
+pub(super) struct Sides {
     /// The edge from each corner to the next.
     pub(super) edges: [u32; 3],
-    /// The next corner at the same place.
-    pub(super) next: [u32; 3],
     /// Vertices.
     pub(super) wedges: [u32; 3],
-}
-
-pub(super) struct Edge {
-    pub(super) ends: [u32; 2],
-    /// The sum of the ends' versions that the cost was found with.
-    pub(super) stamp: u32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Queued,
-    /// Something was in the way of its collapse.
-    Blocked,
-    Gone,
 }
 
 impl Topology {
@@ -76,8 +67,8 @@ impl Topology {
         if !wide || !locks || !surface.indices.len().is_multiple_of(3) || count >= (NONE / 4) as usize {
             return Err(Error::invalid("the surface's lists don't fit each other"));
         }
-        if surface.indices.len() / 3 >= (NONE / 4) as usize {
-            return Err(Error::limit_exceeded("a surface has less than a thousand million triangles"));
+        if surface.indices.len() >= NONE as usize / SLACK / 2 {
+            return Err(Error::limit_exceeded("a surface has less than 238 million triangles"));
         }
         if surface.indices.iter().any(|&at| at as usize >= count) {
             return Err(Error::invalid("an index of the surface is beyond its vertices"));
@@ -91,9 +82,9 @@ impl Topology {
         let place = |&at: &u32| {
             let position = surface.positions[at as usize].map(f64::from);
             let point = std::array::from_fn(|at| ((position[at] - origin[at]) * scale) as f32);
-            Place { quadric: Near::default(), point, version: 0, first: NONE, single: NONE }
+            Place { quadric: Near::default(), point, version: 0, first: 0, count: 0 }
         };
-        let mut locked = vec![false; firsts.len()];
+        let mut locked = vec![false; if surface.locked.contains(&true) { firsts.len() } else { 0 }];
         for (wedge, _) in surface.locked.iter().enumerate().filter(|(_, locked)| **locked) {
             locked[place_of[wedge] as usize] = true;
         }
@@ -101,86 +92,101 @@ impl Topology {
             origin,
             extent,
             places: firsts.iter().map(place).collect(),
-            triangles: Vec::with_capacity(surface.indices.len() / 3),
+            corners: Vec::with_capacity(surface.indices.len() / 3),
+            sides: Vec::with_capacity(surface.indices.len() / 3),
+            lists: Vec::new(),
             edges: Vec::new(),
-            states: Vec::new(),
             locked,
+            singles: Vec::new(),
             anchors: firsts,
         };
         for wedges in surface.indices.as_chunks::<3>().0 {
             let [a, b, c] = wedges.map(|wedge| place_of[wedge as usize]);
             // A triangle of two places shows nothing; it stays in the list, so that triangles keep their numbers.
-            let corners = if a == b || b == c || c == a { [NONE; 3] } else { [a, b, c] };
-            topology.triangles.push(Triangle { corners, edges: [NONE; 3], next: [NONE; 3], wedges: *wedges });
+            let corners = if a == b || b == c || c == a { [a; 3] } else { [a, b, c] };
+            topology.corners.push(corners);
+            topology.sides.push(Sides { edges: [NONE; 3], wedges: *wedges });
         }
-        topology.link();
+        topology.list();
+        topology.find_singles();
         topology.join();
         Ok(topology)
     }
 
-    fn link(&mut self) {
+    fn find_singles(&mut self) {
         const SEVERAL: u32 = NONE - 1;
-        // Backwards, so that the lists are in the triangles' order.
-        for (number, triangle) in self.triangles.iter_mut().enumerate().rev() {
-            for corner in 0..3 {
-                let Some(place) = self.places.get_mut(triangle.corners[corner] as usize) else { continue };
-                triangle.next[corner] = place.first;
-                place.first = (number * 4 + corner) as u32;
-                let wedge = triangle.wedges[corner];
-                place.single = if place.single == NONE || place.single == wedge { wedge } else { SEVERAL };
+        self.singles = vec![NONE; self.places.len()];
+        for (corners, sides) in self.corners.iter().zip(&self.sides).filter(|(corners, _)| lives(corners)) {
+            for (place, wedge) in corners.iter().zip(sides.wedges) {
+                let single = &mut self.singles[*place as usize];
+                *single = if *single == NONE || *single == wedge { wedge } else { SEVERAL };
             }
         }
-        self.places.iter_mut().filter(|place| place.single == SEVERAL).for_each(|place| place.single = NONE);
+        self.singles.iter_mut().filter(|single| **single == SEVERAL).for_each(|single| *single = NONE);
     }
 
     /// Finds the edges, and gives each place the planes of its faces, and of its borders and seams, upright on their
     /// faces.
     fn join(&mut self) {
         /// What is known of an edge until all triangles are known.
+        #[derive(Clone, Copy)]
         struct Side {
-            /// The next edge of the same lower end.
-            next: u32,
             /// The first corner at the edge.
             first: u32,
-            count: u8,
+            count: u32,
             /// Whether two triangles have the same wedges there.
             is_inner: bool,
         }
-        let mut of_place = vec![NONE; self.places.len()];
-        let mut sides: Vec<Side> = Vec::with_capacity(self.triangles.len() * 3 / 2 + 64);
-        self.edges.reserve(self.triangles.len() * 3 / 2 + 64);
-        for number in 0..self.triangles.len() {
-            let corners = self.triangles[number].corners;
-            if corners[0] == NONE {
-                continue;
+        (0..self.corners.len()).filter(|&triangle| lives(&self.corners[triangle])).for_each(|triangle| {
+            add_plane(&mut self.places, &self.corners[triangle]);
+        });
+        /// How many edges more there is room for, each time that there is none.
+        const ROOM: usize = 4096;
+        let most = self.corners.len() * 3 / 2 + ROOM;
+        let (mut edges, mut sides) = (0, Vec::with_capacity(most));
+        self.edges.reserve(most);
+        // Whose neighbour each place was seen as last, and the edge between both.
+        let mut seen = vec![(NONE, 0); self.places.len()];
+        let mut upward = Vec::new();
+        for place in 0..self.places.len() {
+            let Place { first, count, .. } = self.places[place];
+            let list = &self.lists[first as usize..][..count as usize];
+            // Each edge is found from its lower end. Without branches: half of them would be foreseen wrongly.
+            upward.resize(upward.len().max(list.len() * 2), (0, 0));
+            let mut found = 0;
+            for &corner in list {
+                let (triangle, at) = (corner / 4, (corner % 4) as usize);
+                let corners = &self.corners[triangle as usize];
+                for (side, end) in [(at, corners[NEXT[at]]), (LAST[at], corners[LAST[at]])] {
+                    upward[found] = (triangle * 4 + side as u32, end);
+                    found += usize::from(end as usize > place);
+                }
             }
-            self.add_plane(number);
-            for corner in 0..3 {
-                let (a, b) = (corners[corner], corners[(corner + 1) % 3]);
-                let (lower, upper) = (a.min(b), a.max(b));
-                let (first, at) = (of_place[lower as usize], (number * 4 + corner) as u32);
-                let mut edge = first;
-                while edge != NONE && self.edges[edge as usize].ends[1] != upper {
-                    edge = sides[edge as usize].next;
+            if self.edges.len() < edges + found {
+                let more = edges + found + ROOM;
+                self.edges.resize(more, [0; 2]);
+                sides.resize(more, Side { first: 0, count: 0, is_inner: false });
+            }
+            for &(corner, end) in &upward[..found] {
+                let (of, known) = seen[end as usize];
+                let is_new = of != place as u32;
+                let edge = select_unpredictable(is_new, edges, known);
+                edges += usize::from(is_new);
+                seen[end as usize] = (place as u32, edge);
+                self.edges[edge] = [place as u32, end];
+                let Side { first, count, is_inner } = sides[edge];
+                let first = select_unpredictable(is_new, corner, first);
+                let ([a, b], [c, d]) = (self.wedges_at(first), self.wedges_at(corner));
+                let is_same = (a == d) & (b == c);
+                sides[edge] = Side { first, count: count + 1, is_inner: is_inner | is_same };
+                self.sides[(corner / 4) as usize].edges[(corner % 4) as usize] = edge as u32;
+                if !is_new & !is_same {
+                    self.upright(corner, SEAM);
                 }
-                if edge == NONE {
-                    edge = self.edges.len() as u32;
-                    self.edges.push(Edge { ends: [lower, upper], stamp: 0 });
-                    sides.push(Side { next: first, first: at, count: 1, is_inner: false });
-                    of_place[lower as usize] = edge;
-                } else {
-                    let [a, b] = self.wedges_at(at);
-                    let side = &mut sides[edge as usize];
-                    side.count = side.count.saturating_add(1);
-                    let is_same = self.wedges_at(side.first) == [b, a];
-                    side.is_inner |= is_same;
-                    if !is_same {
-                        self.upright(at, SEAM);
-                    }
-                }
-                self.triangles[number].edges[corner] = edge;
             }
         }
+        self.edges.truncate(edges);
+        sides.truncate(edges);
         for side in sides {
             if side.count == 1 {
                 self.upright(side.first, BORDER);
@@ -188,43 +194,29 @@ impl Topology {
                 self.upright(side.first, SEAM);
             }
         }
-        self.states = vec![State::Queued; self.edges.len()];
     }
 
-    /// Adds the plane of a triangle to its places.
-    fn add_plane(&mut self, triangle: usize) {
-        /// Keeps points of flat surfaces from wandering, and makes short edges go first there.
-        const STAY: f32 = 1e-6;
-        let points = self.points_of(triangle);
-        let normal = across(minus(points[1], points[0]), minus(points[2], points[0]));
-        let double = product(normal, normal).sqrt();
-        if double > 0.0 {
-            let mut plane = Near::plane(normal.map(|number| number / double), double / 2.0);
-            plane.add(&Near::place(double / 2.0 * STAY));
-            for place in self.triangles[triangle].corners {
-                self.places[place as usize].quadric.add(&plane);
-            }
-        }
+    pub(super) fn is_locked(&self, place: u32) -> bool {
+        self.locked.get(place as usize).is_some_and(|locked| *locked)
     }
 
-    /// Puts a corner after another one of a place's list; first where there is none before it.
-    pub(super) fn link_to(&mut self, place: u32, before: u32, corner: u32) {
-        match before {
-            NONE => self.places[place as usize].first = corner,
-            before => self.triangles[(before / 4) as usize].next[(before % 4) as usize] = corner,
+    /// Lets a place take the lock of one that becomes one with it.
+    pub(super) fn lock_like(&mut self, place: u32, other: u32) {
+        if self.is_locked(other) {
+            (self.locked[place as usize], self.anchors[place as usize]) = (true, self.anchors[other as usize]);
         }
     }
 
     fn points_of(&self, triangle: usize) -> [Vector; 3] {
-        self.triangles[triangle].corners.map(|place| self.places[place as usize].point)
+        self.corners[triangle].map(|place| self.places[place as usize].point)
     }
 
     pub(super) fn living(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.triangles.len()).filter(|&triangle| self.triangles[triangle].corners[0] != NONE)
+        (0..self.corners.len()).filter(|&triangle| lives(&self.corners[triangle]))
     }
 
     fn wedges_at(&self, corner: u32) -> [u32; 2] {
-        let (wedges, corner) = (&self.triangles[(corner / 4) as usize].wedges, (corner % 4) as usize);
+        let (wedges, corner) = (&self.sides[(corner / 4) as usize].wedges, (corner % 4) as usize);
         [wedges[corner], wedges[(corner + 1) % 3]]
     }
 
@@ -247,7 +239,7 @@ impl Topology {
         }
         let plane = Near::plane(aside.map(|number| number / height), length * weight);
         for end in [corner, (corner + 1) % 3] {
-            let place = self.triangles[triangle].corners[end];
+            let place = self.corners[triangle][end];
             self.places[place as usize].quadric.add(&plane);
         }
     }
@@ -255,9 +247,9 @@ impl Topology {
     /// Gives each wedge the mean of the fields of its attributes over its triangles, and each place what these means
     /// miss. Told from the wedge itself, all fields have its own values there, and differ in their slopes only.
     pub(super) fn add_fields(&mut self, width: usize, fields: &mut Fields) {
-        for triangle in 0..self.triangles.len() {
-            let Triangle { corners, wedges, .. } = self.triangles[triangle];
-            if corners[0] == NONE {
+        for triangle in 0..self.corners.len() {
+            let (corners, wedges) = (self.corners[triangle], self.sides[triangle].wedges);
+            if !lives(&corners) {
                 continue;
             }
             let points = self.points_of(triangle);
@@ -282,6 +274,22 @@ impl Topology {
             for (place, miss) in corners.into_iter().zip(&misses) {
                 self.places[place as usize].quadric.add(miss);
             }
+        }
+    }
+}
+
+/// Adds the plane of a triangle to its places.
+fn add_plane(places: &mut [Place], corners: &[u32; 3]) {
+    /// Keeps points of flat surfaces from wandering, and makes short edges go first there.
+    const STAY: f32 = 1e-6;
+    let points = corners.map(|place| places[place as usize].point);
+    let normal = across(minus(points[1], points[0]), minus(points[2], points[0]));
+    let double = product(normal, normal).sqrt();
+    if double > 0.0 {
+        let mut plane = Near::plane(normal.map(|number| number / double), double / 2.0);
+        plane.add(&Near::place(double / 2.0 * STAY));
+        for place in corners {
+            places[*place as usize].quadric.add(&plane);
         }
     }
 }

@@ -115,6 +115,9 @@ pub struct AudioOptions {
     pub keep_pictures: bool,
     /// Whether the report tells the loudness and the true peak of what is written; default `true`. Without, it is done sooner.
     pub measure: bool,
+    /// Whether the report tells how near what is written is to what was meant, by decoding it again; default `false`, because
+    /// it takes longer than the rest.
+    pub compare: bool,
     /// Whether to draw the sound's waveform and spectrum besides, as PNG; default `false`.
     pub preview: bool,
 }
@@ -141,6 +144,7 @@ impl Default for AudioOptions {
             keep_metadata: true,
             keep_pictures: false,
             measure: true,
+            compare: false,
             preview: false,
         }
     }
