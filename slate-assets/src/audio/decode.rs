@@ -4,6 +4,7 @@ use super::{
     layout,
     loops::{self, Loop},
     opus::{self, OpusDecoder},
+    wav,
 };
 use crate::guard;
 use slate_core::{
@@ -107,6 +108,10 @@ impl Decoder {
             let bits = params.bits_per_sample.filter(|_| lossless && !floats);
             let pictures = pictures_of(&mut *reader);
             let mut tags = tags(&mut *reader);
+            if format == "wav" {
+                // The reader gives none of those that it finds, and looks for none behind the samples.
+                tags.extend(comments(wav::titles(input)));
+            }
             let mut heard = Heard { skip: 0, left: u64::MAX };
             if format == "m4a" {
                 let told = tags.iter().find(|(name, _)| name.ends_with("ITUNSMPB"));
@@ -223,8 +228,6 @@ fn pictures_of(reader: &mut dyn FormatReader) -> (Vec<Picture>, usize) {
 
 /// What is told of the sound, as names and values. What is long is no title.
 fn tags(reader: &mut dyn FormatReader) -> Vec<(String, String)> {
-    const TAGS: usize = 200;
-    const LENGTH: usize = 4096;
     let mut metadata = reader.metadata();
     let Some(revision) = metadata.skip_to_latest() else { return Vec::new() };
     let named = revision.media.tags.iter().filter_map(|tag| {
@@ -237,10 +240,20 @@ fn tags(reader: &mut dyn FormatReader) -> Vec<(String, String)> {
         // ID3's free fields are named by a part of their own.
         let free =
             tag.raw.sub_fields.iter().flatten().find(|part| tag.raw.key == "TXXX" && part.field == "DESCRIPTION");
-        let name = match free.map(|part| &part.value) {
-            Some(RawValue::String(name)) => comment_name(name),
-            _ => comment_name(&tag.raw.key),
-        };
+        Some(match free.map(|part| &part.value) {
+            Some(RawValue::String(name)) => (name.to_string(), text),
+            _ => (tag.raw.key.clone(), text),
+        })
+    });
+    comments(named)
+}
+
+/// What of a file's tags is kept, by its name in Vorbis comments.
+fn comments(tags: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    const TAGS: usize = 200;
+    const LENGTH: usize = 4096;
+    let named = tags.into_iter().filter_map(|(name, text)| {
+        let name = comment_name(&name);
         let fits = !name.is_empty() && name.len() <= 100 && text.len() <= LENGTH;
         // Of encoders, and of the level before it was changed.
         let stale =

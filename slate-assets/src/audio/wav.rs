@@ -126,21 +126,74 @@ impl Encoder for WavEncoder {
 
 /// The first chunk of that name, or as much of it as `most` bytes.
 pub(super) fn chunk(input: &AssetInput, wanted: &[u8; 4], most: u32) -> Option<Vec<u8>> {
+    find(input, wanted, most, |_| true)
+}
+
+/// The names and texts of a list of titles, wherever it stands in the file: `INAM` and the like, by the RIFF MCI standard of 1991.
+pub(super) fn titles(input: &AssetInput) -> Vec<(String, String)> {
+    /// Bytes of a list; what is beyond them is not read.
+    const MOST: u32 = 256 << 10;
+    let Some(list) = find(input, b"LIST", MOST, |list| list.starts_with(b"INFO")) else { return Vec::new() };
+    let (mut titles, mut rest) = (Vec::new(), &list[4..]);
+    while let Some((head, after)) = rest.split_at_checked(8) {
+        let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        let Some(text) = after.get(..size) else { break };
+        let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+        // What isn't UTF-8 is of the machines that had a byte for a letter.
+        let text =
+            std::str::from_utf8(text).map_or_else(|_| text.iter().copied().map(char::from).collect(), str::to_owned);
+        titles.push((String::from_utf8_lossy(&head[..4]).into_owned(), text));
+        rest = after.get(size + size % 2..).unwrap_or_default();
+    }
+    titles
+}
+
+/// The first chunk of that name that fits, or as much of it as `most` bytes.
+fn find(input: &AssetInput, wanted: &[u8; 4], most: u32, fits: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
     /// Chunks that are looked at; more is a damaged file.
     const CHUNKS: usize = 1000;
     let mut file = input.open().ok()?;
-    file.seek(SeekFrom::Start(12)).ok()?;
+    let mut at = 12u64;
     for _ in 0..CHUNKS {
         let (mut name, mut size) = ([0; 4], [0; 4]);
+        file.seek(SeekFrom::Start(at)).ok()?;
         file.read_exact(&mut name).ok()?;
         file.read_exact(&mut size).ok()?;
         let size = u32::from_le_bytes(size);
         if name == *wanted {
             let mut bytes = Vec::new();
-            file.take(size.min(most).into()).read_to_end(&mut bytes).ok()?;
-            return Some(bytes);
+            (&mut file).take(size.min(most).into()).read_to_end(&mut bytes).ok()?;
+            if fits(&bytes) {
+                return Some(bytes);
+            }
         }
-        file.seek(SeekFrom::Current((u64::from(size) + u64::from(size % 2)) as i64)).ok()?;
+        at += 8 + u64::from(size) + u64::from(size % 2);
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_found_behind_the_samples_and_beside_other_lists() {
+        let list = |form: &[u8], rest: &[u8]| {
+            let size = (form.len() + rest.len()) as u32;
+            [b"LIST", &size.to_le_bytes()[..], form, rest].concat()
+        };
+        let titles_of = |list: &[u8]| {
+            let other = b"LIST\x06\0\0\0adtl\0\0";
+            let file = [b"RIFF\0\0\0\0WAVE", &other[..], b"data\x03\0\0\0abc\0", list].concat();
+            titles(&AssetInput::from_bytes("a.wav", file))
+        };
+        let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        // The first text has an odd length, the second is in Latin-1.
+        let two = list(b"INFO", b"INAM\x05\0\0\0Thaw\0\0IART\x04\0\0\0Zo\xEB\0");
+        assert_eq!(titles_of(&two), [pair("INAM", "Thaw"), pair("IART", "Zo\u{eb}")]);
+        // What is cut off is left out.
+        assert_eq!(titles_of(&two[..two.len() - 2]), [pair("INAM", "Thaw")]);
+        assert_eq!(titles_of(&list(b"INFO", b"INAM\xFF\xFF\xFF\xFF")), []);
+        assert_eq!(titles_of(b""), []);
+    }
 }
