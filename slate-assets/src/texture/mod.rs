@@ -56,7 +56,7 @@ impl Processor for TextureProcessor {
 
     const INFO: ProcessorInfo = ProcessorInfo {
         name: "texture",
-        version: 5,
+        version: 6,
         kind: AssetKind::Texture,
         reads: &[
             "bmp", "dds", "exr", "gif", "hdr", "jpeg", "jpg", "ktx2", "png", "psd", "qoi", "tga", "tif", "tiff", "webp",

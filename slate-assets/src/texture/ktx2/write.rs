@@ -4,7 +4,7 @@ use slate_core::{Error, Result};
 use std::{borrow::Cow, io::Write};
 
 /// The writer's number is the processor's version.
-const WRITER: &str = "slate-assets texture 5";
+const WRITER: &str = "slate-assets texture 6";
 
 /// Writes a texture; the file holds the smallest level first, so that a reader may stream it.
 ///
