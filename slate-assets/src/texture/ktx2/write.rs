@@ -1,10 +1,10 @@
 use super::{HEADER, IDENTIFIER, LEVEL_ENTRY, Super, alignment, descriptor};
-use crate::texture::format::{Format, Plain, Stored};
-use slate_core::{Error, Result};
+use crate::texture::{
+    TextureProcessor,
+    format::{Format, Plain, Stored},
+};
+use slate_core::{Error, Result, asset::Processor};
 use std::{borrow::Cow, io::Write};
-
-/// The writer's number is the processor's version.
-const WRITER: &str = "slate-assets texture 6";
 
 /// Writes a texture; the file holds the smallest level first, so that a reader may stream it.
 ///
@@ -72,7 +72,8 @@ fn type_size(format: Format) -> u32 {
 fn key_values(stored: &Stored) -> Vec<u8> {
     let mut bytes = Vec::new();
     let orientation = if stored.shape.depth > 0 { "rdi" } else { "rd" };
-    for (key, value) in [("KTXorientation", orientation), ("KTXwriter", WRITER)] {
+    let writer = format!("slate-assets texture {}", TextureProcessor::INFO.version);
+    for (key, value) in [("KTXorientation", orientation), ("KTXwriter", &writer)] {
         bytes.extend((key.len() as u32 + value.len() as u32 + 2).to_le_bytes());
         bytes.extend(key.as_bytes());
         bytes.push(0);
