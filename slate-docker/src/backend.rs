@@ -1,7 +1,9 @@
 use crate::{
     DockerOptions, NetworkOptions, audit, binds, connect,
     error::{PLACE, translate},
-    exec, image, instance, log,
+    exec,
+    gates::Gates,
+    image, instance, log,
     network::NetworkPlan,
     resident,
     spec::{EngineHost, REALM, container_body},
@@ -28,7 +30,7 @@ use slate_core::{
 };
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::mpsc;
@@ -47,7 +49,9 @@ pub(crate) struct Shared {
     can: Capabilities,
     pub(crate) starts: Starts,
     /// One start of a container at a time: the engine calls a second one done, and doesn't say that it did nothing.
-    starting: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    starting: Gates,
+    /// One removal at a time, for the same reason.
+    removing: Gates,
     programs: Mutex<HashSet<String>>,
     pub(crate) network_gate: tokio::sync::Mutex<()>,
     pub(crate) volume_gate: tokio::sync::Mutex<()>,
@@ -88,7 +92,8 @@ impl DockerBackend {
             options,
             host,
             can,
-            starting: Mutex::default(),
+            starting: Gates::default(),
+            removing: Gates::default(),
             programs: Mutex::default(),
             network_gate: tokio::sync::Mutex::default(),
             volume_gate: tokio::sync::Mutex::default(),
@@ -173,17 +178,6 @@ impl Shared {
         held(&self.programs)
     }
 
-    fn gate(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut gates = held(&self.starting);
-        gates.retain(|_, gate| gate.strong_count() > 0);
-        if let Some(gate) = gates.get(id).and_then(Weak::upgrade) {
-            return gate;
-        }
-        let gate = Arc::new(tokio::sync::Mutex::new(()));
-        gates.insert(id.into(), Arc::downgrade(&gate));
-        gate
-    }
-
     async fn create(self: &Arc<Self>, spec: &RuntimeSpec) -> Result<InstanceId> {
         let mut body = container_body(spec, &self.options, self.host)?;
         self.check_binds(spec).await?;
@@ -224,7 +218,7 @@ impl Shared {
     }
 
     async fn start(&self, id: &str) -> Result<()> {
-        let gate = self.gate(id);
+        let gate = self.starting.of(id);
         let _alone = gate.lock().await;
         let _turn = self.starts.turn().await?;
         let container = self.owned(id).await?;
@@ -262,6 +256,8 @@ impl Shared {
 
     pub(crate) async fn remove(&self, id: &str, force: bool) -> Result<()> {
         self.links.forget(id);
+        let gate = self.removing.of(id);
+        let _alone = gate.lock().await;
         let container = self.owned(id).await?;
         if instance::state(&container) == InstanceState::Paused && force {
             self.unfreeze(id).await?;

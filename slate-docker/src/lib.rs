@@ -7,6 +7,7 @@ mod connect;
 mod error;
 mod exec;
 mod files;
+mod gates;
 mod image;
 mod instance;
 mod log;
