@@ -13,6 +13,12 @@ pub(super) struct Wide(pub(super) [f32; LANES]);
 /// Added and taken away again, it leaves a small number rounded to the nearest whole.
 const ROUNDING: f32 = 12_582_912.0;
 
+/// Blocks eight at a time, each time with the place of the first; where fewer are left, the last one fills up.
+pub(super) fn eights(blocks: &[Texels]) -> impl Iterator<Item = (usize, [Texels; LANES])> {
+    let eight = |some: &[Texels]| std::array::from_fn(|lane| some[lane.min(some.len() - 1)]);
+    blocks.chunks(LANES).enumerate().map(move |(at, some)| (at * LANES, eight(some)))
+}
+
 /// Red, green and blue of eight blocks side by side, from 0 to 255.
 #[inline(always)]
 pub(super) fn planes(texels: &[Texels; LANES]) -> [[Wide; 16]; 3] {

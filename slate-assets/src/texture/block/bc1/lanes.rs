@@ -349,12 +349,13 @@ impl Found {
         for c in 0..3 {
             self.sums.texels[c] = better(other.sums.texels[c], self.sums.texels[c]);
         }
-        let is_better: [bool; LANES] = std::array::from_fn(|lane| other.error.0[lane] < self.error.0[lane]);
         for lane in 0..LANES {
-            self.thirds[lane] = if is_better[lane] { other.thirds[lane] } else { self.thirds[lane] };
+            let is_better = other.error.0[lane] < self.error.0[lane];
+            self.thirds[lane] = if is_better { other.thirds[lane] } else { self.thirds[lane] };
         }
+        let helped = other.error.is_less_anywhere(self.error);
         self.error = other.error.min(self.error);
-        is_better.iter().any(|&is_better| is_better)
+        helped
     }
 
     #[inline(always)]
@@ -376,6 +377,7 @@ impl Found {
     }
 }
 
+/// The whole number just below, of a whole one perhaps the one before: the value lies between it and the next in any case.
 #[inline(always)]
 fn floor(value: Wide) -> Wide {
     (value - Wide::splat(0.5)).round()

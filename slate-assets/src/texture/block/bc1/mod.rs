@@ -2,7 +2,7 @@
 
 mod lanes;
 
-use super::{Effort, Texels, line, wide::LANES};
+use super::{Effort, Texels, line, wide::eights};
 use crate::simd::{self, Kernel};
 
 /// The greatest code of red, green and blue, and where it stands in a colour.
@@ -22,9 +22,8 @@ pub(super) enum Alpha {
 
 /// Decodes the 8 bytes; `four` makes every block one of four colours, as in BC3.
 pub(super) fn decode(block: [u8; 8], four: bool) -> [[u8; 4]; 16] {
-    let (first, second) = (u16::from_le_bytes([block[0], block[1]]), u16::from_le_bytes([block[2], block[3]]));
-    let palette = palette(first, second, four || first > second);
-    let bits = u32::from_le_bytes([block[4], block[5], block[6], block[7]]);
+    let [first, second] = ends(block);
+    let (palette, bits) = (palette(first, second, four || first > second), selectors(block));
     std::array::from_fn(|at| palette[(bits >> (2 * at) & 3) as usize])
 }
 
@@ -63,19 +62,39 @@ struct Found {
     error: f32,
 }
 
+impl Found {
+    #[inline(always)]
+    fn bytes(&self) -> [u8; 8] {
+        let word = self.selectors.iter().enumerate().fold(0u32, |bits, (at, &one)| bits | u32::from(one) << (2 * at));
+        bytes(self.ends, word)
+    }
+}
+
 /// Encodes the colours of blocks in 8 bytes each.
 pub(super) fn encode(texels: &[Texels], alpha: Alpha, effort: Effort, mut put: impl FnMut(usize, [u8; 8])) {
-    for (row, some) in texels.chunks(LANES).enumerate() {
-        let eight: [Texels; LANES] = std::array::from_fn(|lane| some[lane.min(some.len() - 1)]);
+    for (first, eight) in eights(texels) {
         let blocks = lanes::encode(&eight, effort);
-        for (lane, (&([first, second], selectors), texels)) in blocks.iter().zip(some).enumerate() {
-            let block = bytes([first, second], selectors);
+        for (at, ((ends, selectors), texels)) in (first..).zip(blocks.into_iter().zip(&texels[first..])) {
+            let block = bytes(ends, selectors);
             let block = if alpha == Alpha::Punched { simd::run(Punched { texels, block, effort }) } else { block };
-            put(row * LANES + lane, block);
+            put(at, block);
         }
     }
 }
 
+/// The two colours of a block.
+#[inline(always)]
+fn ends(block: [u8; 8]) -> [u16; 2] {
+    [u16::from_le_bytes([block[0], block[1]]), u16::from_le_bytes([block[2], block[3]])]
+}
+
+/// The selectors of a block, two bits a texel.
+#[inline(always)]
+fn selectors(block: [u8; 8]) -> u32 {
+    u32::from_le_bytes([block[4], block[5], block[6], block[7]])
+}
+
+#[inline(always)]
 fn bytes(ends: [u16; 2], selectors: u32) -> [u8; 8] {
     let ([a, b], [c, d]) = (ends[0].to_le_bytes(), ends[1].to_le_bytes());
     let [e, f, g, h] = selectors.to_le_bytes();
@@ -87,15 +106,13 @@ pub(super) fn with_selectors(texels: &Texels, other: [u8; 8], alpha: Alpha) -> O
     if !has_four(other, alpha) || has_holes(texels, alpha) {
         return None;
     }
-    let bits = u32::from_le_bytes([other[4], other[5], other[6], other[7]]);
+    let bits = selectors(other);
     let mut squares = line::Squares::default();
     for (at, [r, g, b, _]) in texels.iter().enumerate() {
         let share = [0.0, 1.0, 1.0 / 3.0, 2.0 / 3.0][(bits >> (2 * at) & 3) as usize];
         squares.add([*r, *g, *b, 0].map(f32::from), share);
     }
-    let [first, second] = squares.solve()?.map(|[r, g, b, _]| quantize([r, g, b]));
-    let ([a, b], [c, d]) = (first.to_le_bytes(), second.to_le_bytes());
-    let block = [a, b, c, d, other[4], other[5], other[6], other[7]];
+    let block = bytes(squares.solve()?.map(|[r, g, b, _]| quantize([r, g, b])), bits);
     has_four(block, alpha).then_some(block)
 }
 
@@ -104,15 +121,12 @@ pub(super) fn with_ends(texels: &Texels, other: [u8; 8], alpha: Alpha) -> Option
     if !has_four(other, alpha) || has_holes(texels, alpha) {
         return None;
     }
-    let ends = [u16::from_le_bytes([other[0], other[1]]), u16::from_le_bytes([other[2], other[3]])];
-    let selectors = Search::new(texels, 0).ramp(ends, true).selectors;
-    let bits = selectors.iter().enumerate().fold(0u32, |bits, (at, &one)| bits | u32::from(one) << (2 * at));
-    let [e, f, g, h] = bits.to_le_bytes();
-    Some([other[0], other[1], other[2], other[3], e, f, g, h])
+    Some(Search::new(texels, 0).ramp(ends(other), true).bytes())
 }
 
 fn has_four(block: [u8; 8], alpha: Alpha) -> bool {
-    alpha == Alpha::Elsewhere || u16::from_le_bytes([block[0], block[1]]) > u16::from_le_bytes([block[2], block[3]])
+    let [first, second] = ends(block);
+    alpha == Alpha::Elsewhere || first > second
 }
 
 fn has_holes(texels: &Texels, alpha: Alpha) -> bool {
@@ -138,11 +152,7 @@ impl Kernel for Punched<'_> {
         }
         let search = Search::new(self.texels, holes);
         if holes == 0 {
-            let ends = [
-                u16::from_le_bytes([self.block[0], self.block[1]]),
-                u16::from_le_bytes([self.block[2], self.block[3]]),
-            ];
-            let four = search.ramp(ends, true);
+            let four = search.ramp(ends(self.block), true);
             if self.effort < Effort::NORMAL || four.error == 0.0 {
                 return self.block;
             }
@@ -176,8 +186,7 @@ fn pack(mut found: Found) -> [u8; 8] {
         let other: [u8; 4] = [1, 0, 2, 3];
         found.selectors.iter_mut().for_each(|selector| *selector = other[usize::from(*selector)]);
     }
-    let bits = found.selectors.iter().enumerate().fold(0u32, |bits, (at, &one)| bits | u32::from(one) << (2 * at));
-    bytes(found.ends, bits)
+    found.bytes()
 }
 
 /// The sum of products, in an order that fits vectors.

@@ -5,7 +5,7 @@ use crate::{
     simd::{self, Kernel},
     texture::block::{
         Effort, Texels,
-        wide::{LANES, Wide},
+        wide::{LANES, Wide, eights},
     },
 };
 
@@ -27,15 +27,14 @@ pub(crate) fn encode(texels: &[Texels], alpha: Alpha, effort: Effort, mut put: i
         texels.iter().enumerate().for_each(|(at, texels)| put(at, encode_one(texels, alpha, effort)));
         return;
     }
-    for (row, some) in texels.chunks(LANES).enumerate() {
-        let eight: [Texels; LANES] = std::array::from_fn(|lane| some[lane.min(some.len() - 1)]);
+    for (first, eight) in eights(texels) {
         let blocks = simd::run(lanes::Encode { texels: &eight, effort });
-        for (lane, (&(mut bits, error), texels)) in blocks.iter().zip(some).enumerate() {
+        for (at, ((mut bits, error), texels)) in (first..).zip(blocks.into_iter().zip(&texels[first..])) {
             if error as i32 > pairs_from(effort) {
                 let pairs = paint::encode_pairs(&colors(texels), u16::MAX, false, effort);
                 bits = if (pairs.error as f32) < error { pairs.bits } else { bits };
             }
-            put(row * LANES + lane, bits.to_be_bytes());
+            put(at, bits.to_be_bytes());
         }
     }
 }

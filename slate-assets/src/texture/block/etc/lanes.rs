@@ -145,7 +145,7 @@ impl Block {
             for c in 0..3 {
                 let (five, four) = (fine[half][c], code(colors[half][c], 15.0));
                 codes[c] = is_fine(five, four);
-                let widened = five * Wide::splat(8.0) + (five * Wide::splat(0.25) - Wide::splat(0.375)).round();
+                let widened = five * Wide::splat(8.0) + (five * Wide::splat(0.25)).floor();
                 values[c] = is_fine(widened, four * Wide::splat(17.0));
             }
             found[half] = Half { code: codes, ..fit(&halves[half], &values) };
@@ -271,7 +271,7 @@ impl Plane {
             for end in 0..3 {
                 codes[end][c] = (ends[end].held(Wide::splat(255.0)) * Wide::splat(most / 255.0)).round();
                 // The highest bits are repeated below.
-                let repeated = (codes[end][c] * Wide::splat(low) - Wide::splat(0.5 - low / 2.0)).round();
+                let repeated = (codes[end][c] * Wide::splat(low)).floor();
                 values[end] = codes[end][c] * Wide::splat(256.0 / (most + 1.0)) + repeated;
             }
             let quarter = Wide::splat(0.25);
