@@ -39,13 +39,17 @@ impl Pair {
 
 /// Replaces both channels by what is cheapest to tell of them, by the size of their second differences.
 pub(super) fn decorrelate(left: &mut [i32], right: &mut [i32]) -> Pair {
-    let cost = |value: &dyn Fn(usize) -> i64| -> u64 {
-        (2..left.len()).map(|at| (value(at) - 2 * value(at - 1) + value(at - 2)).unsigned_abs()).sum()
-    };
-    let (l, r) = (&|at: usize| i64::from(left[at]), &|at: usize| i64::from(right[at]));
-    let [left_cost, right_cost] = [cost(l), cost(r)];
-    let side = cost(&|at| l(at) - r(at));
-    let mid = cost(&|at| (l(at) + r(at)) >> 1);
+    let (mut costs, mut last, mut before) = ([0u64; 4], [0i64; 4], [0i64; 4]);
+    for (at, (left, right)) in left.iter().zip(&*right).enumerate() {
+        let (left, right) = (i64::from(*left), i64::from(*right));
+        let values = [left, right, (left + right) >> 1, left - right];
+        for of in 0..4 {
+            let difference = values[of] - 2 * last[of] + before[of];
+            costs[of] += if at < 2 { 0 } else { difference.unsigned_abs() };
+            (before[of], last[of]) = (last[of], values[of]);
+        }
+    }
+    let [left_cost, right_cost, mid, side] = costs;
     let costs = [
         (left_cost + right_cost, Pair::Plain),
         (left_cost + side, Pair::LeftSide),
@@ -86,22 +90,21 @@ impl Coder {
         }
         let verbatim = line.len() as u64 * u64::from(depth);
         let mut best = (verbatim, None);
-        for order in 0..=4.min(line.len() - 1) {
-            fixed(line, order, &mut self.trial);
-            let cost = order as u64 * u64::from(depth) + rice(&self.trial, line.len(), order).0;
-            if cost < best.0 {
-                best = (cost, Some(Kind::Fixed(order)));
-                std::mem::swap(&mut self.best, &mut self.trial);
-            }
+        let order = fixed_order(line);
+        fixed(line, order, &mut self.trial);
+        let cost = order as u64 * u64::from(depth) + Rice::of(&self.trial, line.len(), order).bits;
+        if cost < best.0 {
+            best = (cost, Some(Kind::Fixed(order)));
+            std::mem::swap(&mut self.best, &mut self.trial);
         }
         if line.len() > 4 * ORDER {
-            for order in [4, 8, ORDER] {
-                let Some((factors, shift)) = predictor(line, order) else { continue };
+            for (factors, shift) in predictors(line) {
+                let order = factors.len();
                 if !linear(line, &factors, shift, &mut self.trial) {
                     continue;
                 }
                 let told = order as u64 * u64::from(depth + PRECISION) + 9;
-                let cost = told + rice(&self.trial, line.len(), order).0;
+                let cost = told + Rice::of(&self.trial, line.len(), order).bits;
                 if cost < best.0 {
                     best = (cost, Some(Kind::Linear { factors, shift }));
                     std::mem::swap(&mut self.best, &mut self.trial);
@@ -135,6 +138,23 @@ impl Coder {
     }
 }
 
+/// The order of the polynomials that leave least, 0 to 4, by sizes.
+fn fixed_order(line: &[i32]) -> usize {
+    let most = 4.min(line.len() - 1);
+    let (mut sums, mut last) = ([0u64; 5], [0i64; 5]);
+    for (at, value) in line.iter().enumerate() {
+        // Each order's rest is the difference of two rests of the one below.
+        let mut rest = i64::from(*value);
+        for order in 0..5 {
+            let next = rest - last[order];
+            last[order] = rest;
+            sums[order] += if at < most { 0 } else { rest.unsigned_abs() };
+            rest = next;
+        }
+    }
+    (0..=most).min_by_key(|&order| sums[order]).unwrap_or(0)
+}
+
 /// What is left once polynomials of this order are taken off.
 fn fixed(line: &[i32], order: usize, rest: &mut Vec<i32>) {
     const FACTORS: [&[i64]; 5] = [&[1], &[1, -1], &[1, -2, 1], &[1, -3, 3, -1], &[1, -4, 6, -4, 1]];
@@ -161,8 +181,11 @@ fn linear(line: &[i32], factors: &[i32], shift: u32, rest: &mut Vec<i32>) -> boo
     true
 }
 
+/// The orders of linear predictors that are tried.
+const ORDERS: [usize; 3] = [4, 8, ORDER];
+
 /// Levinson's recursion on a windowed autocorrelation, in whole numbers of [`PRECISION`] bits.
-fn predictor(line: &[i32], order: usize) -> Option<(Vec<i32>, u32)> {
+fn predictors(line: &[i32]) -> Vec<(Vec<i32>, u32)> {
     let count = line.len() as f64;
     let windowed: Vec<f64> = (line.iter().enumerate())
         .map(|(at, value)| {
@@ -171,23 +194,47 @@ fn predictor(line: &[i32], order: usize) -> Option<(Vec<i32>, u32)> {
             f64::from(*value) * (1.0 - place * place)
         })
         .collect();
-    let correlation = |lag: usize| windowed[lag..].iter().zip(&windowed).map(|(a, b)| a * b).sum::<f64>();
-    let correlations: Vec<f64> = (0..=order).map(correlation).collect();
+    let correlations = correlations(&windowed);
     let mut error = correlations[0] * (1.0 + 1e-9);
-    let mut factors: Vec<f64> = Vec::with_capacity(order);
-    for at in 0..order {
+    let (mut factors, mut found) = (Vec::with_capacity(ORDER), Vec::new());
+    for at in 0..ORDER {
         if error <= 0.0 {
-            return None;
+            break;
         }
         let known: f64 = factors.iter().zip(correlations[1..=at].iter().rev()).map(|(factor, c)| factor * c).sum();
         let reflection = (correlations[at + 1] - known) / error;
-        let old = factors.clone();
+        let old: Vec<f64> = factors.clone();
         for (factor, other) in factors.iter_mut().zip(old.iter().rev()) {
             *factor -= reflection * other;
         }
         factors.push(reflection);
         error *= 1.0 - reflection * reflection;
+        if ORDERS.contains(&factors.len()) {
+            found.extend(rounded(&factors));
+        }
     }
+    found
+}
+
+/// The products of the line and itself, so many places on, summed.
+fn correlations(line: &[f64]) -> [f64; ORDER + 1] {
+    let mut sums = [0.0; ORDER + 1];
+    for part in line.windows(ORDER + 1) {
+        for (sum, value) in sums.iter_mut().zip(part) {
+            *sum += part[0] * value;
+        }
+    }
+    let tail = &line[line.len().saturating_sub(ORDER)..];
+    for (at, first) in tail.iter().enumerate() {
+        for (sum, value) in sums.iter_mut().zip(&tail[at..]) {
+            *sum += first * value;
+        }
+    }
+    sums
+}
+
+/// Factors in whole numbers, and how many bits of them are behind the point.
+fn rounded(factors: &[f64]) -> Option<(Vec<i32>, u32)> {
     let most = factors.iter().fold(0.0f64, |most, factor| most.max(factor.abs()));
     if !most.is_finite() || most == 0.0 {
         return None;
@@ -209,35 +256,60 @@ fn folded(value: i32) -> u32 {
     ((value << 1) ^ (value >> 31)) as u32
 }
 
-/// Bits of a rest in the best split: the bits, the split, and each part's parameter.
-fn rice(rest: &[i32], block: usize, order: usize) -> (u64, u32, Vec<u32>) {
-    let mut best = (u64::MAX, 0, Vec::new());
-    for split in 0..=SPLITS {
-        if !block.is_multiple_of(1 << split) || block >> split <= order {
-            break;
+/// How a rest is cut in parts, each with a Rice code of its own.
+struct Rice {
+    /// What it takes, about.
+    bits: u64,
+    /// The power of two that is the number of parts.
+    split: u32,
+}
+
+impl Rice {
+    /// The best split of a rest, by the sums of its finest parts.
+    fn of(rest: &[i32], block: usize, order: usize) -> Self {
+        let fits = |split: &u32| block.is_multiple_of(1 << split) && block >> split > order;
+        let finest = (0..=SPLITS).take_while(fits).last().unwrap_or(0);
+        let sum = |part: &[i32]| part.iter().map(|value| u64::from(folded(*value))).sum::<u64>();
+        let mut sums: Vec<u64> = parts(rest, block, order, finest).map(sum).collect();
+        let mut best = Self { bits: u64::MAX, split: 0 };
+        for split in (0..=finest).rev() {
+            let size = (block >> split) as u64;
+            let counts = std::iter::once(size - order as u64).chain(std::iter::repeat(size));
+            let bits = 6 + sums.iter().zip(counts).map(|(&sum, count)| about(sum, count)).sum::<u64>();
+            if bits < best.bits {
+                best = Self { bits, split };
+            }
+            sums = sums.chunks_exact(2).map(|pair| pair[0] + pair[1]).collect();
         }
-        let (mut bits, mut parameters) = (6u64, Vec::with_capacity(1 << split));
-        for part in parts(rest, block, order, split) {
-            let sum: u64 = part.iter().map(|value| u64::from(folded(*value))).sum();
-            let count = part.len() as u64;
-            let first = (sum / count.max(1)).checked_ilog2().unwrap_or(0).min(29);
-            let cost = |parameter: u32| {
-                let quotients: u64 = part.iter().map(|value| u64::from(folded(*value) >> parameter)).sum();
-                5 + count * u64::from(parameter + 1) + quotients
-            };
-            let (cost, parameter) = [first.saturating_sub(1), first, first + 1]
-                .into_iter()
-                .map(|parameter| (cost(parameter), parameter))
-                .min()
-                .unwrap_or((0, 0));
-            bits += cost;
-            parameters.push(parameter);
-        }
-        if bits < best.0 {
-            best = (bits, split, parameters);
-        }
+        best
     }
-    best
+}
+
+/// The parameter that fits numbers of this sum, but for one.
+fn parameter(sum: u64, count: u64) -> u32 {
+    (sum / count.max(1)).checked_ilog2().unwrap_or(0).min(29)
+}
+
+/// The bits that so many numbers of this sum take.
+fn about(sum: u64, count: u64) -> u64 {
+    let first = parameter(sum, count);
+    let cost = |parameter: u32| {
+        // What is below the parameter is half of it on average, and not in the quotients.
+        let below = count * ((1 << parameter) - 1) / 2;
+        5 + count * u64::from(parameter + 1) + (sum.saturating_sub(below) >> parameter)
+    };
+    cost(first.saturating_sub(1)).min(cost(first)).min(cost(first + 1))
+}
+
+/// The parameter that takes the fewest bits.
+fn best_parameter(part: &[i32]) -> u32 {
+    let count = part.len() as u64;
+    let first = parameter(part.iter().map(|value| u64::from(folded(*value))).sum(), count);
+    let cost = |parameter: &u32| {
+        let quotients: u64 = part.iter().map(|value| u64::from(folded(*value) >> parameter)).sum();
+        count * u64::from(parameter + 1) + quotients
+    };
+    [first.saturating_sub(1), first, first + 1].into_iter().min_by_key(cost).unwrap_or(0)
 }
 
 fn parts(rest: &[i32], block: usize, order: usize, split: u32) -> impl Iterator<Item = &[i32]> {
@@ -247,10 +319,11 @@ fn parts(rest: &[i32], block: usize, order: usize, split: u32) -> impl Iterator<
 
 /// Rice codes with parameters of five bits: section 9.2.7.
 fn write_rice(rest: &[i32], block: usize, order: usize, bits: &mut Bits) {
-    let (_, split, parameters) = rice(rest, block, order);
+    let Rice { split, .. } = Rice::of(rest, block, order);
     bits.put(1, 2);
     bits.put(split, 4);
-    for (part, parameter) in parts(rest, block, order, split).zip(parameters) {
+    for part in parts(rest, block, order, split) {
+        let parameter = best_parameter(part);
         bits.put(parameter, 5);
         for value in part.iter().map(|value| folded(*value)) {
             bits.unary(value >> parameter);
