@@ -1,20 +1,14 @@
 //! `slate audio`, as a person runs it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/json.rs"]
+mod json;
+
+use json::slate;
 use serde_json::Value;
-use std::{f32::consts::TAU, fs, path::Path, process::Command};
+use std::{f32::consts::TAU, fs, path::Path};
 
 const RATE: u32 = 44_100;
-
-fn slate(folder: &Path, arguments: &[&str]) -> (bool, Value) {
-    let out =
-        Command::new(env!("CARGO_BIN_EXE_slate")).current_dir(folder).arg("--json").args(arguments).output().unwrap();
-    let value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| {
-        let text = String::from_utf8_lossy(&out.stderr).into_owned();
-        serde_json::json!({ "stderr": text })
-    });
-    (out.status.success(), value)
-}
 
 /// Its report, and the bytes of what it made.
 fn made(folder: &Path, out: &str, options: &[&str]) -> (Value, Vec<u8>) {

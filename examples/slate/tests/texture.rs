@@ -1,17 +1,10 @@
 //! `slate texture`, as a person runs it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{path::Path, process::Command};
+#[path = "support/json.rs"]
+mod json;
 
-fn slate(folder: &Path, arguments: &[&str]) -> (bool, serde_json::Value) {
-    let out =
-        Command::new(env!("CARGO_BIN_EXE_slate")).current_dir(folder).arg("--json").args(arguments).output().unwrap();
-    let value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| {
-        let text = String::from_utf8_lossy(&out.stderr).into_owned();
-        serde_json::json!({ "stderr": text })
-    });
-    (out.status.success(), value)
-}
+use json::slate;
 
 fn textures() -> String {
     format!("{}/../projects/lantern/assets/textures", env!("CARGO_MANIFEST_DIR"))
