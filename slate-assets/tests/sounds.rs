@@ -112,6 +112,40 @@ fn bitrates_are_kept_on_average() {
 }
 
 #[test]
+fn mp3_keeps_its_bitrate_and_length_at_every_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let rates = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+    for (rate, channels) in rates.into_iter().flat_map(|rate| [(rate, 1u16), (rate, 2)]) {
+        let samples: Vec<i16> =
+            beats(rate as usize * 3).into_iter().take(rate as usize * 3 * usize::from(channels)).collect();
+        // The least and the most that a granule can take, and something between.
+        for bitrate in if rate < 32_000 { [8, 48, 160] } else { [32, 128, 320] } {
+            let (_, mp3) = run("s.wav", &wav(channels, rate, &samples), |options| {
+                (options.format, options.bitrate, options.sample_rate) = (AudioFormat::Mp3, bitrate, rate);
+                (options.channels, options.normalize) = (channels, false);
+            });
+            let name = format!("{rate} Hz, {channels} channels, {bitrate} kbit/s");
+            // The first frame tells of the others, and the last one is filled up.
+            let frames = 3.0 * f64::from(rate) / if rate < 32_000 { 576.0 } else { 1152.0 };
+            let told = mp3.len() as f64 * 8.0 / 3000.0 / f64::from(bitrate);
+            assert!(told > 1.0 && told < 1.0 + 4.0 / frames + 500.0 / mp3.len() as f64, "{name}: {told}");
+            let (_, back) = floats("s.mp3", &mp3, channels, rate);
+            assert_eq!(back.len(), samples.len(), "{name}");
+            let [path, out] = ["s.mp3", "out.wav"].map(|name| folder.path().join(name));
+            fs::write(&path, &mp3).unwrap();
+            let [path, out] = [&path, &out].map(|path| path.to_str().unwrap());
+            if foreign("ffmpeg", &["-v", "warning", "-xerror", "-y", "-i", path, "-c:a", "pcm_f32le", out]).is_some() {
+                let theirs: Vec<f32> =
+                    hound::WavReader::open(out).unwrap().into_samples().map(Result::unwrap).collect();
+                assert_eq!(theirs.len(), samples.len(), "{name}");
+                let off = theirs.iter().zip(&back).fold(0.0f32, |off, (a, b)| off.max((a - b).abs()));
+                assert!(off < 1e-3, "{name}: {off} beside ffmpeg");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_silent_is_cut_and_ends_are_faded() {
     let mut sound = vec![0i16; 2 * 10_000];
     sound.extend(tone(20_000, 440.0, 0.5));

@@ -5,6 +5,7 @@
 //! depend on the machine's vector units.
 
 mod art;
+mod attack;
 mod chain;
 mod decode;
 mod dither;
@@ -19,6 +20,7 @@ mod limiter;
 mod loops;
 mod loudness;
 mod m4a;
+mod math;
 mod mix;
 mod mp3;
 mod octaves;
@@ -26,6 +28,7 @@ mod ogg;
 mod opus;
 mod peak;
 mod preview;
+mod psy;
 mod resample;
 mod shape;
 mod sink;

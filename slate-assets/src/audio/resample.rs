@@ -132,7 +132,7 @@ impl Phases {
     }
 
     fn drain(&mut self, out: &mut Vec<f32>) {
-        simd::run(Drain { resampler: self, out });
+        simd::run(Drain { phases: self, out });
         let done = self.at.min(self.lines.first().map_or(0, Vec::len));
         self.lines.iter_mut().for_each(|line| drop(line.drain(..done)));
         self.at -= done;
@@ -141,7 +141,7 @@ impl Phases {
 
 /// Appends all frames that the input reaches.
 struct Drain<'a> {
-    resampler: &'a mut Phases,
+    phases: &'a mut Phases,
     out: &'a mut Vec<f32>,
 }
 
@@ -150,7 +150,7 @@ impl Kernel for Drain<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { resampler: Phases { up, down, taps, filter, lines, at, position, pushed, made, .. }, out } = self;
+        let Self { phases: Phases { up, down, taps, filter, lines, at, position, pushed, made, .. }, out } = self;
         let (up, down, taps) = (*up, *down, *taps);
         let (len, channels) = (lines.first().map_or(0, Vec::len), lines.len());
         let mut tile = [[0.0f32; LANES]; TILE];

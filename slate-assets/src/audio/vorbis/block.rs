@@ -2,15 +2,17 @@
 
 use super::{
     Symbol,
-    attack::{self, Ear},
     bits::Bits,
     extend::extend,
     floor,
     mdct::{Mdct, slope},
-    psy::{Psy, Tune},
     residue::{Residue, couple},
     rounding::Rounding,
     setup::Setup,
+};
+use crate::audio::{
+    attack::{self, Ear},
+    psy::{Psy, Tune},
 };
 use std::collections::VecDeque;
 

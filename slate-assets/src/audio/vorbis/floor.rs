@@ -35,7 +35,7 @@ impl FloorShape {
     pub(super) fn new(len: usize, coded: usize, rate: u32, partitions: usize) -> Self {
         let count = partitions * PARTITION;
         let hertz = f64::from(rate) / 2.0 / len as f64;
-        let most = super::psy::bark(coded as f64 * hertz);
+        let most = crate::audio::psy::bark(coded as f64 * hertz);
         // As far from each other as the ear tells apart, and never at the same place.
         let mut places = Vec::with_capacity(count);
         let mut bin = 0usize;
@@ -43,7 +43,7 @@ impl FloorShape {
             let wanted = most * post as f64 / (count + 1) as f64;
             let room = coded - 1 - (count - post);
             bin += 1;
-            while bin < room && super::psy::bark(bin as f64 * hertz) < wanted {
+            while bin < room && crate::audio::psy::bark(bin as f64 * hertz) < wanted {
                 bin += 1;
             }
             places.push(bin.min(room));

@@ -1,22 +1,19 @@
 //! Ogg Vorbis, written by an encoder of our own.
 //!
-//! A sound is cut into long blocks, and short ones where something sets in ([`attack`]); each is transformed ([`mdct`]),
-//! the model of hearing says how much noise each part of its spectrum hides ([`psy`]), straight lines near that are the
+//! A sound is cut into long blocks, and short ones where something sets in (`attack`); each is transformed ([`mdct`]),
+//! the model of hearing says how much noise each part of its spectrum hides (`psy`), straight lines near that are the
 //! block's floor ([`floor`]), and what is left over it are whole numbers ([`rounding`]) in codebooks ([`residue`],
 //! [`tables`]).
 //!
 //! The first block's middle is the first sample and the last page tells where the sound ends, so that decoders give
 //! back exactly as many samples as were pushed.
 
-mod attack;
 mod bits;
 mod block;
 mod book;
 mod extend;
 mod floor;
-mod math;
 mod mdct;
-mod psy;
 mod quality;
 mod residue;
 mod rounding;

@@ -1,6 +1,6 @@
 //! What a quality or a bitrate means: how much noise is let in, up to where, and how an average is kept.
 
-use super::psy::Tune;
+use crate::audio::psy::Tune;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
