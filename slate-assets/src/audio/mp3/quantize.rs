@@ -6,7 +6,11 @@ use super::{
     scale::{self, Factors},
 };
 use rusty_mp3::{
-    encode::{huffman, quantize::QuantizedGranule, shortblock::reorder_subband_to_bitstream},
+    encode::{
+        huffman::{self, estimate_bits},
+        quantize::QuantizedGranule,
+        shortblock::reorder_subband_to_bitstream,
+    },
     frame::{BlockType, GranuleSideInfo},
     header::FrameHeader,
     tables::{sfb_long_offsets, sfb_short_offsets},
@@ -25,6 +29,10 @@ const SILENT: f32 = 0.8;
 const BELOW: i32 = 128;
 /// Gains that a band is tried with, from the finest.
 const TRIED: usize = 80;
+/// At this rate decoders differ on where this band of long blocks ends: at line 332 as the standard has it (mpg123, LAME,
+/// symphonia) or at line 330 (ffmpeg). It has the next one's factor, and no region of codes ends with it, and so all of them
+/// read the same sound.
+const DISPUTED: (u32, usize) = (24_000, 17);
 /// What a granule of a channel can take: its length has 12 bits.
 pub(super) const LONGEST: usize = 4095;
 
@@ -112,7 +120,7 @@ impl Unit {
     pub(super) fn quantize(&mut self, header: &FrameHeader, ease: f32) -> (QuantizedGranule, usize) {
         let gains: Vec<Option<i32>> = (0..self.bands.len()).map(|band| self.gain(band, ease)).collect();
         let widths: Vec<usize> = self.bands.iter().map(|band| band.to - band.from).collect();
-        let Some(factors) = scale::choose(header, self.kind, &gains, &widths) else {
+        let Some(factors) = scale::choose(header, self.kind, &undisputed(header, &gains), &widths) else {
             return (QuantizedGranule { side: silent(self.kind), ..QuantizedGranule::default() }, 0);
         };
         let mut coeffs = [0i32; LINES];
@@ -128,7 +136,11 @@ impl Unit {
                 *level = if *line < 0.0 { -size } else { size };
             }
         }
-        let (side, bits) = huffman::select(header, &coeffs, self.kind);
+        let (mut side, mut bits) = huffman::select(header, &coeffs, self.kind);
+        let ends = usize::from(side.region0_count) + usize::from(side.region1_count) + 2;
+        if self.kind == BlockType::Long && (header.sample_rate, ends) == (DISPUTED.0, DISPUTED.1 + 1) {
+            bits = shorten(&mut side, &coeffs, bits, &self.bands[DISPUTED.1]);
+        }
         let Factors { gain, blocks, compress, coarse, steeper, factors, bits: told } = factors;
         let side = GranuleSideInfo {
             global_gain: gain as u8,
@@ -180,6 +192,30 @@ fn least(noise: &[f32]) -> f32 {
     let coded = noise.iter().filter(|noise| **noise > 0.0);
     let (count, sum) = coded.fold((0.0, 0.0), |(count, sum), noise| (count + 1.0, sum + 1.0 / noise));
     if count > 0.0 { count * count / sum } else { 0.0 }
+}
+
+/// Gains of long blocks of which all decoders make the same.
+fn undisputed(header: &FrameHeader, gains: &[Option<i32>]) -> Vec<Option<i32>> {
+    let (rate, band) = DISPUTED;
+    let mut gains = gains.to_vec();
+    if header.sample_rate == rate {
+        let finer = gains[band..=band + 1].iter().flatten().min().copied();
+        gains[band..=band + 1].fill(finer);
+    }
+    gains
+}
+
+/// Lets the second region of codes end before `band` and not with it; the bits that it all takes then, which took `bits`.
+fn shorten(side: &mut GranuleSideInfo, coeffs: &[i32; LINES], bits: usize, band: &Band) -> usize {
+    let end = 2 * usize::from(side.big_values);
+    let own = &coeffs[band.from.min(end)..band.to.min(end)];
+    let last = &coeffs[band.from.min(end)..end];
+    let [_, second, third] = side.table_select;
+    let was = estimate_bits(own, second) + estimate_bits(&last[own.len()..], third);
+    let table = (0..32).min_by_key(|table| estimate_bits(last, *table)).unwrap_or(third);
+    side.region1_count -= 1;
+    side.table_select[2] = table;
+    bits - was + estimate_bits(last, table)
 }
 
 fn silent(kind: BlockType) -> GranuleSideInfo {
