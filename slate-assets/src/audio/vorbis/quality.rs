@@ -14,7 +14,7 @@ pub(in super::super) enum Rate {
 /// By quality −1 to 10: kilobits a second of stereo at 48 kHz, on average over the sounds of `benches/sounds.py`.
 const STEREO: [f32; 12] = [48.0, 62.0, 76.0, 90.0, 107.0, 126.0, 152.0, 187.0, 212.0, 240.0, 293.0, 420.0];
 /// Noise above the mask in decibels: where the bitrates of libvorbis' qualities are met.
-const OVER: [f32; 12] = [7.0, 3.9, 1.4, -0.7, -2.9, -5.2, -8.1, -11.6, -13.6, -15.6, -19.3, -28.0];
+const OVER: [f32; 12] = [6.7, 3.5, 1.0, -0.95, -2.9, -5.2, -8.1, -11.6, -13.6, -15.6, -19.3, -28.0];
 /// What is coded, in Hz.
 const TOP: [f32; 12] = [
     14_500.0, 16_000.0, 17_500.0, 18_500.0, 19_500.0, 20_300.0, 20_800.0, 21_300.0, 22_000.0, 22_500.0, 24_000.0,
@@ -77,8 +77,8 @@ impl Keeper {
     }
 
     pub(super) fn tune(&self) -> Tune {
-        // Who asks for more may listen louder.
-        let quiet = 98.0 + (self.quality - 4.0).max(0.0);
+        // Who asks for more may listen louder; who asks for little gains more by what is plainly heard.
+        let quiet = 98.0 + (self.quality - 4.0).max(0.0) - 4.0 * (3.0 - self.quality).clamp(0.0, 2.0);
         Tune { over: at(&OVER, self.quality), noise: 6.0, tone: 14.0, tilt: 1.0, quiet }
     }
 
