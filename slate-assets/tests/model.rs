@@ -136,6 +136,65 @@ fn damage_is_named_by_its_path() {
 }
 
 #[test]
+fn what_has_no_bytes_is_refused_only_where_it_is_read() {
+    let mut source = support::gltf(&data_uri(&triangle()));
+    let mut add = |kind: &str, entry: Value| source[kind].as_array_mut().unwrap().push(entry);
+    add("buffers", json!({"byteLength": 8}));
+    add("bufferViews", json!({"buffer": 1, "byteLength": 8}));
+    add("accessors", json!({"bufferView": 3, "componentType": 5126, "count": 2, "type": "SCALAR"}));
+    add("accessors", json!({"componentType": 5126, "count": 2, "type": "TENSOR"}));
+    assert_eq!(source["bufferViews"].as_array().unwrap().len(), 4);
+    let (report, ..) = process(&source, &options()).unwrap();
+    assert_eq!(report["vertices"], json!(3));
+
+    source["bufferViews"][0]["buffer"] = json!(1);
+    let error = process(&source, &options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("has no bytes"), "{error}");
+}
+
+#[test]
+fn nothing_has_to_follow_the_last_column_of_a_matrix() {
+    let mut source = support::gltf(&data_uri(&triangle()));
+    let bytes: Vec<u8> = (1..=22).collect();
+    let mut add = |kind: &str, entry: Value| source[kind].as_array_mut().unwrap().push(entry);
+    add("buffers", json!({"byteLength": 22, "uri": data_uri(&bytes)}));
+    add("bufferViews", json!({"buffer": 1, "byteLength": 22}));
+    add("accessors", json!({"bufferView": 3, "componentType": 5121, "count": 3, "type": "MAT2"}));
+    let at = source["accessors"].as_array().unwrap().len() - 1;
+    source["meshes"][0]["primitives"][0]["attributes"]["_MATRIX"] = json!(at);
+    let mut keep = options();
+    keep.optimize = false;
+    let (_, out, binary) = process(&source, &keep).unwrap();
+    let accessor =
+        &out["accessors"][out["meshes"][0]["primitives"][0]["attributes"]["_MATRIX"].as_u64().unwrap() as usize];
+    let view = &out["bufferViews"][accessor["bufferView"].as_u64().unwrap() as usize];
+    let from = view["byteOffset"].as_u64().unwrap_or_default() as usize;
+    assert_eq!((&accessor["type"], &accessor["count"]), (&json!("MAT2"), &json!(3)));
+    assert_eq!(&binary[from..from + 22], &bytes[..]);
+}
+
+#[test]
+fn an_animation_whose_times_have_no_bytes_keeps_its_first_key() {
+    let mut source = support::gltf(&data_uri(&triangle()));
+    let first = source["accessors"].as_array().unwrap().len();
+    let mut add = |entry: Value| source["accessors"].as_array_mut().unwrap().push(entry);
+    add(json!({"componentType": 5126, "count": 2, "type": "SCALAR", "min": [0], "max": [1]}));
+    add(json!({"componentType": 5126, "count": 2, "type": "VEC3"}));
+    source["animations"] = json!([{
+        "channels": [{"sampler": 0, "target": {"node": 0, "path": "translation"}}],
+        "samplers": [{"input": first, "output": first + 1}],
+    }]);
+    let mut keep = options();
+    keep.optimize = false;
+    let (_, out, _) = process(&source, &keep).unwrap();
+    let sampler = &out["animations"][0]["samplers"][0];
+    for end in ["input", "output"] {
+        assert_eq!(out["accessors"][sampler[end].as_u64().unwrap() as usize]["count"], json!(1), "{end}");
+    }
+}
+
+#[test]
 fn files_outside_of_the_folder_are_denied() {
     for uri in ["../m.bin", "/etc/passwd", "file:///etc/passwd", "http://localhost/x", "%2e%2e/m.bin", "m.bin"] {
         let error = process(&support::gltf(uri), &options()).unwrap_err();

@@ -107,6 +107,13 @@ impl Shape {
         let (columns, rows) = self.columns_rows();
         if columns == 1 { rows * component.bytes() } else { columns * (rows * component.bytes()).next_multiple_of(4) }
     }
+
+    /// Bytes up to the end of an element's last number: nothing has to follow the last column of the last matrix.
+    pub(crate) const fn bytes_to_end(self, component: Component) -> usize {
+        let (columns, rows) = self.columns_rows();
+        let after = self.bytes(component) / columns - rows * component.bytes();
+        self.bytes(component) - after
+    }
 }
 
 /// Elements of one type, one after the other. Clones share the bytes.
@@ -123,6 +130,12 @@ impl Values {
     pub(crate) fn floats(shape: Shape, numbers: &[f32]) -> Self {
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         Self { component: Component::F32, shape, normalized: false, bytes: bytes.into() }
+    }
+
+    /// The first `count` elements, or all where there are fewer.
+    pub(crate) fn first(&self, count: usize) -> Self {
+        let bytes = self.bytes.slice(..self.bytes.len().min(count.saturating_mul(self.element_bytes())));
+        Self { bytes, ..*self }
     }
 
     pub(crate) fn element_bytes(&self) -> usize {

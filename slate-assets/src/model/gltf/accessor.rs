@@ -20,14 +20,21 @@ struct Elements<'a> {
     sparse: Vec<(u64, &'a [u8])>,
 }
 
-/// Checks views, accessors and what the primitives read through them: indices in range, positions finite.
+/// Checks views, accessors and what the primitives read through them: indices in range, positions finite. Types that
+/// extensions add and buffers without bytes are refused only where they are read.
 pub(super) fn check(json: &Value, buffers: &[Bytes], limits: &AssetLimits, cancel: &Cancel) -> Result<()> {
     for (at, view) in list(json, "bufferViews").iter().enumerate() {
-        view_bytes(view, buffers, &format!("bufferViews[{at}]"))?;
+        if !is_empty(view, buffers) {
+            view_bytes(view, buffers, &format!("bufferViews[{at}]"))?;
+        }
     }
-    for at in 0..list(json, "accessors").len() {
+    for (at, accessor) in list(json, "accessors").iter().enumerate() {
         cancel.check()?;
-        elements(json, buffers, at)?;
+        let is_added = shape(accessor).is_none() && accessor.get("type").is_some_and(Value::is_string);
+        let view = accessor.get("bufferView").and_then(index).and_then(|view| list(json, "bufferViews").get(view));
+        if !is_added && !view.is_some_and(|view| is_empty(view, buffers)) {
+            elements(json, buffers, at)?;
+        }
     }
     let (mut all_vertices, mut indices) = (0u64, 0u64);
     for (mesh_at, mesh) in list(json, "meshes").iter().enumerate() {
@@ -74,14 +81,14 @@ pub(super) fn values(json: &Value, buffers: &[Bytes], at: usize, room: &mut u64)
     if elements.stride == size {
         dense.extend_from_slice(elements.bytes);
     } else {
-        let strided = elements.bytes.chunks(elements.stride.max(1)).filter_map(|element| element.get(..size));
-        strided.for_each(|element| dense.extend_from_slice(element));
+        let strided = elements.bytes.chunks(elements.stride.max(1));
+        strided.for_each(|element| dense.extend_from_slice(&element[..size.min(element.len())]));
     }
     // Without a view the elements are zeros.
     dense.resize(bytes as usize, 0);
     for (at, element) in &elements.sparse {
-        let from = *at as usize * size;
-        dense[from..from + size].copy_from_slice(&element[..size]);
+        let (from, element) = (*at as usize * size, &element[..size.min(element.len())]);
+        dense[from..from + element.len()].copy_from_slice(element);
     }
     let float = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes).is_finite();
     if elements.component == Component::F32
@@ -91,6 +98,12 @@ pub(super) fn values(json: &Value, buffers: &[Bytes], at: usize, room: &mut u64)
     }
     let normalized = list(json, "accessors")[at].get("normalized").and_then(Value::as_bool).unwrap_or_default();
     Ok(Values { component: elements.component, shape: elements.shape, normalized, bytes: dense.into() })
+}
+
+/// Whether an accessor has no bytes, and all its elements are zeros.
+pub(super) fn is_blank(json: &Value, at: usize) -> bool {
+    let accessor = list(json, "accessors").get(at);
+    accessor.is_some_and(|accessor| accessor.get("bufferView").is_none() && accessor.get("sparse").is_none())
 }
 
 fn positions(json: &Value, buffers: &[Bytes], accessor: usize) -> Result<u64> {
@@ -159,12 +172,13 @@ fn elements<'a>(json: &Value, buffers: &'a [Bytes], at: usize) -> Result<Element
     let accessor = list(json, "accessors").get(at).ok_or_else(|| corrupt("no such accessor", &place))?;
     let component = Component::of_code(number(accessor, "componentType", 0, &place)?);
     let component = component.ok_or_else(|| corrupt("the componentType is not known", &place))?;
-    let shape = accessor.get("type").and_then(Value::as_str).and_then(Shape::of_name);
-    let shape = shape.ok_or_else(|| corrupt("the type is not known", &place))?;
-    let size = shape.bytes(component) as u64;
+    let shape = shape(accessor).ok_or_else(|| corrupt("the type is not known", &place))?;
+    let [size, last] = [shape.bytes(component), shape.bytes_to_end(component)].map(|bytes| bytes as u64);
     let count = count(accessor, &place)?;
     let (found, stride) = match accessor.get("bufferView") {
-        Some(view) => range(json, buffers, view, number(accessor, "byteOffset", 0, &place)?, size, count, &place)?,
+        Some(view) => {
+            range(json, buffers, view, number(accessor, "byteOffset", 0, &place)?, [size, last], count, &place)?
+        }
         None => (&[][..], 0),
     };
     let mut sparse = Vec::new();
@@ -179,15 +193,15 @@ fn elements<'a>(json: &Value, buffers: &'a [Bytes], at: usize) -> Result<Element
             5125 => 4,
             _ => return Err(corrupt("sparse indices are unsigned", &place)),
         };
-        let part = |spec: &Value, size| {
-            range(json, buffers, &spec["bufferView"], number(spec, "byteOffset", 0, &place)?, size, replaced, &place)
+        let part = |spec: &Value, sizes| {
+            range(json, buffers, &spec["bufferView"], number(spec, "byteOffset", 0, &place)?, sizes, replaced, &place)
         };
-        let (indices, _) = part(indices, width)?;
-        let (values, value_stride) = part(values, size)?;
+        let (indices, _) = part(indices, [width; 2])?;
+        let (values, value_stride) = part(values, [size, last])?;
         let mut least = 0;
         for (bytes, value) in indices.chunks_exact(width as usize).zip(values.chunks(value_stride.max(1))) {
             let index = bytes.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-            if index < least || index >= count || (value.len() as u64) < size {
+            if index < least || index >= count || (value.len() as u64) < last {
                 return Err(corrupt("sparse indices rise and are below the count", &place).with("index", index));
             }
             least = index + 1;
@@ -197,13 +211,18 @@ fn elements<'a>(json: &Value, buffers: &'a [Bytes], at: usize) -> Result<Element
     Ok(Elements { bytes: found, stride, component, shape, count, sparse })
 }
 
-/// The bytes of `count` elements of `size` bytes each from `offset` on in a view, and their stride.
+fn shape(accessor: &Value) -> Option<Shape> {
+    accessor.get("type").and_then(Value::as_str).and_then(Shape::of_name)
+}
+
+/// The bytes of `count` elements of `size` bytes each, the last of which may be shorter, from `offset` on in a view, and their
+/// stride.
 fn range<'a>(
     json: &Value,
     buffers: &'a [Bytes],
     view: &Value,
     offset: u64,
-    size: u64,
+    [size, last_size]: [u64; 2],
     count: u64,
     place: &str,
 ) -> Result<(&'a [u8], usize)> {
@@ -216,7 +235,7 @@ fn range<'a>(
     }
     let needed = match count {
         0 => Some(0),
-        _ => (count - 1).checked_mul(stride).and_then(|last| last.checked_add(size)),
+        _ => (count - 1).checked_mul(stride).and_then(|last| last.checked_add(last_size)),
     };
     let end = needed.and_then(|needed| needed.checked_add(offset)).filter(|&end| end <= bytes.len() as u64);
     let end = end.ok_or_else(|| corrupt("the elements end beyond their bufferView", place).with("count", count))?;
@@ -233,12 +252,20 @@ pub(super) fn view(json: &Value, buffers: &[Bytes], view: &Value, place: &str) -
     Ok(buffer.unwrap_or_default())
 }
 
+/// Whether a view is of a buffer that has no bytes, as it names none.
+fn is_empty(view: &Value, buffers: &[Bytes]) -> bool {
+    view.get("buffer").and_then(index).and_then(|at| buffers.get(at)).is_some_and(Bytes::is_empty)
+}
+
 fn view_bytes<'a>(view: &Value, buffers: &'a [Bytes], place: &str) -> Result<&'a [u8]> {
     let buffer = view.get("buffer").and_then(index).and_then(|at| buffers.get(at));
     let buffer = buffer.ok_or_else(|| corrupt("no entry of buffers has this index", place))?;
     let (offset, len) = (number(view, "byteOffset", 0, place)?, number(view, "byteLength", 0, place)?);
     let end = offset.checked_add(len).filter(|&end| end <= buffer.len() as u64);
-    let end = end.ok_or_else(|| corrupt("the bufferView ends beyond its buffer", place))?;
+    let end = end.ok_or_else(|| match buffer.len() {
+        0 => corrupt("the buffer that is read here has no bytes", place),
+        _ => corrupt("the bufferView ends beyond its buffer", place),
+    })?;
     Ok(&buffer[offset as usize..end as usize])
 }
 

@@ -176,9 +176,15 @@ impl Reader<'_> {
         for (number, mut rest) in objects(rest.remove("samplers")).into_iter().enumerate() {
             let place = format!("animations[{at}].samplers[{number}]");
             let [input, output] = ["input", "output"].map(|name| rest.remove(name));
-            let (Some(input), Some(output)) = (self.values(input.as_ref())?, self.values(output.as_ref())?) else {
+            let is_blank = input.as_ref().and_then(index).is_some_and(|at| accessor::is_blank(&self.json, at));
+            let (Some(mut input), Some(mut output)) = (self.values(input.as_ref())?, self.values(output.as_ref())?)
+            else {
                 return Err(corrupt("a sampler has an input and an output", &place));
             };
+            // All times are zeros then, and the first key stands for the others.
+            if is_blank && input.count() > 1 {
+                (input, output) = (input.first(1), output.first(output.count() / input.count()));
+            }
             let times = input.to_floats();
             if input.shape.width() != 1 || times.is_empty() || times.windows(2).any(|pair| pair[0] >= pair[1]) {
                 return Err(corrupt("the times of a sampler rise", &format!("{place}.input")));

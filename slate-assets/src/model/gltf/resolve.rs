@@ -43,7 +43,8 @@ pub(super) fn references(document: &Document) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The bytes of each buffer, as long as its `byteLength`; none for buffers that only stand in for compressed ones.
+/// The bytes of each buffer, as long as its `byteLength`; none for buffers that name none, which are refused where something
+/// is read from them: those that only stand in for compressed ones, and those that nothing uses.
 pub(super) fn buffers(document: &Document, work: &Work<'_>) -> Result<Vec<Bytes>> {
     let mut room = work.limits.decoded_bytes;
     let mut all = Vec::new();
@@ -53,12 +54,13 @@ pub(super) fn buffers(document: &Document, work: &Work<'_>) -> Result<Vec<Bytes>
         let len = number(buffer, "byteLength", 0, &place)?;
         let bytes = match buffer.get("uri") {
             Some(uri) => load(uri, work, &mut room, &format!("{place}.uri"))?.0,
-            None if is_fallback(buffer) => {
-                all.push(Bytes::new());
-                continue;
-            }
-            None if at == 0 => document.binary.clone().unwrap_or_default(),
-            None => Bytes::new(),
+            None => match &document.binary {
+                Some(binary) if at == 0 && !is_fallback(buffer) => binary.clone(),
+                _ => {
+                    all.push(Bytes::new());
+                    continue;
+                }
+            },
         };
         if (bytes.len() as u64) < len {
             let error = corrupt("the buffer has fewer bytes than its byteLength", &place);
