@@ -54,10 +54,10 @@ fn main() -> Result<()> {
         Some(folder) => pictures::of(Path::new(folder), if by_rate { u32::MAX } else { pictures::SIDE as u32 })?,
         None => pictures::generated()?,
     };
-    if by_rate {
-        return rate::run(&pictures);
-    }
     let words: Vec<String> = arguments.iter().take_while(|word| !word.starts_with("--")).cloned().collect();
+    if by_rate {
+        return rate::run(&pictures, &words);
+    }
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     println!("| format | encoder | Mpixel/s | PSNR RGB | PSNR RGBA by alpha |");
     println!("|---|---|---:|---:|---:|");

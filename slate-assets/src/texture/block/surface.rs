@@ -160,7 +160,13 @@ fn small_block(values: &[u8], surface: &Surface, (x, y): (usize, usize)) -> Texe
 }
 
 /// Adds the texels of a block of any size; those beyond the surface are its last ones.
-fn push_block(values: &[u8], surface: &Surface, (x, y): (usize, usize), size: (usize, usize), out: &mut Vec<[u8; 4]>) {
+pub(super) fn push_block(
+    values: &[u8],
+    surface: &Surface,
+    (x, y): (usize, usize),
+    size: (usize, usize),
+    out: &mut Vec<[u8; 4]>,
+) {
     let (width, height) = (surface.width as usize, surface.height as usize);
     for row in y * size.1..(y + 1) * size.1 {
         let line = &values[row.min(height - 1) * width * 4..][..width * 4];
