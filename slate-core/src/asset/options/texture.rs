@@ -26,8 +26,8 @@ pub struct TextureOptions {
     pub generate_mipmaps: bool,
     /// What levels are filtered by; default box.
     pub mip_filter: MipFilter,
-    /// Effort or loss, 0 (quick) to 100 (best); default 90. Of block compression below 20 the least effort, below 50
-    /// little, below 80 some, below 95 much, then all there is. WebP of colours throws away what is seen least below 100,
+    /// Effort or loss, 0 (quick) to 100 (best); default 90. Of block compression below 10 the least effort, below 20 one guess,
+    /// below 50 a little, below 80 some, below 95 much, then all there is. WebP of colours throws away what is seen least below 100,
     /// unless keeping everything takes no more bytes; of normals and masks it keeps everything.
     pub quality: u8,
     /// How much nearness block compression gives up so that what compresses the file later finds more to repeat, 0 to 100;

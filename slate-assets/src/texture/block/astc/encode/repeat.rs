@@ -118,7 +118,7 @@ impl Parts {
                 let count = of_subset().count().max(1) as f32;
                 let mean = of_subset().map(|(weight, _)| *weight).sum::<f32>() / count;
                 let squares: f32 = of_subset().map(|(weight, _)| (weight - mean) * (weight - mean)).sum();
-                let inverse = if squares > 1e-3 { 1.0 / squares.sqrt() } else { 0.0 };
+                let inverse = if squares > 1e-5 { 1.0 / squares.sqrt() } else { 0.0 };
                 weights[plane] = Weights { count, mean, inverse };
             }
             for at in 0..self.texels {
