@@ -7,7 +7,7 @@ use super::{MOST, SHIFT, quick};
 use crate::{
     simd::{self, Kernel},
     texture::block::{
-        Effort, Texels, line,
+        Effort, line,
         wide::{Eight, LANES, Wide, planes},
     },
 };
@@ -121,6 +121,18 @@ pub(super) struct Sums {
     pub(super) texels: [Wide; 3],
 }
 
+impl Sums {
+    /// By how much of the texels' sum each end lies off the mean, the first one to the other side.
+    #[inline(always)]
+    fn shares_of_ends(&self) -> [Wide; 2] {
+        let Self { shares, squares, .. } = *self;
+        let determinant = Wide::splat(16.0) * squares - shares * shares;
+        // Where all selectors are alike it is nothing, and both colours are the mean.
+        let scale = Wide::splat(0.01).less(determinant, Wide::splat(1.0).over(determinant), Wide::default());
+        [shares * scale, (Wide::splat(16.0) - shares) * scale]
+    }
+}
+
 impl Lanes {
     #[inline(always)]
     pub(super) fn new(texels: &Eight<'_>) -> Self {
@@ -199,6 +211,19 @@ impl Lanes {
         (code * Wide::splat(255.0 / MOST[c])).round() - self.mean[c]
     }
 
+    /// The codes nearest to the solution by least squares.
+    #[inline(always)]
+    pub(super) fn refit_near(&self, of: &Sums) -> Codes {
+        let [first, second] = of.shares_of_ends();
+        let mut codes = [[Wide::default(); 3]; 2];
+        for c in 0..3 {
+            let (unit, most) = (Wide::splat(MOST[c] / 255.0), Wide::splat(MOST[c]));
+            codes[0][c] = ((self.mean[c] - first * of.texels[c]) * unit).held(most).round();
+            codes[1][c] = ((self.mean[c] + second * of.texels[c]) * unit).held(most).round();
+        }
+        codes
+    }
+
     /// The code just below a value without the mean, that has one above it.
     #[inline(always)]
     fn below(&self, value: Wide, c: usize) -> Wide {
@@ -267,12 +292,10 @@ impl Lanes {
     /// The codes that fit the selectors best: the corner, of the four around the solution by least squares, with the least
     /// error in each channel.
     #[inline(always)]
-    pub(super) fn refit(&self, &Sums { shares, squares, texels: sums }: &Sums) -> Codes {
+    fn refit(&self, of: &Sums) -> Codes {
+        let &Sums { shares, squares, texels: sums } = of;
         let (near, mixed) = (Wide::splat(16.0) - shares - shares + squares, shares - squares);
-        let determinant = Wide::splat(16.0) * squares - shares * shares;
-        // Where all selectors are alike it is nothing, and both colours are the mean.
-        let scale = Wide::splat(0.01).less(determinant, Wide::splat(1.0).over(determinant), Wide::default());
-        let (first, second) = (shares * scale, (Wide::splat(16.0) - shares) * scale);
+        let [first, second] = of.shares_of_ends();
         let double = mixed + mixed;
         let mut codes = [[Wide::default(); 3]; 2];
         for c in 0..3 {

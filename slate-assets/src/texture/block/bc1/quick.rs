@@ -59,7 +59,8 @@ fn codes_along(lanes: &Lanes, axis: &[Wide; 3]) -> Codes {
     }
     let third = Wide::splat(1.0 / 3.0);
     let texels = [sums[0] * third, sums[1] * third, sums[2] * third];
-    let mut codes = lanes.refit(&Sums { shares: shares * third, squares: squares * Wide::splat(1.0 / 9.0), texels });
+    let mut codes =
+        lanes.refit_near(&Sums { shares: shares * third, squares: squares * Wide::splat(1.0 / 9.0), texels });
     for c in 0..3 {
         // Colours that are nearly one are taken apart: what lies between is reached by thirds.
         let most = Wide::splat(MOST[c] - 1.0);
