@@ -351,7 +351,7 @@ fn encoders_keep_what_their_effort_promises() {
         let blocks = |effort| encode(&surface, format, effort, &|| Ok(())).unwrap();
         if matches!(format, BlockFormat::Bc1 | BlockFormat::Bc1Alpha | BlockFormat::Bc3) {
             let found = psnr(&source, &by_foreign(&blocks(Effort::INSTANT), side, format), channels);
-            assert!(found >= floor(format, Effort::FASTEST) - 1.5, "{format} instantly: {found}");
+            assert!(found >= floor(format, Effort::FASTEST) - 3.5, "{format} instantly: {found}");
         } else {
             assert!(blocks(Effort::INSTANT) == blocks(Effort::FASTEST), "{format}");
         }
