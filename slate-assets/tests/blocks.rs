@@ -3,7 +3,7 @@
 
 mod support;
 
-use slate_assets::texture::block::{BlockFormat, Effort, Footprint, Surface, Values, decode, encode};
+use slate_assets::texture::block::{BlockFormat, Effort, Footprint, Surface, Values, decode, economize, encode};
 use support::Random;
 
 /// The texels of one block by our decoder, in rows.
@@ -325,7 +325,7 @@ fn odd_blocks_are_encoded_too() {
                 })
                 .collect();
             let surface = Surface::new(width, height, Values::Rgba8(values.clone())).unwrap();
-            for effort in [Effort::FASTEST, Effort::FAST, Effort::NORMAL, Effort::BEST] {
+            for effort in [Effort::INSTANT, Effort::FASTEST, Effort::FAST, Effort::NORMAL, Effort::BEST] {
                 let block = encode(&surface, format, effort, &|| Ok(())).unwrap();
                 if colors.len() == 1
                     && round <= 50
@@ -348,15 +348,49 @@ fn encoders_keep_what_their_effort_promises() {
         let channels = usize::from(format.channels());
         let source = picture(side, channels == 4 && !matches!(format, BlockFormat::Bc1Alpha | BlockFormat::Etc2Rgba1));
         let surface = Surface::new(side as u32, side as u32, Values::Rgba8(source.clone())).unwrap();
+        let blocks = |effort| encode(&surface, format, effort, &|| Ok(())).unwrap();
+        if matches!(format, BlockFormat::Bc1 | BlockFormat::Bc1Alpha | BlockFormat::Bc3) {
+            let found = psnr(&source, &by_foreign(&blocks(Effort::INSTANT), side, format), channels);
+            assert!(found >= floor(format, Effort::FASTEST) - 3.5, "{format} instantly: {found}");
+        } else {
+            assert!(blocks(Effort::INSTANT) == blocks(Effort::FASTEST), "{format}");
+        }
         let mut last = 0.0;
         for effort in [Effort::FASTEST, Effort::FAST, Effort::NORMAL, Effort::HIGH, Effort::BEST] {
-            let blocks = encode(&surface, format, effort, &|| Ok(())).unwrap();
-            let found = psnr(&source, &by_foreign(&blocks, side, format), channels);
+            let found = psnr(&source, &by_foreign(&blocks(effort), side, format), channels);
             println!("{format} {effort:?}: {found:.2} dB");
             let floor = floor(format, effort);
             assert!(found >= floor, "{format} {effort:?}: {found} is below {floor}");
             assert!(found >= last - 0.05, "{format} {effort:?}: {found} after {last}");
             last = found;
+        }
+    }
+}
+
+#[test]
+fn economized_astc_blocks_are_legal_and_others_read_them_alike() {
+    let side = 240;
+    for (width, height) in [(4, 4), (5, 5), (6, 6), (8, 8), (12, 10)] {
+        let format = BlockFormat::Astc(Footprint::new(width, height).unwrap());
+        for alpha in [false, true] {
+            let source = picture(side, alpha);
+            let surface = Surface::new(side as u32, side as u32, Values::Rgba8(source.clone())).unwrap();
+            let plain = encode(&surface, format, Effort::FAST, &|| Ok(())).unwrap();
+            let mut blocks = plain.clone();
+            economize(&mut blocks, &surface, format, 30.0, &|| Ok(())).unwrap();
+            let moved = plain.chunks(16).zip(blocks.chunks(16)).filter(|(a, b)| a != b).count();
+            assert!(moved * 20 > plain.len() / 16, "{format}: {moved} of {}", plain.len() / 16);
+            for block in blocks.chunks(16) {
+                let texels = ours(block, format);
+                assert!(texels.iter().any(|texel| *texel != [255, 0, 255, 255]), "{format} {block:02X?}");
+                let off = worst(&texels, &t2d(block, format), 4);
+                assert!(off <= 1, "{format} {block:02X?}: {off}");
+            }
+            let (before, after) = (
+                psnr(&source, &by_foreign(&plain, side, format), 4),
+                psnr(&source, &by_foreign(&blocks, side, format), 4),
+            );
+            assert!(after > before - 8.0, "{format}: {after} after {before}");
         }
     }
 }

@@ -5,7 +5,7 @@ mod support;
 
 use slate_assets::texture::{
     TextureProcessor,
-    block::{BlockFormat, Effort, Surface, Values, decode, economize, encode},
+    block::{BlockFormat, Effort, Footprint, Surface, Values, decode, economize, encode},
 };
 use slate_core::{
     ErrorKind,
@@ -16,6 +16,10 @@ fn surface(name: &str) -> Surface {
     let path = format!("{}/../examples/projects/lantern/assets/textures/{name}.png", env!("CARGO_MANIFEST_DIR"));
     let image = image::open(path).unwrap().into_rgba8();
     Surface::new(image.width(), image.height(), Values::Rgba8(image.into_raw())).unwrap()
+}
+
+fn astc(width: u8, height: u8) -> BlockFormat {
+    BlockFormat::Astc(Footprint::new(width, height).unwrap())
 }
 
 /// Bytes once compressed, and the sum of squared errors of all four channels.
@@ -30,7 +34,15 @@ fn measured(surface: &Surface, blocks: &[u8], format: BlockFormat) -> (usize, f6
 fn more_lambda_makes_smaller_files_that_stay_near() {
     for name in ["cobbles", "planks"] {
         let surface = surface(name);
-        for (format, least) in [(BlockFormat::Bc1, 0.85), (BlockFormat::Bc3, 0.85), (BlockFormat::Bc7, 0.5)] {
+        let formats = [
+            (BlockFormat::Bc1, 0.85),
+            (BlockFormat::Bc3, 0.85),
+            (BlockFormat::Bc7, 0.5),
+            (astc(4, 4), 0.6),
+            (astc(6, 6), 0.85),
+            (astc(10, 8), 0.95),
+        ];
+        for (format, least) in formats {
             let plain = encode(&surface, format, Effort::NORMAL, &|| Ok(())).unwrap();
             let (whole, before) = measured(&surface, &plain, format);
             let mut last = whole;
@@ -52,7 +64,9 @@ fn more_lambda_makes_smaller_files_that_stay_near() {
 #[test]
 fn the_same_bytes_on_one_thread_and_on_many_and_other_formats_stay() {
     let surface = surface("cobbles");
-    for format in [BlockFormat::Bc1, BlockFormat::Bc1Alpha, BlockFormat::Bc7, BlockFormat::Etc2Rgb] {
+    let formats =
+        [BlockFormat::Bc1, BlockFormat::Bc1Alpha, BlockFormat::Bc7, BlockFormat::Etc2Rgb, astc(4, 4), astc(5, 5)];
+    for format in formats {
         let plain = encode(&surface, format, Effort::FASTEST, &|| Ok(())).unwrap();
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -72,16 +86,17 @@ fn the_same_bytes_on_one_thread_and_on_many_and_other_formats_stay() {
 fn the_option_makes_the_file_smaller() {
     let path = format!("{}/../examples/projects/lantern/assets/textures/cobbles.png", env!("CARGO_MANIFEST_DIR"));
     let input = AssetInput::from_file(path).unwrap();
-    let size = |lambda: f32| {
+    let size = |compression: Compression, lambda: f32| {
         let mut options = TextureOptions::default();
-        (options.compression, options.quality, options.supercompression) =
-            (Compression::Bc7, 20, Supercompression::Zstd);
+        (options.compression, options.quality, options.supercompression) = (compression, 20, Supercompression::Zstd);
         options.rate_distortion = lambda;
         let (_, files) = support::run(&TextureProcessor, &input, &options, &AssetLimits::default()).unwrap();
         let file = &files["cobbles.ktx2"];
         assert_eq!(slate_assets::texture::ktx2::check(file), Vec::<String>::new());
         file.len()
     };
-    let (plain, less) = (size(0.0), size(8.0));
-    assert!(less * 10 < plain * 9, "{less} of {plain}");
+    for (compression, lambda) in [(Compression::Bc7, 8.0), (Compression::Astc6x6, 32.0)] {
+        let (plain, less) = (size(compression, 0.0), size(compression, lambda));
+        assert!(less * 10 < plain * 9, "{compression}: {less} of {plain}");
+    }
 }

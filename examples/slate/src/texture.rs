@@ -60,7 +60,7 @@ pub(crate) struct Wanted {
     /// What levels are filtered by: box, triangle, kaiser or lanczos.
     #[arg(long)]
     mip_filter: Option<String>,
-    /// How much nearness blocks give up for files that zstd makes smaller, 0 to 100: for bc1, bc3 and bc7.
+    /// How much nearness blocks give up for files that zstd makes smaller, 0 to 100: for bc1, bc3, bc7 and astc.
     #[arg(long, value_name = "LAMBDA")]
     rate_distortion: Option<f32>,
     /// Cuts the source into this many slices of a volume, from top to bottom.

@@ -50,7 +50,26 @@ pub(super) fn half_of_pixels(source: &Pixels, kind: TextureKind, cancel: &Cancel
             _ => {}
         }
     }
-    filter(source.width, source.height, source.channels, kind, cancel, |at| source.working(at, kind))
+    let (width, height, light): (_, _, &[f32; 256]) = (source.width, source.height, &LINEAR_8);
+    match (&source.data, kind, source.channels) {
+        // With known channels this takes an eighth of the time.
+        (Samples::U8(samples), TextureKind::Color, 3) => {
+            filter(width, height, 3, kind, cancel, |at| working_color::<3>(samples, light, at))
+        }
+        (Samples::U8(samples), TextureKind::Color, 4) => {
+            filter(width, height, 4, kind, cancel, |at| working_color::<4>(samples, light, at))
+        }
+        _ => filter(width, height, source.channels, kind, cancel, |at| source.working(at, kind)),
+    }
+}
+
+/// [`Pixels::working`] of a colour of 8 bits.
+#[inline(always)]
+fn working_color<const C: usize>(samples: &[u8], light: &[f32; 256], at: usize) -> [f32; 4] {
+    let pixel = &samples.as_chunks::<C>().0[at];
+    let weight = if C == 4 { f32::from(pixel[C - 1]) / 255.0 + LEAST_WEIGHT } else { 1.0 + LEAST_WEIGHT };
+    let [r, g, b] = [0, 1, 2].map(|channel: usize| light[usize::from(pixel[channel])] * weight);
+    [r, g, b, weight]
 }
 
 /// The commonest case, of whole squares of colours of 8 bits: the same sums in the same order, row by row.
@@ -165,6 +184,24 @@ fn unit([x, y, z, w]: [f32; 4]) -> [f32; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colors_of_bytes_are_what_any_pixel_is() {
+        let samples: Vec<u8> = (0..=255u8).flat_map(|value| [value, 255 - value, value / 3, value]).collect();
+        for channels in [3u8, 4] {
+            let count = samples.len() / usize::from(channels);
+            let data = Samples::U8(samples[..count * usize::from(channels)].to_vec());
+            let pixels = Pixels { width: count as u32, height: 1, channels, data };
+            for at in 0..count {
+                let found = if channels == 3 {
+                    working_color::<3>(&samples, &LINEAR_8, at)
+                } else {
+                    working_color::<4>(&samples, &LINEAR_8, at)
+                };
+                assert_eq!(found, pixels.working(at, TextureKind::Color), "{channels} channels, {at}");
+            }
+        }
+    }
 
     #[test]
     fn the_shares_of_a_pixel_are_one() {

@@ -137,14 +137,15 @@ fn spread<T: Copy>(samples: &[T], from: u8, to: u8, opaque: T) -> Vec<T> {
     if from == to {
         return samples.to_vec();
     }
-    let rgba = |pixel: &[T]| match *pixel {
-        [l] => [l, l, l, opaque],
-        [l, a] => [l, l, l, a],
-        [r, g, b] => [r, g, b, opaque],
-        [r, g, b, a, ..] => [r, g, b, a],
-        [] => [opaque; 4],
-    };
-    samples.chunks_exact(usize::from(from).max(1)).flat_map(rgba).collect()
+    let mut out = vec![opaque; samples.len() / usize::from(from).max(1) * 4];
+    let texels = out.as_chunks_mut::<4>().0.iter_mut();
+    match from {
+        1 => texels.zip(samples).for_each(|(texel, &l)| *texel = [l, l, l, opaque]),
+        2 => texels.zip(samples.as_chunks().0).for_each(|(texel, &[l, a])| *texel = [l, l, l, a]),
+        3 => texels.zip(samples.as_chunks().0).for_each(|(texel, &[r, g, b])| *texel = [r, g, b, opaque]),
+        _ => texels.zip(samples.as_chunks().0).for_each(|(texel, pixel)| *texel = *pixel),
+    }
+    out
 }
 
 /// Red, green, blue and alpha of 8 bits; light is cut off at 1.0 and put in sRGB.

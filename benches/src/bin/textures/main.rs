@@ -4,7 +4,7 @@
 //! cargo run --release -p slate-benches --bin textures            # all formats on the generated pictures
 //! cargo run --release -p slate-benches --bin textures bc7 astc   # those whose name holds a word
 //! cargo run --release -p slate-benches --bin textures -- --pictures DIR    # crops of the PNGs in a folder
-//! cargo run --release -p slate-benches --bin textures -- --rate [--pictures DIR]    # sizes with zstd, by lambda
+//! cargo run --release -p slate-benches --bin textures -- [WORD] --rate [--pictures DIR]    # sizes with zstd, by lambda
 //! cargo run --release -p slate-benches --bin textures -- --webp --pictures DIR      # beside Debian's cwebp
 //! cargo run --release -p slate-benches --bin textures -- --folder --pictures DIR    # PNGs to KTX2, two threads
 //! cargo run --release -p slate-benches --features peers --bin textures     # beside bc7f, bc7e, ISPC, etcpak, astcenc
@@ -26,7 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const EFFORTS: [(&str, Effort); 5] = [
+const EFFORTS: [(&str, Effort); 6] = [
+    ("instant", Effort::INSTANT),
     ("fastest", Effort::FASTEST),
     ("fast", Effort::FAST),
     ("normal", Effort::NORMAL),
@@ -54,10 +55,10 @@ fn main() -> Result<()> {
         Some(folder) => pictures::of(Path::new(folder), if by_rate { u32::MAX } else { pictures::SIDE as u32 })?,
         None => pictures::generated()?,
     };
-    if by_rate {
-        return rate::run(&pictures);
-    }
     let words: Vec<String> = arguments.iter().take_while(|word| !word.starts_with("--")).cloned().collect();
+    if by_rate {
+        return rate::run(&pictures, &words);
+    }
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     println!("| format | encoder | Mpixel/s | PSNR RGB | PSNR RGBA by alpha |");
     println!("|---|---|---:|---:|---:|");
@@ -111,7 +112,8 @@ fn ours(pictures: &[Surface], format: BlockFormat) -> Vec<Encoder<'_>> {
             Ok(pictures.iter().map(|picture| encode(picture, format, effort, &|| Ok(()))).collect::<Result<_, _>>()?)
         })
     };
-    EFFORTS.map(of).into()
+    let has_instant = matches!(format, BlockFormat::Bc1 | BlockFormat::Bc3);
+    EFFORTS.into_iter().filter(|(_, effort)| has_instant || *effort > Effort::INSTANT).map(of).collect()
 }
 
 fn pixels(picture: &Surface) -> usize {

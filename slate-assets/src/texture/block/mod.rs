@@ -33,26 +33,31 @@ pub use surface::{Surface, Values, decode, encode};
 /// The texels of a 4×4 block, in rows.
 type Texels = [[u8; 4]; 16];
 
-/// How long an encoder looks for better blocks, 0 to 4.
+/// How long an encoder looks for better blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Effort(u8);
 
 impl Effort {
+    /// The ends of the range of a block's colours, for drafts: of BC1 and BC3; of other formats
+    /// [`FASTEST`](Self::FASTEST).
+    pub const INSTANT: Self = Self(0);
     /// One guess for each block: for previews.
-    pub const FASTEST: Self = Self(0);
+    pub const FASTEST: Self = Self(1);
     /// A guess and what corrects it most.
-    pub const FAST: Self = Self(1);
+    pub const FAST: Self = Self(2);
     /// The modes that matter, with the likeliest partitions.
-    pub const NORMAL: Self = Self(2);
+    pub const NORMAL: Self = Self(3);
     /// All modes, with more partitions, and steps around the best.
-    pub const HIGH: Self = Self(3);
+    pub const HIGH: Self = Self(4);
     /// Ten times as long for the last tenths of a decibel.
-    pub const BEST: Self = Self(4);
+    pub const BEST: Self = Self(5);
 
-    /// The effort of a quality from 0 to 100: below 20 the fastest, below 50 fast, below 80 normal, below 95 high.
+    /// The effort of a quality from 0 to 100: below 10 instant, below 20 the fastest, below 50 fast, below 80 normal, below 95
+    /// high.
     pub fn of_quality(quality: u8) -> Self {
         match quality {
-            0..20 => Self::FASTEST,
+            0..10 => Self::INSTANT,
+            10..20 => Self::FASTEST,
             20..50 => Self::FAST,
             50..80 => Self::NORMAL,
             80..95 => Self::HIGH,
@@ -60,7 +65,8 @@ impl Effort {
         }
     }
 
+    /// The steps above [`FASTEST`](Self::FASTEST), up to `most`.
     fn at_most(self, most: usize) -> usize {
-        usize::from(self.0).min(most)
+        usize::from(self.0).saturating_sub(1).min(most)
     }
 }

@@ -89,8 +89,7 @@ pub fn encode(
                 (0..across as usize).for_each(|x| push_block(values, surface, (x, y), size, &mut texels));
                 astc::encode(&texels, footprint, effort, line);
             } else {
-                let texels = |x: usize| small_block(values, surface, (x, y));
-                encode_row(&(0..across as usize).map(texels).collect::<Vec<_>>(), format, effort, line);
+                encode_row(&small_blocks(values, surface, across as usize, y), format, effort, line);
             }
             return Ok(());
         }
@@ -142,25 +141,33 @@ fn encode_row(texels: &[Texels], format: BlockFormat, effort: Effort, line: &mut
     }
 }
 
-/// The texels of a block of 4×4; those beyond the surface are its last ones.
-fn small_block(values: &[u8], surface: &Surface, (x, y): (usize, usize)) -> Texels {
+/// The texels of a row of blocks of 4×4; those beyond the surface are its last ones.
+fn small_blocks(values: &[u8], surface: &Surface, across: usize, y: usize) -> Vec<Texels> {
     let (width, height) = (surface.width as usize, surface.height as usize);
-    let mut texels = [[0; 4]; 16];
-    for (row, texels) in texels.chunks_exact_mut(4).enumerate() {
-        let line = &values[(y * 4 + row).min(height - 1) * width * 4..][..width * 4];
-        if let Some(inside) = line.get(x * 16..x * 16 + 16) {
-            texels.iter_mut().zip(inside.chunks_exact(4)).for_each(|(texel, from)| texel.copy_from_slice(from));
-        } else {
-            for (column, texel) in texels.iter_mut().enumerate() {
-                texel.copy_from_slice(&line[(x * 4 + column).min(width - 1) * 4..][..4]);
+    let mut blocks = vec![[[0; 4]; 16]; across];
+    for row in 0..4 {
+        let line = values[(y * 4 + row).min(height - 1) * width * 4..][..width * 4].as_chunks::<4>().0;
+        let (inside, rest) = line.as_chunks::<4>();
+        for (block, texels) in blocks.iter_mut().zip(inside) {
+            block[row * 4..][..4].copy_from_slice(texels);
+        }
+        if let Some(block) = blocks.get_mut(inside.len()) {
+            for column in 0..4 {
+                block[row * 4 + column] = *rest.get(column).unwrap_or(&line[width - 1]);
             }
         }
     }
-    texels
+    blocks
 }
 
 /// Adds the texels of a block of any size; those beyond the surface are its last ones.
-fn push_block(values: &[u8], surface: &Surface, (x, y): (usize, usize), size: (usize, usize), out: &mut Vec<[u8; 4]>) {
+pub(super) fn push_block(
+    values: &[u8],
+    surface: &Surface,
+    (x, y): (usize, usize),
+    size: (usize, usize),
+    out: &mut Vec<[u8; 4]>,
+) {
     let (width, height) = (surface.width as usize, surface.height as usize);
     for row in y * size.1..(y + 1) * size.1 {
         let line = &values[row.min(height - 1) * width * 4..][..width * 4];

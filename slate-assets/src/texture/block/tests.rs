@@ -48,7 +48,7 @@ fn vectors_give_the_same_bytes_as_plain_code() {
     ];
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     for format in fixed.into_iter().chain(astc) {
-        for effort in [Effort::FASTEST, Effort::FAST, Effort::NORMAL, Effort::HIGH] {
+        for effort in [Effort::INSTANT, Effort::FASTEST, Effort::FAST, Effort::NORMAL, Effort::HIGH] {
             let bytes = || encode(&surface, format, effort, &|| Ok(())).unwrap();
             let (vectors, plain) = pool.install(|| (bytes(), plainly(bytes)));
             assert_eq!(vectors, plain, "{format} {effort:?}");

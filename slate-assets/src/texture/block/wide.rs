@@ -14,14 +14,21 @@ pub(super) struct Wide(pub(super) [f32; LANES]);
 const ROUNDING: f32 = 12_582_912.0;
 
 /// Blocks eight at a time, each time with the place of the first; where fewer are left, the last one fills up.
-pub(super) fn eights(blocks: &[Texels]) -> impl Iterator<Item = (usize, [Texels; LANES])> {
-    let eight = |some: &[Texels]| std::array::from_fn(|lane| some[lane.min(some.len() - 1)]);
-    blocks.chunks(LANES).enumerate().map(move |(at, some)| (at * LANES, eight(some)))
+#[inline]
+pub(super) fn eights(blocks: &[Texels]) -> impl Iterator<Item = (usize, Eight<'_>)> {
+    blocks.chunks(LANES).enumerate().map(|(at, some)| {
+        let mut eight = [&some[some.len() - 1]; LANES];
+        eight.iter_mut().zip(some).for_each(|(to, from)| *to = from);
+        (at * LANES, eight)
+    })
 }
+
+/// Eight blocks, wherever they are.
+pub(super) type Eight<'a> = [&'a Texels; LANES];
 
 /// Red, green and blue of eight blocks side by side, from 0 to 255.
 #[inline(always)]
-pub(super) fn planes(texels: &[Texels; LANES]) -> [[Wide; 16]; 3] {
+pub(super) fn planes(texels: &Eight<'_>) -> [[Wide; 16]; 3] {
     let mut planes = [[Wide::default(); 16]; 3];
     for at in 0..16 {
         let words: [u32; LANES] = std::array::from_fn(|lane| u32::from_le_bytes(texels[lane][at]));
@@ -94,7 +101,9 @@ impl Wide {
     /// `self / other`, and 0 where `other` is 0.
     #[inline(always)]
     pub(super) fn over(self, other: Self) -> Self {
-        Self(std::array::from_fn(|at| if other.0[at] > 0.0 { self.0[at] / other.0[at] } else { 0.0 }))
+        // Divided everywhere and chosen afterwards: no lane then waits for a branch of its own.
+        let quotient = Self(std::array::from_fn(|at| self.0[at] / other.0[at]));
+        Self::default().less(other, quotient, Self::default())
     }
 
     /// The nearest whole numbers, for values from 0 to 255.

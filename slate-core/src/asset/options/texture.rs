@@ -26,13 +26,13 @@ pub struct TextureOptions {
     pub generate_mipmaps: bool,
     /// What levels are filtered by; default box.
     pub mip_filter: MipFilter,
-    /// Effort or loss, 0 (quick) to 100 (best); default 90. Of block compression below 20 the least effort, below 50
-    /// little, below 80 some, below 95 much, then all there is. WebP of colours throws away what is seen least below 100,
+    /// Effort or loss, 0 (quick) to 100 (best); default 90. Of block compression below 10 the least effort, below 20 one guess,
+    /// below 50 a little, below 80 some, below 95 much, then all there is. WebP of colours throws away what is seen least below 100,
     /// unless keeping everything takes no more bytes; of normals and masks it keeps everything.
     pub quality: u8,
     /// How much nearness block compression gives up so that what compresses the file later finds more to repeat, 0 to 100;
     /// default 0, which gives up nothing. Blocks are chosen by squared error and this number times the bits that they will
-    /// take: of BC7 4 to 16 are useful, of BC1 and BC3 16 to 64. Only they know it.
+    /// take: of BC7 and ASTC 4x4 4 to 16 are useful, of larger ASTC, BC1 and BC3 16 to 64. Only they know it.
     pub rate_distortion: f32,
     /// Slices of a volume that lie below each other in the source, from the nearest to the furthest; default: the source is a
     /// picture, or is a volume itself.
@@ -139,10 +139,9 @@ impl TextureOptions {
                 Error::invalid("rateDistortion goes from 0 to 100").with("rateDistortion", self.rate_distortion)
             );
         }
-        if self.rate_distortion > 0.0 && !matches!(compression, Compression::Bc1 | Compression::Bc3 | Compression::Bc7)
-        {
+        if self.rate_distortion > 0.0 && !compression.has_rate_distortion() {
             return Err(Error::invalid(format!(
-                "{compression} has no rateDistortion: choose bc1, bc3 or bc7, or rateDistortion 0"
+                "{compression} has no rateDistortion: choose bc1, bc3, bc7 or astc, or rateDistortion 0"
             )));
         }
         if let Some(slices) = self.slices {
@@ -214,6 +213,11 @@ impl Compression {
     /// Whether graphics processors of phones read it, and DDS files have no number for it.
     const fn is_for_mobile(self) -> bool {
         !matches!(self, Self::None | Self::Bc1 | Self::Bc3 | Self::Bc4 | Self::Bc5 | Self::Bc6h | Self::Bc7)
+    }
+
+    /// Whether blocks of it can be chosen by what they cost once they are compressed.
+    fn has_rate_distortion(self) -> bool {
+        matches!(self, Self::Bc1 | Self::Bc3 | Self::Bc7) || self.as_str().starts_with("astc")
     }
 }
 

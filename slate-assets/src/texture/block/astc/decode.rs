@@ -42,18 +42,24 @@ fn to_8(value: u32) -> u8 {
 }
 
 /// A legal block, taken apart.
-struct Block {
-    mode: Mode,
-    subsets: u32,
+pub(super) struct Block {
+    pub(super) mode: Mode,
+    pub(super) subsets: u32,
     seed: u32,
-    ends: [[[i32; 4]; 2]; 4],
+    /// By subset, how its endpoints are written.
+    pub(super) kinds: [u32; 4],
+    /// The place of the range of the colours, the bit they begin at, and the one after their last.
+    pub(super) colors: usize,
+    pub(super) color_bits: (u32, u32),
+    pub(super) ends: [[[i32; 4]; 2]; 4],
     /// The channel with weights of its own, where there is one.
-    apart: Option<usize>,
-    weights: [[u8; MOST_WEIGHTS]; 2],
+    pub(super) apart: Option<usize>,
+    /// By plane, 0 to 64.
+    pub(super) weights: [[u8; MOST_WEIGHTS]; 2],
 }
 
 impl Block {
-    fn of(bits: u128, footprint: Footprint) -> Option<Self> {
+    pub(super) fn of(bits: u128, footprint: Footprint) -> Option<Self> {
         let mode = Mode::of(field(bits, 0, 11))?;
         let subsets = field(bits, 11, 2) + 1;
         if mode.size.0 > footprint.width() || mode.size.1 > footprint.height() || (mode.dual && subsets == 4) {
@@ -81,6 +87,7 @@ impl Block {
                 }
             }
         }
+        let all_kinds = kinds;
         let kinds = &kinds[..subsets as usize];
         let apart = mode.dual.then(|| {
             end -= 2;
@@ -103,17 +110,23 @@ impl Block {
             at += colors::count(kind);
         }
         let weights = weights(bits, mode);
-        Some(Self { mode, subsets, seed, ends, apart, weights })
+        let color_bits = (start, start + RANGES[range].length(count as u32));
+        Some(Self { mode, subsets, seed, kinds: all_kinds, colors: range, color_bits, ends, apart, weights })
+    }
+
+    /// The subset of a texel.
+    pub(super) fn subset(&self, texel: usize, footprint: Footprint) -> usize {
+        let (x, y) = ((texel % footprint.width()) as u32, (texel / footprint.width()) as u32);
+        let is_small = footprint.width() * footprint.height() < 31;
+        partition::subset(self.seed, x, y, self.subsets, is_small)
     }
 
     fn texels(&self, footprint: Footprint) -> [[u8; 4]; MOST_TEXELS] {
         let block = (footprint.width(), footprint.height());
         let taps = grid::taps(block, self.mode.size);
-        let small = block.0 * block.1 < 31;
         let mut out = [[0; 4]; MOST_TEXELS];
         for (at, (out, taps)) in out.iter_mut().zip(&taps).enumerate().take(block.0 * block.1) {
-            let (x, y) = ((at % block.0) as u32, (at / block.0) as u32);
-            let [low, high] = self.ends[partition::subset(self.seed, x, y, self.subsets, small)];
+            let [low, high] = self.ends[self.subset(at, footprint)];
             let weight = grid::mix(taps, &self.weights[0]);
             let other = if self.mode.dual { grid::mix(taps, &self.weights[1]) } else { weight };
             *out = std::array::from_fn(|channel| {

@@ -3,19 +3,33 @@
 //! Texels are held as their distance from the mean of their block: then the sums over the texels of one choice of selectors,
 //! of the shares, their squares, and the texels by their shares, tell both its error and the colours that fit it best.
 
-use super::{MOST, SHIFT};
+use super::{MOST, SHIFT, quick};
 use crate::{
     simd::{self, Kernel},
     texture::block::{
-        Effort, Texels, line,
-        wide::{LANES, Wide, planes},
+        Effort, line,
+        wide::{Eight, LANES, Wide, planes},
     },
 };
-use std::cmp::Ordering;
+use quick::{Once, Range};
 
-/// Blocks of eight times sixteen texels, each as its two colours and the word of its selectors; the first colour is never less.
-pub(super) fn encode(texels: &[Texels; LANES], effort: Effort) -> [([u16; 2], u32); LANES] {
-    let (lanes, axis, mut best) = simd::run(Guess { texels, refits: [1, 3][effort.at_most(1)] });
+/// Eight blocks as they are written.
+pub(super) struct Packed {
+    /// Both colours, the first in the lower half; the first is never less.
+    pub(super) ends: [u32; LANES],
+    /// The selectors.
+    pub(super) words: [u32; LANES],
+}
+
+/// Blocks of eight times sixteen texels.
+pub(super) fn encode(texels: &Eight<'_>, effort: Effort) -> Packed {
+    if effort < Effort::FASTEST {
+        return simd::run(Range { texels });
+    }
+    if effort < Effort::FAST {
+        return simd::run(Once { texels });
+    }
+    let (lanes, axis, mut best) = simd::run(Guess { texels, refits: 3 });
     if effort >= Effort::NORMAL {
         best.take(&simd::run(Cluster { lanes: &lanes, axis: &axis }));
     }
@@ -27,7 +41,7 @@ pub(super) fn encode(texels: &[Texels; LANES], effort: Effort) -> [([u16; 2], u3
 
 /// The blocks by the axis of each.
 struct Guess<'a> {
-    texels: &'a [Texels; LANES],
+    texels: &'a Eight<'a>,
     refits: usize,
 }
 
@@ -75,15 +89,15 @@ impl Kernel for Step<'_> {
 }
 
 /// A block whose texels lie no further apart is nearly of one colour.
-const NEAR: f32 = 4.0;
+pub(super) const NEAR: f32 = 4.0;
 
 /// The two colours, in codes of 5, 6 and 5 bits.
-type Codes = [[Wide; 3]; 2];
+pub(super) type Codes = [[Wide; 3]; 2];
 
-struct Lanes {
+pub(super) struct Lanes {
     /// Red, green and blue of all texels, without the mean.
-    planes: [[Wide; 16]; 3],
-    mean: [Wide; 3],
+    pub(super) planes: [[Wide; 16]; 3],
+    pub(super) mean: [Wide; 3],
     /// The sum of squares of all of them.
     square: Wide,
 }
@@ -100,16 +114,28 @@ struct Found {
 
 /// Sums over all texels, each of which is a share of the way from the first colour to the second.
 #[derive(Clone, Copy, Default)]
-struct Sums {
-    shares: Wide,
-    squares: Wide,
+pub(super) struct Sums {
+    pub(super) shares: Wide,
+    pub(super) squares: Wide,
     /// Of the texels by their shares.
-    texels: [Wide; 3],
+    pub(super) texels: [Wide; 3],
+}
+
+impl Sums {
+    /// By how much of the texels' sum each end lies off the mean, the first one to the other side.
+    #[inline(always)]
+    fn shares_of_ends(&self) -> [Wide; 2] {
+        let Self { shares, squares, .. } = *self;
+        let determinant = Wide::splat(16.0) * squares - shares * shares;
+        // Where all selectors are alike it is nothing, and both colours are the mean.
+        let scale = Wide::splat(0.01).less(determinant, Wide::splat(1.0).over(determinant), Wide::default());
+        [shares * scale, (Wide::splat(16.0) - shares) * scale]
+    }
 }
 
 impl Lanes {
     #[inline(always)]
-    fn new(texels: &[Texels; LANES]) -> Self {
+    pub(super) fn new(texels: &Eight<'_>) -> Self {
         let mut planes = planes(texels);
         let mut sums = [Wide::default(); 3];
         for c in 0..3 {
@@ -129,7 +155,7 @@ impl Lanes {
     }
 
     #[inline(always)]
-    fn matrix(&self) -> [[Wide; 3]; 3] {
+    pub(super) fn matrix(&self) -> [[Wide; 3]; 3] {
         let mut matrix = [[Wide::default(); 3]; 3];
         for at in 0..16 {
             for row in 0..3 {
@@ -147,7 +173,7 @@ impl Lanes {
     }
 
     #[inline(always)]
-    fn along(&self, axis: &[Wide; 3], at: usize) -> Wide {
+    pub(super) fn along(&self, axis: &[Wide; 3], at: usize) -> Wide {
         self.planes[0][at] * axis[0] + self.planes[1][at] * axis[1] + self.planes[2][at] * axis[2]
     }
 
@@ -164,22 +190,44 @@ impl Lanes {
         let mut codes = [[Wide::default(); 3]; 2];
         for c in 0..3 {
             let most = Wide::splat(MOST[c]);
-            let code = |along: Wide| ((axis[c] * along + self.mean[c]) * Wide::splat(MOST[c] / 255.0)).held(most);
-            let (a, b) = (code(high - inset), code(low + inset));
+            let mut ends = [high - inset, low + inset];
+            for end in &mut ends {
+                *end = ((axis[c] * *end + self.mean[c]) * Wide::splat(MOST[c] / 255.0)).held(most);
+            }
+            let [a, b] = ends;
             let (first, second) = (a.round(), b.round());
             // Colours that are nearly one are taken apart: what lies between is reached by thirds.
             let below = floor(a.min(b)).held(most - Wide::splat(1.0));
-            let is_near = |yes: Wide, no: Wide| (high - low).less(Wide::splat(NEAR), yes, no);
-            codes[0][c] = is_near(below + Wide::splat(1.0), first);
-            codes[1][c] = is_near(below, second);
+            let span = high - low;
+            codes[0][c] = span.less(Wide::splat(NEAR), below + Wide::splat(1.0), first);
+            codes[1][c] = span.less(Wide::splat(NEAR), below, second);
         }
         codes
     }
 
     /// What a code stands for, without the mean.
     #[inline(always)]
-    fn value(&self, code: Wide, c: usize) -> Wide {
+    pub(super) fn value(&self, code: Wide, c: usize) -> Wide {
         (code * Wide::splat(255.0 / MOST[c])).round() - self.mean[c]
+    }
+
+    /// The codes nearest to the solution by least squares.
+    #[inline(always)]
+    pub(super) fn refit_near(&self, of: &Sums) -> Codes {
+        let [first, second] = of.shares_of_ends();
+        let mut codes = [[Wide::default(); 3]; 2];
+        for c in 0..3 {
+            let (unit, most) = (Wide::splat(MOST[c] / 255.0), Wide::splat(MOST[c]));
+            codes[0][c] = ((self.mean[c] - first * of.texels[c]) * unit).held(most).round();
+            codes[1][c] = ((self.mean[c] + second * of.texels[c]) * unit).held(most).round();
+        }
+        codes
+    }
+
+    /// The code just below a value without the mean, that has one above it.
+    #[inline(always)]
+    fn below(&self, value: Wide, c: usize) -> Wide {
+        floor((value + self.mean[c]) * Wide::splat(MOST[c] / 255.0)).held(Wide::splat(MOST[c] - 1.0))
     }
 
     /// The selectors that fit the codes best.
@@ -244,20 +292,14 @@ impl Lanes {
     /// The codes that fit the selectors best: the corner, of the four around the solution by least squares, with the least
     /// error in each channel.
     #[inline(always)]
-    fn refit(&self, &Sums { shares, squares, texels: sums }: &Sums) -> Codes {
+    fn refit(&self, of: &Sums) -> Codes {
+        let &Sums { shares, squares, texels: sums } = of;
         let (near, mixed) = (Wide::splat(16.0) - shares - shares + squares, shares - squares);
-        let determinant = Wide::splat(16.0) * squares - shares * shares;
-        // Where all selectors are alike it is nothing, and both colours are the mean.
-        let scale = Wide::splat(0.01).less(determinant, Wide::splat(1.0).over(determinant), Wide::default());
-        let (first, second) = (shares * scale, (Wide::splat(16.0) - shares) * scale);
+        let [first, second] = of.shares_of_ends();
         let double = mixed + mixed;
         let mut codes = [[Wide::default(); 3]; 2];
         for c in 0..3 {
-            let below = |value: Wide| {
-                let code = (value + self.mean[c]) * Wide::splat(MOST[c] / 255.0);
-                floor(code).held(Wide::splat(MOST[c] - 1.0))
-            };
-            let ends = [below(Wide::default() - first * sums[c]), below(second * sums[c])];
+            let ends = [self.below(Wide::default() - first * sums[c], c), self.below(second * sums[c], c)];
             let sum = sums[c] + sums[c];
             let mut least = Wide::splat(f32::MAX);
             for [a, b] in [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]] {
@@ -338,48 +380,62 @@ impl Found {
     /// Takes what is better, block by block; whether any was.
     #[inline(always)]
     fn take(&mut self, other: &Self) -> bool {
-        let better = |yes: Wide, no: Wide| other.error.less(self.error, yes, no);
+        let error = self.error;
         for end in 0..2 {
             for c in 0..3 {
-                self.codes[end][c] = better(other.codes[end][c], self.codes[end][c]);
+                self.codes[end][c] = other.error.less(error, other.codes[end][c], self.codes[end][c]);
             }
         }
-        self.sums.shares = better(other.sums.shares, self.sums.shares);
-        self.sums.squares = better(other.sums.squares, self.sums.squares);
+        self.sums.shares = other.error.less(error, other.sums.shares, self.sums.shares);
+        self.sums.squares = other.error.less(error, other.sums.squares, self.sums.squares);
         for c in 0..3 {
-            self.sums.texels[c] = better(other.sums.texels[c], self.sums.texels[c]);
+            self.sums.texels[c] = other.error.less(error, other.sums.texels[c], self.sums.texels[c]);
         }
         for lane in 0..LANES {
-            let is_better = other.error.0[lane] < self.error.0[lane];
+            let is_better = other.error.0[lane] < error.0[lane];
             self.thirds[lane] = if is_better { other.thirds[lane] } else { self.thirds[lane] };
         }
-        let helped = other.error.is_less_anywhere(self.error);
-        self.error = other.error.min(self.error);
-        helped
+        self.error = other.error.min(error);
+        other.error.is_less_anywhere(error)
     }
 
     #[inline(always)]
-    fn packed(&self) -> [([u16; 2], u32); LANES] {
-        // Every other bit: the lower of each selector.
-        const LOWER: u32 = 0x5555_5555;
-        std::array::from_fn(|lane| {
-            let [first, second] =
-                self.codes.map(|codes| (0..3).fold(0, |color, c| color | (codes[c].0[lane] as u16) << SHIFT[c]));
-            let thirds = self.thirds[lane];
-            // None, one, two and three thirds are the selectors 0, 2, 3 and 1.
-            let word = ((thirds ^ thirds >> 1) & LOWER) << 1 | thirds >> 1 & LOWER;
-            match first.cmp(&second) {
-                Ordering::Greater => ([first, second], word),
-                Ordering::Less => ([second, first], word ^ LOWER),
-                Ordering::Equal => ([first, second], 0),
-            }
-        })
+    fn packed(&self) -> Packed {
+        pack(&self.codes, &self.thirds)
     }
+}
+
+/// Blocks of these codes, with two bits a texel for the thirds of the way from the first to the second.
+#[inline(always)]
+pub(super) fn pack(codes: &Codes, thirds: &[u32; LANES]) -> Packed {
+    // Every other bit: the lower of each selector.
+    const LOWER: u32 = 0x5555_5555;
+    let (first, second) = (color(&codes[0]), color(&codes[1]));
+    let mut packed = Packed { ends: [0; LANES], words: [0; LANES] };
+    for lane in 0..LANES {
+        packed.ends[lane] = first[lane].max(second[lane]) | first[lane].min(second[lane]) << 16;
+    }
+    for lane in 0..LANES {
+        // None, one, two and three thirds are the selectors 0, 2, 3 and 1.
+        let word = ((thirds[lane] ^ thirds[lane] >> 1) & LOWER) << 1 | thirds[lane] >> 1 & LOWER;
+        let turned = if first[lane] < second[lane] { LOWER } else { 0 };
+        let kept = if first[lane] == second[lane] { 0 } else { u32::MAX };
+        packed.words[lane] = (word ^ turned) & kept;
+    }
+    packed
+}
+
+/// Colours as they are written.
+#[inline(always)]
+fn color(codes: &[Wide; 3]) -> [u32; LANES] {
+    let shifted = |c: usize| Wide::splat((1 << SHIFT[c]) as f32);
+    let (_, bits) = (codes[0] * shifted(0) + codes[1] * shifted(1) + codes[2] * shifted(2)).rounded();
+    bits.map(|bits| bits & 0xFFFF)
 }
 
 /// The whole number just below, of a whole one perhaps the one before: the value lies between it and the next in any case.
 #[inline(always)]
-fn floor(value: Wide) -> Wide {
+pub(super) fn floor(value: Wide) -> Wide {
     (value - Wide::splat(0.5)).round()
 }
 

@@ -1,6 +1,7 @@
 //! BC1: two colours of 5, 6 and 5 bits, and two bits a texel between them. Khronos Data Format 1.3, section 19.1.
 
 mod lanes;
+mod quick;
 
 use super::{Effort, Texels, line, wide::eights};
 use crate::simd::{self, Kernel};
@@ -73,9 +74,10 @@ impl Found {
 /// Encodes the colours of blocks in 8 bytes each.
 pub(super) fn encode(texels: &[Texels], alpha: Alpha, effort: Effort, mut put: impl FnMut(usize, [u8; 8])) {
     for (first, eight) in eights(texels) {
-        let blocks = lanes::encode(&eight, effort);
-        for (at, ((ends, selectors), texels)) in (first..).zip(blocks.into_iter().zip(&texels[first..])) {
-            let block = bytes(ends, selectors);
+        let packed = lanes::encode(&eight, effort);
+        let blocks = packed.ends.into_iter().zip(packed.words);
+        for (at, ((ends, words), texels)) in (first..).zip(blocks.zip(&texels[first..])) {
+            let block = (u64::from(words) << 32 | u64::from(ends)).to_le_bytes();
             let block = if alpha == Alpha::Punched { simd::run(Punched { texels, block, effort }) } else { block };
             put(at, block);
         }

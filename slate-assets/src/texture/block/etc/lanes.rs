@@ -4,14 +4,14 @@ use super::{TABLES, paint::plane_bits};
 use crate::{
     simd::Kernel,
     texture::block::{
-        Effort, Texels,
-        wide::{LANES, Wide, planes},
+        Effort,
+        wide::{Eight, LANES, Wide, planes},
     },
 };
 
 /// The best of these blocks that quick ways find, and their squared errors.
 pub(super) struct Encode<'a> {
-    pub(super) texels: &'a [Texels; LANES],
+    pub(super) texels: &'a Eight<'a>,
     pub(super) effort: Effort,
 }
 
@@ -23,10 +23,10 @@ impl Kernel for Encode<'_> {
         let planes = planes(self.texels);
         let block = if self.effort < Effort::FAST {
             let flip = flip(&planes);
-            Block::of(&cut(&planes, |beside, above| flip.less(Wide::splat(0.5), beside, above)), flip, 0)
+            Block::of::<0>(&cut(&planes, |beside, above| flip.less(Wide::splat(0.5), beside, above)), flip)
         } else {
-            let mut best = Block::of(&cut(&planes, |beside, _| beside), Wide::default(), 1);
-            best.take(&Block::of(&cut(&planes, |_, above| above), Wide::splat(1.0), 1));
+            let mut best = Block::of::<1>(&cut(&planes, |beside, _| beside), Wide::default());
+            best.take(&Block::of::<1>(&cut(&planes, |_, above| above), Wide::splat(1.0)));
             best
         };
         let plane = Plane::of(&planes);
@@ -101,7 +101,7 @@ struct Block {
 
 impl Block {
     #[inline(always)]
-    fn of(halves: &Halves, flip: Wide, refits: usize) -> Self {
+    fn of<const REFITS: usize>(halves: &Halves, flip: Wide) -> Self {
         let mut means = [[Wide::default(); 3]; 2];
         for half in 0..2 {
             for c in 0..3 {
@@ -111,8 +111,11 @@ impl Block {
                 means[half][c] = means[half][c] * Wide::splat(1.0 / 8.0);
             }
         }
-        let mut best = Self::with(halves, flip, &means);
-        for _ in 0..refits {
+        if REFITS == 0 {
+            return Self::with::<false>(halves, flip, &means);
+        }
+        let mut best = Self::with::<true>(halves, flip, &means);
+        for _ in 0..REFITS {
             // Where the texels would have their mean once the steps are taken away.
             let mut next = means;
             for half in 0..2 {
@@ -120,15 +123,14 @@ impl Block {
                     next[half][c] = next[half][c] - best.halves[half].steps * Wide::splat(1.0 / 8.0);
                 }
             }
-            best.take(&Self::with(halves, flip, &next));
+            best.take(&Self::with::<true>(halves, flip, &next));
         }
         best
     }
 
     /// The blocks with the codes that are nearest to these colours.
     #[inline(always)]
-    fn with(halves: &Halves, flip: Wide, colors: &[[Wide; 3]; 2]) -> Self {
-        let code = |color: Wide, most: f32| (color.held(Wide::splat(255.0)) * Wide::splat(most / 255.0)).round();
+    fn with<const EXACT: bool>(halves: &Halves, flip: Wide, colors: &[[Wide; 3]; 2]) -> Self {
         let (mut fine, mut off) = ([[Wide::default(); 3]; 2], Wide::default());
         for c in 0..3 {
             fine[0][c] = code(colors[0][c], 31.0);
@@ -138,17 +140,16 @@ impl Block {
             off = off.max(difference * difference);
         }
         let differential = off.less(Wide::splat(12.5), Wide::splat(1.0), Wide::default());
-        let is_fine = |yes: Wide, no: Wide| off.less(Wide::splat(12.5), yes, no);
         let mut found = [Half::default(); 2];
         for half in 0..2 {
             let (mut codes, mut values) = ([Wide::default(); 3], [Wide::default(); 3]);
             for c in 0..3 {
                 let (five, four) = (fine[half][c], code(colors[half][c], 15.0));
-                codes[c] = is_fine(five, four);
+                codes[c] = off.less(Wide::splat(12.5), five, four);
                 let widened = five * Wide::splat(8.0) + (five * Wide::splat(0.25)).floor();
-                values[c] = is_fine(widened, four * Wide::splat(17.0));
+                values[c] = off.less(Wide::splat(12.5), widened, four * Wide::splat(17.0));
             }
-            found[half] = Half { code: codes, ..fit(&halves[half], &values) };
+            found[half] = Half { code: codes, ..fit::<EXACT>(&halves[half], &values) };
         }
         Self { halves: found, flip, differential, error: found[0].error + found[1].error }
     }
@@ -157,17 +158,16 @@ impl Block {
     #[inline(always)]
     fn take(&mut self, other: &Self) {
         let error = self.error;
-        let better = |yes: Wide, no: Wide| other.error.less(error, yes, no);
-        self.flip = better(other.flip, self.flip);
-        self.differential = better(other.differential, self.differential);
+        self.flip = other.error.less(error, other.flip, self.flip);
+        self.differential = other.error.less(error, other.differential, self.differential);
         for half in 0..2 {
             let (to, from) = (&mut self.halves[half], &other.halves[half]);
             for c in 0..3 {
-                to.code[c] = better(from.code[c], to.code[c]);
+                to.code[c] = other.error.less(error, from.code[c], to.code[c]);
             }
-            to.table = better(from.table, to.table);
-            to.error = better(from.error, to.error);
-            to.steps = better(from.steps, to.steps);
+            to.table = other.error.less(error, from.table, to.table);
+            to.error = other.error.less(error, from.error, to.error);
+            to.steps = other.error.less(error, from.steps, to.steps);
             for lane in 0..LANES {
                 let is_better = other.error.0[lane] < error.0[lane];
                 to.large[lane] = if is_better { from.large[lane] } else { to.large[lane] };
@@ -202,26 +202,36 @@ impl Block {
     }
 }
 
-/// The table that fits the texels of a half best around a colour, and what it leaves.
+/// The code nearest to a value, of those up to `most`.
 #[inline(always)]
-fn fit(texels: &[[Wide; 8]; 3], color: &[Wide; 3]) -> Half {
+fn code(value: Wide, most: f32) -> Wide {
+    (value.held(Wide::splat(255.0)) * Wide::splat(most / 255.0)).round()
+}
+
+/// The table that fits the texels of a half best around a colour, and what it leaves: if not `EXACT`, as if no colour left its
+/// range, and without the sum of the steps.
+#[inline(always)]
+fn fit<const EXACT: bool>(texels: &[[Wide; 8]; 3], color: &[Wide; 3]) -> Half {
     // Twice how much lighter each texel is, and without its sign.
-    let (mut lighter, mut sizes) = ([Wide::default(); 8], [Wide::default(); 8]);
+    let (mut lighter, mut sizes, mut all) = ([Wide::default(); 8], [Wide::default(); 8], Wide::default());
     for at in 0..8 {
         let sum = (texels[0][at] - color[0]) + (texels[1][at] - color[1]) + (texels[2][at] - color[2]);
         lighter[at] = sum;
         sizes[at] = sum.max(Wide::default() - sum) * Wide::splat(2.0);
+        all = all + sizes[at];
     }
     let (mut table, mut small, mut large) = (Wide::default(), Wide::default(), Wide::default());
     let mut least = Wide::splat(f32::MAX);
     for (number, steps) in TABLES.iter().enumerate() {
-        // Of the error what depends on the steps, as if no colour left its range.
-        let [a, b] = [Wide::splat(steps[0] as f32), Wide::splat(steps[1] as f32)];
-        let (aa, bb) = (a * a * Wide::splat(3.0), b * b * Wide::splat(3.0));
-        let mut error = Wide::default();
-        for at in 0..8 {
-            error = error + (aa - a * sizes[at]).min(bb - b * sizes[at]);
+        // Of the error what depends on the steps, as if no colour left its range: that of small steps everywhere, less what
+        // large ones gain beyond the size from which on they do.
+        let [a, b] = [steps[0] as f32, steps[1] as f32];
+        let mut beyond = Wide::default();
+        for size in sizes {
+            beyond = beyond + (size - Wide::splat(3.0 * (a + b))).max(Wide::default());
         }
+        let error = Wide::splat(24.0 * a * a) - Wide::splat(a) * all - Wide::splat(b - a) * beyond;
+        let [a, b] = [Wide::splat(a), Wide::splat(b)];
         table = error.less(least, Wide::splat(number as f32), table);
         small = error.less(least, a, small);
         large = error.less(least, b, large);
@@ -230,13 +240,24 @@ fn fit(texels: &[[Wide; 8]; 3], color: &[Wide; 3]) -> Half {
     let mut half = Half { table, ..Half::default() };
     let middle = (small + large) * Wide::splat(3.0);
     for at in 0..8 {
-        let size = sizes[at].less(middle, small, large);
-        let step = lighter[at].less(Wide::default(), Wide::default() - size, size);
-        half.steps = half.steps + step;
         for lane in 0..LANES {
             half.large[lane] |= u32::from(sizes[at].0[lane] >= middle.0[lane]) << at;
             half.negative[lane] |= u32::from(lighter[at].0[lane] < 0.0) << at;
         }
+    }
+    if !EXACT {
+        half.error = least;
+        for c in 0..3 {
+            for texel in texels[c] {
+                half.error = half.error + (texel - color[c]) * (texel - color[c]);
+            }
+        }
+        return half;
+    }
+    for at in 0..8 {
+        let size = sizes[at].less(middle, small, large);
+        let step = lighter[at].less(Wide::default(), Wide::default() - size, size);
+        half.steps = half.steps + step;
         for c in 0..3 {
             let off = texels[c][at] - (color[c] + step).held(Wide::splat(255.0));
             half.error = half.error + off * off;
@@ -257,13 +278,16 @@ impl Plane {
         let (mut codes, mut error) = ([[Wide::default(); 3]; 3], Wide::default());
         for c in 0..3 {
             let (mut sum, mut over, mut under) = (Wide::default(), Wide::default(), Wide::default());
+            let mut squares = Wide::default();
             for at in 0..16 {
+                squares = squares + planes[c][at] * planes[c][at];
                 sum = sum + planes[c][at];
                 over = over + planes[c][at] * Wide::splat((at % 4) as f32 - 1.5);
                 under = under + planes[c][at] * Wide::splat((at / 4) as f32 - 1.5);
             }
             // The sum of squared offsets of four columns in four rows is 20.
             let (dx, dy) = (over * Wide::splat(1.0 / 20.0), under * Wide::splat(1.0 / 20.0));
+            let slopes = [dx, dy];
             let origin = sum * Wide::splat(1.0 / 16.0) - (dx + dy) * Wide::splat(1.5);
             let ends = [origin, origin + dx * Wide::splat(4.0), origin + dy * Wide::splat(4.0)];
             let (most, low) = if c == 1 { (127.0, 1.0 / 64.0) } else { (63.0, 1.0 / 16.0) };
@@ -276,13 +300,13 @@ impl Plane {
             }
             let quarter = Wide::splat(0.25);
             let (dx, dy) = ((values[1] - values[0]) * quarter, (values[2] - values[0]) * quarter);
-            for at in 0..16 {
-                let exact = values[0] + dx * Wide::splat((at % 4) as f32) + dy * Wide::splat((at / 4) as f32);
-                // Quarters, of which a half and more is rounded up.
-                let value = (exact + Wide::splat(0.125)).round().held(Wide::splat(255.0));
-                let off = planes[c][at] - value;
-                error = error + off * off;
-            }
+            // What no plane reaches, and by how much this one is off the best: in its middle, and in either direction. Values are
+            // rounded at last, by a twelfth of a square on average.
+            let (middle, mean) = (values[0] + (dx + dy) * Wide::splat(1.5), sum * Wide::splat(1.0 / 16.0));
+            let (off, off_x, off_y) = (middle - mean, dx - slopes[0], dy - slopes[1]);
+            let least = squares - sum * mean - over * slopes[0] - under * slopes[1] + Wide::splat(16.0 / 12.0);
+            let steep = (off_x * off_x + off_y * off_y) * Wide::splat(20.0);
+            error = error + least + off * off * Wide::splat(16.0) + steep;
         }
         Self { codes, error }
     }

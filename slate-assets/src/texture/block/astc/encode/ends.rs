@@ -32,6 +32,12 @@ impl Kind {
         }
     }
 
+    /// The kind of this number, where it is written here.
+    pub(super) fn of_mode(mode: u32) -> Option<Self> {
+        let all = [Self::Grey, Self::GreyAlpha, Self::Scaled, Self::Colors, Self::ColorsAlpha];
+        all.into_iter().find(|kind| kind.mode() == mode)
+    }
+
     pub(super) fn has_alpha(self) -> bool {
         matches!(self, Self::GreyAlpha | Self::ColorsAlpha)
     }
@@ -67,6 +73,27 @@ impl Coder<'_> {
             Kind::Grey | Kind::GreyAlpha => self.grey(ends),
             Kind::Scaled => self.scaled(ends),
             Kind::Colors | Kind::ColorsAlpha => self.colors(ends),
+        }
+    }
+
+    /// Gives the values of a subset's endpoints in the order of the block; `place` tells where a channel stands.
+    #[inline(always)]
+    pub(super) fn written<const C: usize>(
+        &self,
+        coded: &Coded<C>,
+        place: impl Fn(usize) -> usize,
+        mut put: impl FnMut(Wide),
+    ) {
+        let mut pair = |channel: usize| coded.values.iter().for_each(|end| put(end[place(channel)]));
+        match self.kind {
+            Kind::Grey => pair(0),
+            Kind::GreyAlpha => [0, 3].into_iter().for_each(pair),
+            Kind::Colors => (0..3).for_each(pair),
+            Kind::ColorsAlpha => (0..4).for_each(pair),
+            Kind::Scaled => {
+                (0..3).for_each(|channel| put(coded.values[0][place(channel)]));
+                put(coded.values[1][0]);
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! Fits modes to blocks side by side, all of one grid of weights and one kind of endpoints: weights and colours in turn.
 
 use super::{
-    Kind,
     ends::{Coded, Coder, Held},
     lanes::{Alongs, Lanes, Piece, groups},
     tables::{Choice, Grid, MOST_SUBSETS, Tables, WEIGHT_CODES},
@@ -93,7 +92,7 @@ impl<const C: usize, const F: usize> Kernel for FitLanes<'_, C, F> {
 }
 
 /// By range and wanted bytes, what the range holds.
-static HELD: LazyLock<[Held; RANGES.len()]> = LazyLock::new(|| {
+pub(super) static HELD: LazyLock<[Held; RANGES.len()]> = LazyLock::new(|| {
     std::array::from_fn(|range| {
         std::array::from_fn(|wanted| f32::from(COLORS[range][usize::from(NEAREST[range][wanted])]))
     })
@@ -435,18 +434,7 @@ impl<'a, const C: usize, const F: usize> Fitter<'a, C, F> {
                 }
             };
             for coded in &best.coded[..self.lanes.subsets] {
-                let at = |channel: usize| self.lanes.place(channel);
-                let mut pair = |channel: usize| coded.values.iter().for_each(|end| put(end[at(channel)]));
-                match self.coder.kind {
-                    Kind::Grey => pair(0),
-                    Kind::GreyAlpha => [0, 3].into_iter().for_each(pair),
-                    Kind::Colors => (0..3).for_each(pair),
-                    Kind::ColorsAlpha => (0..4).for_each(pair),
-                    Kind::Scaled => {
-                        (0..3).for_each(|channel| put(coded.values[0][at(channel)]));
-                        put(coded.values[1][0]);
-                    }
-                }
+                self.coder.written(coded, |channel| self.lanes.place(channel), &mut put);
             }
             for plane in 0..Self::PLANES {
                 for (code, weight) in fit.weights[plane * count..].iter_mut().zip(&best.weights[plane]).take(count) {

@@ -4,6 +4,7 @@ mod ends;
 mod fit;
 mod lanes;
 mod rank;
+mod repeat;
 mod split;
 mod tables;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::texture::block::{
 use ends::Kind;
 use fit::{Fit, Job, Search, fit_all};
 use lanes::Piece;
+pub(crate) use repeat::Parts;
 use tables::Tables;
 
 /// How far each effort goes.
