@@ -62,7 +62,7 @@ pub(super) fn join(pieces: &[Piece], between: &Between, haste: Haste) -> Piece {
     let mut rest = all.slices();
     let slices: Vec<Slices<'_>> = numbers.iter().map(|numbers| rest.take(numbers.counts())).collect();
     let each = pieces.par_iter().zip(&numbers).zip(slices);
-    each.for_each(|((piece, numbers), slices)| numbers.pack(piece, slices));
+    each.for_each(|((piece, numbers), mut slices)| numbers.pack(piece, &mut slices));
 
     let Whole { mut topology, numbers: mut triangles, mut fields, sources, blocked, mut blocked_edges } = all;
     let first = topology.corners.len();
@@ -184,7 +184,7 @@ impl Numbers {
         [&self.places, &self.wedges, &self.triangles, &self.edges].map(|numbers| numbers.left.len())
     }
 
-    fn pack(&self, piece: &Piece, to: Slices<'_>) {
+    fn pack(&self, piece: &Piece, to: &mut Slices<'_>) {
         let (topology, places, triangles) = (&piece.topology, &self.places, &self.triangles);
         let renumbered = triangles.left(&topology.corners).map(|ends| ends.map(|end| places.of(end)));
         fill(to.corners, renumbered);
