@@ -83,9 +83,84 @@ fn a_chain_is_as_good_as_its_last_level() {
     assert_eq!(last, alone);
 }
 
+/// Surfaces that are large enough to be cut into pieces.
+fn large() -> Vec<(&'static str, Shape)> {
+    vec![("sphere", shapes::sphere(100)), ("terrain", shapes::terrain(170)), ("seams", shapes::seams(168))]
+}
+
+#[test]
+fn large_surfaces_have_equal_bytes_on_any_number_of_threads() {
+    for (name, shape) in large() {
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| [0.5, 0.1].map(|ratio| reduce(&shape, ratio)))
+        };
+        let one = on(1);
+        for threads in [1, 2, 3, 8] {
+            assert!(on(threads) == one, "{name}: {threads} threads make another surface");
+        }
+    }
+}
+
+#[test]
+fn large_surfaces_reach_every_ratio_in_a_chain() {
+    for (name, shape) in large() {
+        let surface = Surface {
+            positions: &shape.positions,
+            indices: &shape.indices,
+            attributes: &shape.attributes,
+            weights: &shape.weights,
+            locked: &[],
+        };
+        let mut simplifier = Simplifier::new(&surface).unwrap();
+        let all = shape.indices.len() / 3;
+        for ratio in [1.0, 0.75, 0.5, 0.25, 0.3, 0.1, 0.02, 0.005] {
+            let level = simplifier.reduce((all as f64 * ratio) as usize, &Cancel::new()).unwrap();
+            let asked = all as f64 * if ratio == 0.3 { 0.25 } else { ratio };
+            let missed = (level.indices.len() as f64 / 3.0 - asked).abs();
+            assert!(missed < (asked * 0.01).max(2.0), "{name} at {ratio}: {} of {all}", level.indices.len() / 3);
+            assert_eq!(level.triangles.len(), simplifier.triangles(), "{name} at {ratio}");
+            assert!(level.triangles.is_sorted_by(|one, other| one < other), "{name} at {ratio}");
+        }
+    }
+}
+
+/// A ball has no border: were the pieces not joined where they were cut, it had some.
+#[test]
+fn large_surfaces_stay_closed_where_they_were_cut() {
+    let (_, shape) = large().swap_remove(0);
+    for ratio in [0.5, 0.05] {
+        let level = reduce(&Shape { attributes: Vec::new(), weights: Vec::new(), ..shape.clone() }, ratio);
+        assert_eq!(open_edges(&level).len(), 0, "at {ratio}");
+    }
+}
+
+/// The triangles near the cuts are as large as the others: none were left out there.
+#[test]
+fn cuts_of_large_surfaces_are_not_seen() {
+    let (_, shape) = large().swap_remove(1);
+    let bare = Shape { attributes: Vec::new(), weights: Vec::new(), ..shape };
+    let level = reduce(&bare, 0.1);
+    // Columns across the terrain: strips as fine as they came would make some of them far richer.
+    let mut columns = [0usize; 50];
+    level.positions.iter().for_each(|position| columns[((position[0] * 50.0) as usize).min(49)] += 1);
+    let mean = level.positions.len() / 50;
+    assert!(columns.iter().all(|&count| count < mean * 2), "{columns:?}");
+}
+
+#[test]
+fn locked_vertices_of_large_surfaces_stay() {
+    let (_, shape) = large().swap_remove(1);
+    stays_where_locked(&shape);
+}
+
 #[test]
 fn locked_vertices_stay() {
     let (_, shape) = shapes::all().swap_remove(1);
+    stays_where_locked(&shape);
+}
+
+fn stays_where_locked(shape: &Shape) {
     let locked: Vec<bool> = (0..shape.positions.len()).map(|at| at % 7 == 0).collect();
     let surface =
         Surface { positions: &shape.positions, indices: &shape.indices, locked: &locked, ..Surface::default() };
@@ -108,6 +183,19 @@ fn no_crack_opens_between_parts() {
         shape.indices.iter().enumerate().map(|(at, index)| if at < half { *index } else { index + count }).collect();
     let surface = Surface { positions: &positions, indices: &indices, ..Surface::default() };
     let level = Simplifier::new(&surface).unwrap().reduce(indices.len() / 30, &Cancel::new()).unwrap();
+    let open = open_edges(&level);
+    // The terrain's own border is open, and nothing else.
+    assert!(open.len() > 4);
+    for (from, to) in open {
+        let [from, to] = [from, to].map(|place| place.map(f32::from_bits));
+        assert!(shapes::on_rim(&from) && shapes::on_rim(&to), "open from {from:?} to {to:?}");
+    }
+}
+
+type Bits = [u32; 3];
+
+/// The edges that one triangle alone is at.
+fn open_edges(level: &Level) -> BTreeSet<(Bits, Bits)> {
     let bits = |index: u32| level.positions[index as usize].map(f32::to_bits);
     let mut open = BTreeSet::new();
     for corners in level.indices.chunks_exact(3) {
@@ -118,12 +206,7 @@ fn no_crack_opens_between_parts() {
             }
         }
     }
-    // The terrain's own border is open, and nothing else.
-    assert!(open.len() > 4);
-    for (from, to) in open {
-        let [from, to] = [from, to].map(|place| place.map(f32::from_bits));
-        assert!(shapes::on_rim(&from) && shapes::on_rim(&to), "open from {from:?} to {to:?}");
-    }
+    open
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{
     ir::{Channel, Mesh, Model, Node, Primitive, attribute, set_attribute},
     optimize,
-    simplify::{Level, Simplifier, Surface, deviation},
+    simplify::{Gauge, Level, Simplifier, Surface},
     values::{Component, Shape, Values},
 };
 use rayon::prelude::*;
@@ -139,15 +139,24 @@ fn chain(mesh: &Mesh, ratios: &[f32], cancel: &Cancel) -> Result<Option<(Chain, 
         locked: &[],
     };
     let diagonal = diagonal(&joined.positions);
-    let mut simplifier = Simplifier::new(&surface)?;
+    let whole = (&joined.positions[..], &joined.indices[..]);
+    let (gauge, simplifier) = rayon::join(|| Gauge::new(whole, SAMPLES), || Simplifier::new(&surface));
+    let mut simplifier = simplifier?;
+    let mut reduce = |ratio: f32| {
+        let target = (triangles as f64 * f64::from(ratio)).round().max(1.0) as usize;
+        simplifier.reduce(target, cancel)
+    };
     let mut chain = Chain { levels: Vec::new(), parts: Vec::new(), errors: Vec::new() };
     let mut told = Vec::new();
-    for &ratio in ratios {
-        let target = (triangles as f64 * f64::from(ratio)).round().max(1.0) as usize;
-        let mut level = simplifier.reduce(target, cancel)?;
+    let mut next = ratios.first().map(|&ratio| reduce(ratio));
+    for (at, ratio) in ratios.iter().enumerate() {
+        let Some(mut level) = next.take().transpose()? else { break };
         let places = level.positions.iter_mut().flatten();
         places.for_each(|number| *number = number.clamp(joined.room[0], joined.room[1]));
-        let found = deviation((&joined.positions, &joined.indices), (&level.positions, &level.indices), SAMPLES);
+        // A level is measured while the next one is made.
+        let measure = || gauge.deviation((&level.positions, &level.indices));
+        let found;
+        (found, next) = rayon::join(measure, || ratios.get(at + 1).map(|&ratio| reduce(ratio)));
         told.push(json!({
             "asked": ratio,
             "triangles": level.indices.len() / 3,

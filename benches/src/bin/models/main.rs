@@ -7,10 +7,12 @@ mod peers;
 #[allow(dead_code, reason = "the tests use more")]
 mod shapes;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use shapes::Shape;
 use slate_assets::model::simplify::{Simplifier, Surface, deviation};
 use slate_benches::{Contest, Result, Sample, Watch};
 use slate_core::Cancel;
+use std::sync::LazyLock;
 
 /// Points on each surface at which distances are measured.
 const SAMPLES: u32 = 100_000;
@@ -50,7 +52,8 @@ fn shape_only(name: &str, shape: &Shape, ratio: f64) -> Result<()> {
             ("meshoptimizer-rs", peers::port),
             #[cfg(feature = "peers")]
             ("meshoptimizer-rs, positions updated", peers::port_updated),
-            ("SLATE, 1 thread", ours),
+            ("SLATE, 1 thread", on_one_thread),
+            ("SLATE, 2 threads", on_two_threads),
         ],
     )
 }
@@ -68,7 +71,8 @@ fn with_attributes(name: &str, shape: &Shape, ratio: f64) -> Result<()> {
             ("meshoptimizer-rs (peer)", peers::port_attributes),
             #[cfg(feature = "peers")]
             ("meshoptimizer-rs, permissive", peers::port_permissive),
-            ("SLATE, 1 thread", ours),
+            ("SLATE, 1 thread", on_one_thread),
+            ("SLATE, 2 threads", on_two_threads),
         ],
     )
 }
@@ -97,6 +101,20 @@ fn timed(triangles: usize, work: impl FnOnce() -> Result<Left>) -> Result<Sample
     let mut watch = Watch::new();
     watch.time(triangles, work)?;
     Ok(watch.sample())
+}
+
+fn on_one_thread(shape: &Shape, ratio: f64) -> Result<Left> {
+    static POOL: LazyLock<ThreadPool> = LazyLock::new(|| threads(1));
+    POOL.install(|| ours(shape, ratio))
+}
+
+fn on_two_threads(shape: &Shape, ratio: f64) -> Result<Left> {
+    static POOL: LazyLock<ThreadPool> = LazyLock::new(|| threads(2));
+    POOL.install(|| ours(shape, ratio))
+}
+
+fn threads(count: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(count).build().expect("threads start")
 }
 
 fn ours(shape: &Shape, ratio: f64) -> Result<Left> {

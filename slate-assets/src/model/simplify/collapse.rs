@@ -1,9 +1,7 @@
 use super::{
-    Surface,
     lanes::{LANES, Lanes},
-    level::Level,
     quadric::{Fields, Near, Vector, across, minus, plus, product},
-    queue::Queue,
+    queue::{Haste, Queue},
     ring::{LAST, NEXT, Ring, Spoke},
     topology::{NONE, Topology},
 };
@@ -15,22 +13,23 @@ use std::hint::select_unpredictable;
 const STRICT: u8 = 0;
 const ANY: u8 = 2;
 
-/// Simplifies a surface, further and further.
-pub struct Simplifier<'a> {
-    pub(super) surface: Surface<'a>,
+/// A surface, or the part of it that one thread simplifies at a time.
+pub(super) struct Piece {
     pub(super) topology: Topology,
-    triangles: usize,
-    pub(super) width: usize,
+    /// How many triangles are left.
+    pub(super) triangles: usize,
+    /// The number of each triangle in the surface.
+    pub(super) numbers: Vec<u32>,
     pub(super) fields: Fields,
-    /// The vertex whose other values each wedge takes.
+    /// The vertex of the surface whose other values each wedge takes.
     pub(super) sources: Vec<u32>,
-    queue: Queue,
-    batch: Batch,
+    pub(super) queue: Queue,
+    pub(super) batch: Batch,
     laxity: u8,
     /// Places where an edge may be that something was in the way of.
-    blocked: Vec<bool>,
+    pub(super) blocked: Vec<bool>,
     /// The edges that something was in the way of, some of them gone since.
-    blocked_edges: Vec<bool>,
+    pub(super) blocked_edges: Vec<bool>,
     marks: Vec<u32>,
     mark: u32,
     scratch: Scratch,
@@ -38,7 +37,7 @@ pub struct Simplifier<'a> {
 
 /// Edges that came out of the queue together.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     edges: [u32; LANES],
     /// What each was worked out with.
     stamps: [u32; LANES],
@@ -48,6 +47,13 @@ struct Batch {
     next: usize,
 }
 
+impl Batch {
+    /// The edges that weren't looked at yet.
+    pub(super) fn rest(&self) -> &[u32] {
+        &self.edges[self.next..self.count]
+    }
+}
+
 #[derive(Default)]
 struct Scratch {
     rings: [Ring; 2],
@@ -55,68 +61,34 @@ struct Scratch {
     renamed: Vec<(u32, u32)>,
 }
 
-impl<'a> Simplifier<'a> {
-    /// Looks at a surface.
-    ///
-    /// # Errors
-    /// `Invalid` where the lists don't fit each other or hold numbers that are not finite.
-    pub fn new(surface: &Surface<'a>) -> Result<Self> {
-        let mut topology = Topology::new(surface)?;
-        let (width, vertices) = (surface.weights.len(), surface.positions.len());
-        let weighted = surface.attributes.iter().zip(surface.weights.iter().cycle());
-        let mut fields = Fields {
-            weights: vec![0.0; if width > 0 { vertices } else { 0 }],
-            means: weighted.map(|(value, weight)| [0.0, 0.0, 0.0, value * weight]).collect(),
-            width,
-        };
-        if width > 0 {
-            topology.add_fields(width, &mut fields);
-        }
-        let (edges, places) = (topology.edges.len() as u32, topology.places.len());
-        let mut simplifier = Self {
-            surface: *surface,
+impl Piece {
+    /// Of a topology whose edges are found and whose places have their planes. Its queue is empty.
+    pub(super) fn new(topology: Topology, fields: Fields, sources: Vec<u32>, numbers: Vec<u32>, haste: Haste) -> Self {
+        let (edges, places) = (topology.edges.len(), topology.places.len());
+        Self {
             triangles: topology.living().count(),
-            width,
+            numbers,
             fields,
-            sources: (0..vertices as u32).collect(),
-            queue: Queue::new(edges as usize),
+            sources,
+            queue: Queue::new(haste, edges),
             batch: Batch::default(),
             laxity: STRICT,
             blocked: vec![false; places],
-            blocked_edges: vec![false; edges as usize],
+            blocked_edges: vec![false; edges],
             marks: vec![0; places],
             mark: 0,
             scratch: Scratch::default(),
             topology,
-        };
-        // Nothing is known of their costs: they come out first, and go back in again.
-        (0..edges).for_each(|edge| simplifier.queue.push(edge, 0.0));
-        Ok(simplifier)
+        }
     }
 
-    /// How many triangles are left.
-    pub fn triangles(&self) -> usize {
-        self.triangles
-    }
-
-    /// Simplifies until at most `target` triangles are left, and gives the surface as it is then. What is asked next
-    /// goes on from there.
-    ///
-    /// # Errors
-    /// `Canceled`.
-    pub fn reduce(&mut self, target: usize, cancel: &Cancel) -> Result<Level> {
-        let (mut taken, mut before) = (0u32, self.triangles);
+    /// Collapses edges until at most so many triangles are left, or no edge any more that can go.
+    pub(super) fn reduce(&mut self, target: usize, cancel: &Cancel) -> Result<()> {
+        let mut before = self.triangles;
         while self.triangles > target {
-            if self.batch.next < self.batch.count {
-                self.step();
-                continue;
-            }
-            taken = taken.wrapping_add(1);
-            if taken.is_multiple_of(1024) {
-                cancel.check()?;
-            }
-            if self.take() {
-                continue;
+            self.run(target, usize::MAX, cancel)?;
+            if self.triangles <= target {
+                break;
             }
             if before == self.triangles {
                 if self.laxity == ANY {
@@ -132,31 +104,89 @@ impl<'a> Simplifier<'a> {
                 }
             }
         }
-        Ok(self.level())
+        Ok(())
     }
 
-    /// Takes edges of the least cost out of the queue, and works them out. Whether there are any.
-    fn take(&mut self) -> bool {
+    /// Brings what is known near to the processor, in order, which memory is quick at: collapses go all over it, and would
+    /// wait for each line (a quarter of their time).
+    pub(super) fn warm(&self) {
+        const LINE: usize = 64;
+        fn lines<T>(all: &[T], number: impl Fn(&T) -> u32) -> u32 {
+            all.iter().step_by((LINE / size_of::<T>()).max(1)).fold(0, |seen, one| seen ^ number(one))
+        }
+        let Topology { places, corners, sides, lists, edges, .. } = &self.topology;
+        let seen = lines(places, |place| place.version) ^ lines(corners, |corners| corners[0]);
+        let seen = seen ^ lines(sides, |sides| sides.edges[0]) ^ lines(lists, |corner| *corner);
+        std::hint::black_box(seen ^ lines(edges, |ends| ends[0]));
+    }
+
+    /// Collapses edges until at most so many triangles are left, or no edge up to this bucket of the queue.
+    pub(super) fn run(&mut self, target: usize, last: usize, cancel: &Cancel) -> Result<()> {
+        let mut taken = 0u32;
+        while self.triangles > target {
+            if self.batch.next < self.batch.count {
+                self.step();
+                continue;
+            }
+            taken = taken.wrapping_add(1);
+            if taken.is_multiple_of(1024) {
+                cancel.check()?;
+            }
+            if !self.take(last) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many edges wait up to this bucket of the queue.
+    pub(super) fn waiting(&self, last: usize) -> usize {
+        self.batch.rest().len() + self.queue.waiting(last)
+    }
+
+    /// Takes edges of the least cost out of the queue, up to this bucket, and works them out. Whether there are any.
+    fn take(&mut self, last: usize) -> bool {
         let mut count = 0;
         while count < LANES {
-            let Some(edge) = self.queue.pop(count == 0) else { break };
+            let Some(edge) = self.queue.pop(last, count == 0) else { break };
             let [a, b] = self.topology.edges[edge as usize];
             self.batch.edges[count] = edge;
             // Edges that are gone have one end.
             count = select_unpredictable(a != b, count + 1, count);
         }
+        self.weigh(count);
+        (self.batch.count, self.batch.next) = (count, 0);
+        count > 0
+    }
+
+    /// Works out so many edges of the batch.
+    fn weigh(&mut self, count: usize) {
         for lane in 0..count {
             let ends = self.topology.edges[self.batch.edges[lane] as usize];
             self.batch.stamps[lane] = self.stamp(ends);
             self.put(lane, ends);
         }
         self.batch.lanes.weigh();
-        (self.batch.count, self.batch.next) = (count, 0);
-        count > 0
+    }
+
+    /// Puts the edges that `are_meant` into the queue, by what they cost.
+    pub(super) fn appraise(&mut self, are_meant: impl Fn(&Topology, [u32; 2]) -> bool) {
+        let (mut count, edges) = (0, self.topology.edges.len());
+        for edge in (0..edges).rev() {
+            self.batch.edges[count] = edge as u32;
+            count += usize::from(are_meant(&self.topology, self.topology.edges[edge]));
+            if count == LANES || edge == 0 {
+                self.weigh(count);
+                for lane in 0..count {
+                    self.queue.push(self.batch.edges[lane], self.batch.lanes.get(lane).1);
+                }
+                count = 0;
+            }
+        }
     }
 
     fn put(&mut self, lane: usize, [a, b]: [u32; 2]) {
-        let misfit = (self.width > 0).then(|| self.misfit(a, b));
+        let misfit = (self.fields.width > 0).then(|| self.misfit(a, b));
         let [one, other] = [a, b].map(|place| &self.topology.places[place as usize]);
         let along = minus(other.point, one.point);
         let locked = [a, b].map(|place| self.topology.is_locked(place));
@@ -380,7 +410,7 @@ impl<'a> Simplifier<'a> {
         let nearer = product(steps[0], steps[0]) < product(steps[1], steps[1]);
         let mut quadric = Near::default();
         for &(one, other) in &scratch.pairs {
-            if self.width > 0 {
+            if self.fields.width > 0 {
                 [one, other].into_iter().zip(steps).filter(|(wedge, _)| *wedge != NONE).for_each(|(wedge, step)| {
                     self.fields.tell_from(wedge, step);
                 });
@@ -391,7 +421,7 @@ impl<'a> Simplifier<'a> {
             if nearer {
                 self.sources[other as usize] = self.sources[one as usize];
             }
-            if self.width > 0 {
+            if self.fields.width > 0 {
                 quadric.add(&self.fields.misfit(one, other, [0.0; 3]));
                 self.fields.merge(one, other);
             }

@@ -1,4 +1,8 @@
-use super::{collapse::Simplifier, topology::NONE};
+use super::{
+    Surface,
+    collapse::Piece,
+    topology::{NONE, Space},
+};
 
 /// A simplified surface.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,66 +19,80 @@ pub struct Level {
     pub triangles: Vec<u32>,
 }
 
-impl Simplifier<'_> {
-    /// The surface as it is now.
-    pub(super) fn level(&self) -> Level {
-        let (triangles, vertices) = (self.triangles(), self.surface.positions.len().min(self.triangles() * 3));
-        let mut level = Level {
+impl Level {
+    /// The surface as it is in the piece that all of it is in.
+    pub(super) fn of(surface: &Surface<'_>, space: Space, piece: &Piece) -> Self {
+        let (triangles, vertices) = (piece.triangles, piece.sources.len().min(piece.triangles * 3));
+        let mut level = Self {
             positions: Vec::with_capacity(vertices),
-            attributes: Vec::with_capacity(vertices * self.width),
+            attributes: Vec::with_capacity(vertices * piece.fields.width),
             sources: Vec::with_capacity(vertices),
             indices: Vec::with_capacity(triangles * 3),
             triangles: Vec::with_capacity(triangles),
         };
-        let mut vertices = vec![NONE; self.surface.positions.len()];
-        let ranges = self.ranges();
-        for triangle in self.topology.living() {
+        let making = Making { surface, space, piece, ranges: ranges(surface) };
+        let mut vertices = vec![NONE; piece.sources.len()];
+        // In the surface's order.
+        let mut order = vec![NONE; surface.indices.len() / 3];
+        piece.topology.living().for_each(|triangle| order[piece.numbers[triangle] as usize] = triangle as u32);
+        for triangle in order.into_iter().filter(|triangle| *triangle != NONE).map(|triangle| triangle as usize) {
             for corner in 0..3 {
-                let place = self.topology.corners[triangle][corner];
-                let wedge = self.topology.sides[triangle].wedges[corner];
+                let place = piece.topology.corners[triangle][corner];
+                let wedge = piece.topology.sides[triangle].wedges[corner];
                 let vertex = &mut vertices[wedge as usize];
                 if *vertex == NONE {
                     *vertex = level.positions.len() as u32;
-                    level.sources.push(self.sources[wedge as usize]);
-                    level.positions.push(self.position(place));
-                    self.values(place, wedge, &ranges, &mut level.attributes);
+                    level.sources.push(piece.sources[wedge as usize]);
+                    level.positions.push(making.position(place));
+                    making.values(place, wedge, &mut level.attributes);
                 }
                 level.indices.push(*vertex);
             }
-            level.triangles.push(triangle as u32);
+            level.triangles.push(piece.numbers[triangle]);
         }
         level
     }
+}
 
-    fn position(&self, place: u32) -> [f32; 3] {
-        if self.topology.places[place as usize].version == 0 || self.topology.is_locked(place) {
-            return self.surface.positions[self.topology.anchors[place as usize] as usize];
-        }
-        let point = self.topology.places[place as usize].point;
-        std::array::from_fn(|at| (f64::from(point[at]) * self.topology.extent + self.topology.origin[at]) as f32)
-    }
-
+/// What vertices are made from.
+struct Making<'a> {
+    surface: &'a Surface<'a>,
+    space: Space,
+    piece: &'a Piece,
     /// The least and most of each attribute: what fits best beyond them is not meant.
-    fn ranges(&self) -> Vec<[f32; 2]> {
-        let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; self.width];
-        for values in self.surface.attributes.chunks_exact(self.width.max(1)) {
-            for (range, value) in ranges.iter_mut().zip(values) {
-                *range = [range[0].min(*value), range[1].max(*value)];
-            }
+    ranges: Vec<[f32; 2]>,
+}
+
+impl Making<'_> {
+    fn position(&self, place: u32) -> [f32; 3] {
+        let topology = &self.piece.topology;
+        if topology.places[place as usize].version == 0 || topology.is_locked(place) {
+            return self.surface.positions[topology.anchors[place as usize] as usize];
         }
-        ranges
+        self.space.outside(topology.places[place as usize].point)
     }
 
-    fn values(&self, place: u32, wedge: u32, ranges: &[[f32; 2]], out: &mut Vec<f32>) {
-        let own = self.surface.attributes.chunks_exact(self.width.max(1)).nth(self.sources[wedge as usize] as usize);
-        let own = own.unwrap_or_default();
-        if self.topology.places[place as usize].version == 0 || self.width == 0 {
+    fn values(&self, place: u32, wedge: u32, out: &mut Vec<f32>) {
+        let width = self.piece.fields.width;
+        let first = self.piece.sources[wedge as usize] as usize * width;
+        let own = &self.surface.attributes[first..first + width];
+        if self.piece.topology.places[place as usize].version == 0 {
             return out.extend(own);
         }
-        for (at, mean) in self.fields.row(wedge).iter().enumerate() {
-            let [least, most] = ranges[at];
+        for (at, mean) in self.piece.fields.row(wedge).iter().enumerate() {
+            let [least, most] = self.ranges[at];
             let fit = mean[3] / self.surface.weights[at];
             out.push(if fit.is_finite() { fit.clamp(least, most) } else { own[at] });
         }
     }
+}
+
+fn ranges(surface: &Surface<'_>) -> Vec<[f32; 2]> {
+    let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; surface.weights.len()];
+    for values in surface.attributes.chunks_exact(surface.weights.len().max(1)) {
+        for (range, value) in ranges.iter_mut().zip(values) {
+            *range = [range[0].min(*value), range[1].max(*value)];
+        }
+    }
+    ranges
 }

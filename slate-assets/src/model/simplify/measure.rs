@@ -1,4 +1,6 @@
 use super::quadric::{Point, cross, dot, sub};
+use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// How far two surfaces are from each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -14,41 +16,82 @@ pub struct Deviation {
 ///
 /// Indices beyond the positions count as the last position; an empty surface is at no distance.
 pub fn deviation(one: (&[[f32; 3]], &[u32]), other: (&[[f32; 3]], &[u32]), samples: u32) -> Deviation {
-    let [one, other] = [one, other].map(|(positions, indices)| triangles(positions, indices));
-    if one.is_empty() || other.is_empty() {
-        return Deviation::default();
+    Gauge::new(one, samples).deviation(other)
+}
+
+/// A surface that others are measured against.
+pub(in crate::model) struct Gauge<'a> {
+    grid: Grid<'a>,
+    points: Vec<Point>,
+    samples: u32,
+}
+
+impl<'a> Gauge<'a> {
+    /// Measures at so many points of each surface.
+    pub(in crate::model) fn new(surface: (&'a [[f32; 3]], &'a [u32]), samples: u32) -> Self {
+        let faces = Faces::of(surface);
+        let (grid, points) = rayon::join(|| Grid::new(faces), || spread(faces, samples));
+        Self { grid, points, samples }
     }
-    let (mut sum, mut max) = (0.0, 0.0f64);
-    for (from, to) in [(&one, &other), (&other, &one)] {
-        let grid = Grid::new(to);
-        for point in spread(from, samples) {
-            let squared = grid.nearest(point);
-            sum += squared;
-            max = max.max(squared);
+
+    /// How far another surface is from it.
+    pub(in crate::model) fn deviation(&self, other: (&[[f32; 3]], &[u32])) -> Deviation {
+        let other = Faces::of(other);
+        if self.points.is_empty() || other.len() == 0 {
+            return Deviation::default();
         }
+        let distances = |from: &[Point], to: &Grid<'_>| -> Vec<f64> {
+            from.par_iter().with_min_len(64).map(|point| to.nearest(*point)).collect()
+        };
+        let (there, back) = rayon::join(
+            || distances(&self.points, &Grid::new(other)),
+            || distances(&spread(other, self.samples), &self.grid),
+        );
+        // In one order, whichever thread measured what.
+        let all = || there.iter().chain(&back);
+        let (sum, max) = (all().sum::<f64>(), all().fold(0.0, |max: f64, squared| max.max(*squared)));
+        Deviation { rms: (sum / f64::from(self.samples.max(1)) / 2.0).sqrt(), max: max.sqrt() }
     }
-    Deviation { rms: (sum / f64::from(samples.max(1)) / 2.0).sqrt(), max: max.sqrt() }
 }
 
-fn triangles(positions: &[[f32; 3]], indices: &[u32]) -> Vec<[Point; 3]> {
-    let Some(last) = positions.len().checked_sub(1) else { return Vec::new() };
-    let point = |at: u32| positions[(at as usize).min(last)].map(f64::from);
-    indices.as_chunks::<3>().0.iter().map(|corners| corners.map(point)).collect()
+/// The triangles of a surface.
+#[derive(Clone, Copy)]
+struct Faces<'a> {
+    positions: &'a [[f32; 3]],
+    indices: &'a [[u32; 3]],
 }
 
-/// Points spread over the triangles by area.
-fn spread(triangles: &[[Point; 3]], samples: u32) -> Vec<Point> {
-    let area = |[p, q, r]: &[Point; 3]| {
-        let normal = cross(sub(*q, *p), sub(*r, *p));
+impl<'a> Faces<'a> {
+    fn of((positions, indices): (&'a [[f32; 3]], &'a [u32])) -> Self {
+        Self { positions, indices: if positions.is_empty() { &[] } else { indices.as_chunks().0 } }
+    }
+
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn corners(&self, at: usize) -> [Point; 3] {
+        self.indices[at].map(|at| self.positions[(at as usize).min(self.positions.len() - 1)].map(f64::from))
+    }
+
+    fn area(&self, at: usize) -> f64 {
+        let [p, q, r] = self.corners(at);
+        let normal = cross(sub(q, p), sub(r, p));
         dot(normal, normal).sqrt()
-    };
-    let total: f64 = triangles.iter().map(area).sum();
-    let (mut points, mut reached, mut at) = (Vec::with_capacity(samples as usize), area(&triangles[0]), 0);
+    }
+}
+
+/// Points spread over the triangles by area; none of an empty surface.
+fn spread(faces: Faces<'_>, samples: u32) -> Vec<Point> {
+    let areas: Vec<f64> = (0..faces.len()).map(|at| faces.area(at)).collect();
+    let Some(&first) = areas.first() else { return Vec::new() };
+    let total: f64 = areas.iter().sum();
+    let (mut points, mut reached, mut at) = (Vec::with_capacity(samples as usize), first, 0);
     for sample in 0..samples {
         let wanted = total * (f64::from(sample) + 0.5) / f64::from(samples);
-        while reached < wanted && at + 1 < triangles.len() {
+        while reached < wanted && at + 1 < areas.len() {
             at += 1;
-            reached += area(&triangles[at]);
+            reached += areas[at];
         }
         // Roberts' sequence fills the square evenly; its upper half is folded down.
         let n = f64::from(sample) + 0.5;
@@ -56,109 +99,186 @@ fn spread(triangles: &[[Point; 3]], samples: u32) -> Vec<Point> {
         if u + v > 1.0 {
             (u, v) = (1.0 - u, 1.0 - v);
         }
-        let [p, q, r] = triangles[at];
+        let [p, q, r] = faces.corners(at);
         points.push(std::array::from_fn(|at| p[at] + (q[at] - p[at]) * u + (r[at] - p[at]) * v));
     }
     points
 }
 
-/// Triangles by the cells of space that their boxes touch.
+/// Triangles by the cells of space that their boxes touch, in a table as large as the surface: cells share its lists.
 struct Grid<'a> {
-    triangles: &'a [[Point; 3]],
-    origin: Point,
-    cell: f64,
-    cells: [usize; 3],
+    faces: Faces<'a>,
+    space: Cells,
     starts: Vec<u32>,
     members: Vec<u32>,
+    /// For points that nothing is near to: the same in larger cells.
+    coarser: OnceLock<Box<Grid<'a>>>,
 }
 
+/// Cells of a box.
+#[derive(Clone, Copy)]
+struct Cells {
+    origin: Point,
+    size: Point,
+    /// The side of a cell.
+    side: f64,
+    counts: [usize; 3],
+}
+
+/// The lower and the upper cell of a triangle's box.
+type Touched = [[u16; 3]; 2];
+
 impl<'a> Grid<'a> {
-    fn new(triangles: &'a [[Point; 3]]) -> Self {
-        let (mut least, mut most) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-        for point in triangles.iter().flatten() {
+    fn new(faces: Faces<'a>) -> Self {
+        let (mut least, mut most) = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
+        for corner in faces.indices.iter().flatten() {
+            let position = faces.positions[(*corner as usize).min(faces.positions.len() - 1)];
             for at in 0..3 {
-                (least[at], most[at]) = (least[at].min(point[at]), most[at].max(point[at]));
+                (least[at], most[at]) = (least[at].min(position[at]), most[at].max(position[at]));
             }
         }
-        let size: Point = std::array::from_fn(|at| most[at] - least[at]);
-        // About one cell for each triangle of a surface that fills its box's sides.
-        let side = (triangles.len() as f64).sqrt().clamp(1.0, 128.0);
-        let cell = (size.iter().fold(0.0f64, |a, b| a.max(*b)) / side).max(f64::MIN_POSITIVE);
-        let cells = size.map(|size| ((size / cell) as usize + 1).min(512));
-        let mut grid = Self { triangles, origin: least, cell, cells, starts: Vec::new(), members: Vec::new() };
-        let mut counts = vec![0u32; cells.iter().product::<usize>() + 1];
-        triangles.iter().for_each(|triangle| grid.touched(triangle, |cell| counts[cell + 1] += 1));
-        for cell in 1..counts.len() {
-            counts[cell] += counts[cell - 1];
-        }
-        grid.starts.clone_from(&counts);
-        let mut members = vec![0; counts.last().copied().unwrap_or_default() as usize];
-        for (at, triangle) in triangles.iter().enumerate() {
-            grid.touched(triangle, |cell| {
-                members[counts[cell] as usize] = at as u32;
-                counts[cell] += 1;
-            });
-        }
-        grid.members = members;
-        grid
-    }
-
-    fn cell_of(&self, point: Point) -> [usize; 3] {
-        std::array::from_fn(|at| {
-            (((point[at] - self.origin[at]) / self.cell).max(0.0) as usize).min(self.cells[at] - 1)
+        let size: Point = std::array::from_fn(|at| f64::from(most[at]) - f64::from(least[at]));
+        // About one cell for eight triangles of a surface that fills its box's sides.
+        let most = (faces.len() as f64 / 8.0).sqrt().clamp(1.0, 4096.0);
+        Self::of(faces, Cells::new(least.map(f64::from), size, most), |space| {
+            let all = (0..faces.len()).into_par_iter().with_min_len(4096);
+            all.map(|at| space.touched(faces.corners(at))).collect()
         })
     }
 
-    fn number(&self, [x, y, z]: [usize; 3]) -> usize {
-        (z * self.cells[1] + y) * self.cells[0] + x
+    /// The same in larger cells. On one thread: the others may wait for it.
+    fn larger(&self, times: f64) -> Self {
+        Self::of(self.faces, self.space.coarser(times), |space| {
+            (0..self.faces.len()).map(|at| space.touched(self.faces.corners(at))).collect()
+        })
     }
 
-    fn touched(&self, triangle: &[Point; 3], mut act: impl FnMut(usize)) {
-        let bound = |of: fn(f64, f64) -> f64| -> Point {
-            std::array::from_fn(|at| of(of(triangle[0][at], triangle[1][at]), triangle[2][at]))
-        };
-        let (from, to) = (self.cell_of(bound(f64::min)), self.cell_of(bound(f64::max)));
-        for z in from[2]..=to[2] {
-            for y in from[1]..=to[1] {
-                for x in from[0]..=to[0] {
-                    act(self.number([x, y, z]));
-                }
+    /// In these cells, or in larger ones where triangles would be in too many.
+    fn of(faces: Faces<'a>, mut space: Cells, touched: impl Fn(&Cells) -> Vec<Touched>) -> Self {
+        /// Cells that a triangle touches at most, on average.
+        const MOST: usize = 16;
+        let touched = loop {
+            let touched = touched(&space);
+            let cells = |[from, to]: &Touched| (0..3).map(|at| usize::from(to[at] - from[at]) + 1).product::<usize>();
+            // In one cell each touches one.
+            if touched.iter().map(cells).fold(0, usize::saturating_add) <= faces.len() * MOST {
+                break touched;
             }
+            space = space.coarser(2.0);
+        };
+        let last = faces.len().next_power_of_two() - 1;
+        let mut starts = vec![0; last + 2];
+        touched.iter().for_each(|touched| space.lists(touched, last, |list| starts[list + 1] += 1));
+        for list in 1..starts.len() {
+            starts[list] += starts[list - 1];
         }
+        let mut members = vec![0; starts[last + 1] as usize];
+        let mut next = starts.clone();
+        for (at, touched) in touched.iter().enumerate() {
+            space.lists(touched, last, |list| {
+                members[next[list] as usize] = at as u32;
+                next[list] += 1;
+            });
+        }
+        Self { faces, space, starts, members, coarser: OnceLock::new() }
     }
 
     /// The squared distance to the nearest triangle: shell by shell of cells around the point's own.
     fn nearest(&self, point: Point) -> f64 {
-        let home = self.cell_of(point);
+        self.nearer(point, f64::INFINITY)
+    }
+
+    /// The same, or what is known to be nearer.
+    fn nearer(&self, point: Point, mut best: f64) -> f64 {
+        /// So many shells are looked through; one cell of the coarser grid is as large as these.
+        const SHELLS: usize = 4;
+        let (space, last) = (&self.space, self.starts.len() - 2);
+        let home = space.cell_of(point);
         // How far the point is inside of its cell's sides; less than nothing where it is outside of the grid.
         let inside = (0..3).fold(f64::INFINITY, |inside, at| {
-            let from = self.origin[at] + home[at] as f64 * self.cell;
-            inside.min(point[at] - from).min(from + self.cell - point[at])
+            let from = space.origin[at] + home[at] as f64 * space.side;
+            inside.min(point[at] - from).min(from + space.side - point[at])
         });
-        let mut best = f64::INFINITY;
-        for shell in 0..=self.cells.iter().copied().max().unwrap_or(1) {
-            let reach = inside + (shell as f64 - 1.0) * self.cell;
+        let most = space.counts.iter().copied().max().unwrap_or(1);
+        for shell in 0..=most {
+            let reach = inside + (shell as f64 - 1.0) * space.side;
             if shell > 0 && best <= reach.max(0.0) * reach.max(0.0) {
                 break;
             }
-            let range = |at: usize| (home[at].saturating_sub(shell), (home[at] + shell).min(self.cells[at] - 1));
+            if shell > SHELLS {
+                let coarser = self.coarser.get_or_init(|| Box::new(self.larger(2.0 * SHELLS as f64)));
+                return coarser.nearer(point, best);
+            }
+            let range = |at: usize| (home[at].saturating_sub(shell), (home[at] + shell).min(space.counts[at] - 1));
             let [(x0, x1), (y0, y1), (z0, z1)] = [range(0), range(1), range(2)];
             for z in z0..=z1 {
                 for y in y0..=y1 {
                     let face = z.abs_diff(home[2]) == shell || y.abs_diff(home[1]) == shell;
                     for x in x0..=x1 {
-                        if !face && x.abs_diff(home[0]) != shell {
+                        let is_inner = !face && x.abs_diff(home[0]) != shell;
+                        if is_inner || space.squared_distance([x, y, z], point) >= best {
                             continue;
                         }
-                        let cell = self.number([x, y, z]);
-                        for &at in &self.members[self.starts[cell] as usize..self.starts[cell + 1] as usize] {
-                            best = best.min(squared_distance(point, &self.triangles[at as usize]));
+                        let list = space.list([x, y, z], last);
+                        for &at in &self.members[self.starts[list] as usize..self.starts[list + 1] as usize] {
+                            best = best.min(squared_distance(point, &self.faces.corners(at as usize)));
                         }
                     }
                 }
             }
         }
         best
+    }
+}
+
+impl Cells {
+    /// Cells of which the longest side has so many.
+    fn new(origin: Point, size: Point, most: f64) -> Self {
+        let side = (size.iter().fold(0.0f64, |a, b| a.max(*b)) / most).max(f64::MIN_POSITIVE);
+        Self { origin, size, side, counts: size.map(|size| (size / side) as usize + 1) }
+    }
+
+    /// Cells so many times as large.
+    fn coarser(&self, times: f64) -> Self {
+        let side = self.side * times;
+        Self { side, counts: self.size.map(|size| (size / side) as usize + 1), ..*self }
+    }
+
+    fn cell_of(&self, point: Point) -> [usize; 3] {
+        std::array::from_fn(|at| {
+            (((point[at] - self.origin[at]) / self.side).max(0.0) as usize).min(self.counts[at] - 1)
+        })
+    }
+
+    fn touched(&self, [p, q, r]: [Point; 3]) -> Touched {
+        let bound = |of: fn(f64, f64) -> f64| -> Point { std::array::from_fn(|at| of(of(p[at], q[at]), r[at])) };
+        [bound(f64::min), bound(f64::max)].map(|point| self.cell_of(point).map(|cell| cell as u16))
+    }
+
+    /// The list of a cell, of those up to the last one. Strides are odd, so that rows don't share all of their lists.
+    fn list(&self, [x, y, z]: [usize; 3], last: usize) -> usize {
+        const LAYER: usize = 0x9E37_79B1;
+        x.wrapping_add(y.wrapping_mul(self.counts[0] | 1)).wrapping_add(z.wrapping_mul(LAYER)) & last
+    }
+
+    /// The lists of all cells from one to the other.
+    fn lists(&self, [from, to]: &Touched, last: usize, mut act: impl FnMut(usize)) {
+        for z in from[2]..=to[2] {
+            for y in from[1]..=to[1] {
+                for x in from[0]..=to[0] {
+                    act(self.list([x, y, z].map(usize::from), last));
+                }
+            }
+        }
+    }
+
+    /// How far a point is from a cell at least, less what rounding may make of it.
+    fn squared_distance(&self, cell: [usize; 3], point: Point) -> f64 {
+        let off = |at: usize| {
+            let from = self.origin[at] + cell[at] as f64 * self.side;
+            (from - point[at]).max(point[at] - from - self.side).max(0.0)
+        };
+        (0..3).map(|at| off(at) * off(at)).sum::<f64>() * (1.0 - 1e-9)
     }
 }
 
@@ -217,8 +337,9 @@ mod tests {
         let positions: Vec<[f32; 3]> =
             (0..300u32).map(|at| [(at * 37 % 101) as f32, (at * 53 % 97) as f32, (at * 71 % 89) as f32]).collect();
         let indices: Vec<u32> = (0..300).collect();
-        let all = triangles(&positions, &indices);
-        let grid = Grid::new(&all);
+        let faces = Faces::of((&positions, &indices));
+        let grid = Grid::new(faces);
+        let all: Vec<_> = (0..faces.len()).map(|at| faces.corners(at)).collect();
         for at in 0..200u32 {
             let point =
                 [f64::from(at * 31 % 163) - 30.0, f64::from(at * 17 % 151) - 30.0, f64::from(at * 7 % 139) - 30.0];

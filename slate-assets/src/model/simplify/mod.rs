@@ -19,17 +19,22 @@
 //! only rise, so that the queue holds lower bounds, and an edge is looked at again only when it comes out.
 
 mod collapse;
+mod cut;
+mod facts;
+mod join;
 mod lanes;
 mod level;
 mod measure;
 mod quadric;
 mod queue;
 mod ring;
+mod simplifier;
 mod topology;
 
-pub use collapse::Simplifier;
 pub use level::Level;
+pub(in crate::model) use measure::Gauge;
 pub use measure::{Deviation, deviation};
+pub use simplifier::Simplifier;
 
 /// A surface of triangles, with what is to be kept beside its shape.
 ///

@@ -62,7 +62,7 @@ impl Topology {
         for place in &mut self.places {
             (place.first, first) = (first, first + std::mem::take(&mut place.count));
         }
-        self.lists = Vec::with_capacity(first as usize * SLACK / 2);
+        self.lists = Vec::with_capacity(first as usize * SLACK);
         self.lists.resize(first as usize, NONE);
         for (number, corners) in self.corners.iter().enumerate().filter(|(_, corners)| lives(corners)) {
             for (corner, place) in corners.iter().enumerate() {
@@ -70,6 +70,22 @@ impl Topology {
                 self.lists[(place.first + place.count) as usize] = (number * 4 + corner) as u32;
                 place.count += 1;
             }
+        }
+    }
+
+    /// Lists the corners of the triangles from this one on, too.
+    pub(super) fn list_more(&mut self, first: usize) {
+        let more = self.corners[first..].iter().enumerate().filter(|(_, corners)| lives(corners));
+        let mut more: Vec<(u32, u32)> = more
+            .flat_map(|(at, corners)| [0, 1, 2].map(|corner| (corners[corner], ((first + at) * 4 + corner) as u32)))
+            .collect();
+        more.sort_unstable();
+        for corners in more.chunk_by(|one, other| one.0 == other.0) {
+            let place = &mut self.places[corners[0].0 as usize];
+            let (from, count) = (place.first as usize, place.count as usize);
+            (place.first, place.count) = (self.lists.len() as u32, (count + corners.len()) as u32);
+            self.lists.extend_from_within(from..from + count);
+            self.lists.extend(corners.iter().map(|(_, corner)| corner));
         }
     }
 

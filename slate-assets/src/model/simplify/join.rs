@@ -1,0 +1,337 @@
+//! Joins the pieces of a surface again, from what is left of each.
+
+use super::{
+    Surface,
+    collapse::Piece,
+    cut::Cut,
+    quadric::Fields,
+    queue::Haste,
+    ring::lives,
+    topology::{NONE, Place, Sides, Topology},
+};
+use rayon::prelude::*;
+use std::hint::select_unpredictable;
+
+/// The corners of a triangle between pieces: the piece of each, and its place and wedge there.
+#[derive(Clone, Copy)]
+struct Corner {
+    piece: usize,
+    place: u32,
+    wedge: u32,
+}
+
+/// The triangles between pieces.
+pub(super) struct Between {
+    corners: Vec<[Corner; 3]>,
+    /// The number of each in the surface.
+    numbers: Vec<u32>,
+}
+
+impl Between {
+    /// By the place of each vertex of each piece.
+    pub(super) fn new(surface: &Surface<'_>, cut: &Cut, places: &[Vec<u32>]) -> Self {
+        let corner = |vertex: u32| {
+            let (piece, wedge) = cut.homes[vertex as usize];
+            Corner { piece: piece as usize, place: places[piece as usize][wedge as usize], wedge }
+        };
+        let triangles = surface.indices.as_chunks::<3>().0;
+        let all = cut.between.iter().map(|&triangle| (triangles[triangle as usize].map(corner), triangle));
+        // A triangle of two places shows nothing.
+        let is_one = |one: Corner, other: Corner| (one.piece, one.place) == (other.piece, other.place);
+        let shown = all.filter(|([a, b, c], _)| !is_one(*a, *b) && !is_one(*b, *c) && !is_one(*c, *a));
+        let (corners, numbers) = shown.unzip();
+        Self { corners, numbers }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.corners.len()
+    }
+}
+
+/// All pieces and what is between them as one, with edges that go on where those of the pieces stopped.
+pub(super) fn join(pieces: &[Piece], between: &Between, haste: Haste) -> Piece {
+    let mut used: Vec<Vec<u32>> = vec![Vec::new(); pieces.len()];
+    between.corners.iter().flatten().for_each(|corner| used[corner.piece].push(corner.wedge));
+    let mut numbers: Vec<Numbers> =
+        pieces.par_iter().zip(used).map(|(piece, used)| Numbers::of(piece, &used)).collect();
+    let mut total = [0; 4];
+    for numbers in &mut numbers {
+        numbers.begin_at(&mut total);
+    }
+    let mut all = Whole::with_room(total, &pieces[0]);
+    let mut rest = all.slices();
+    let slices: Vec<Slices<'_>> = numbers.iter().map(|numbers| rest.take(numbers.counts())).collect();
+    let each = pieces.par_iter().zip(&numbers).zip(slices);
+    each.for_each(|((piece, numbers), mut slices)| numbers.pack(piece, &mut slices));
+
+    let Whole { mut topology, numbers: mut triangles, mut fields, sources, blocked, mut blocked_edges } = all;
+    let first = topology.corners.len();
+    for corners in &between.corners {
+        let wedges = corners.map(|corner| numbers[corner.piece].wedges.of(corner.wedge));
+        topology.add_triangle(corners.map(|corner| numbers[corner.piece].places.of(corner.place)), wedges);
+    }
+    triangles.extend(&between.numbers);
+    let added = first..topology.corners.len();
+    let held = std::mem::take(&mut topology.held);
+    let places: Vec<u32> = (0..held.len() as u32).filter(|&place| held[place as usize]).collect();
+    topology.list_more(first);
+    topology.add_planes(added.clone());
+    topology.find_singles(places.iter().copied());
+    topology.find_edges(places.iter().copied(), between.corners.len() * 3, |_, place, end| {
+        held[place as usize] & held[end as usize]
+    });
+    topology.add_fields(added, &mut fields);
+
+    let mut piece = Piece::new(topology, fields, sources, triangles, haste);
+    blocked_edges.resize(piece.topology.edges.len(), false);
+    (piece.blocked, piece.blocked_edges) = (blocked, blocked_edges);
+    for (from, numbers) in pieces.iter().zip(&numbers) {
+        piece.queue.append(&from.queue, |edge| numbers.edges.get(edge));
+        for edge in from.batch.rest().iter().filter_map(|&edge| numbers.edges.get(edge)) {
+            piece.queue.push(edge, 0.0);
+        }
+    }
+    for (edge, _) in
+        piece.topology.edges.iter().enumerate().filter(|(_, ends)| ends.iter().any(|&end| held[end as usize]))
+    {
+        piece.queue.push(edge as u32, 0.0);
+    }
+    piece
+}
+
+/// New numbers of what is left.
+struct Renumbered {
+    /// Told from `first`, [`NONE`] where it is gone.
+    numbers: Vec<u32>,
+    /// The old numbers of what is left.
+    left: Vec<u32>,
+    first: u32,
+}
+
+impl Renumbered {
+    /// Without branches: nobody could foresee what is left.
+    fn new(are_left: impl ExactSizeIterator<Item = bool>) -> Self {
+        let mut count = 0;
+        let mut left = vec![0; are_left.len() + 1];
+        let numbers = are_left.enumerate().map(|(old, is_left)| {
+            left[count] = old as u32;
+            let number = select_unpredictable(is_left, count as u32, NONE);
+            count += usize::from(is_left);
+            number
+        });
+        let numbers = numbers.collect();
+        left.truncate(count);
+        Self { numbers, left, first: 0 }
+    }
+
+    fn get(&self, old: u32) -> Option<u32> {
+        let number = self.numbers[old as usize];
+        (number != NONE).then(|| self.first + number)
+    }
+
+    /// Of something that is left.
+    fn of(&self, old: u32) -> u32 {
+        self.first + self.numbers[old as usize]
+    }
+
+    /// Of something that is left, or of nothing.
+    fn of_some(&self, old: u32) -> u32 {
+        if old == NONE { NONE } else { self.of(old) }
+    }
+
+    /// What is left of a list, in order; nothing of an empty one.
+    fn left<'a, T>(&'a self, all: &'a [T]) -> impl ExactSizeIterator<Item = &'a T> {
+        let left = if all.is_empty() { &[][..] } else { &self.left };
+        left.iter().map(|&old| &all[old as usize])
+    }
+}
+
+/// The numbers that everything of a piece gets.
+struct Numbers {
+    places: Renumbered,
+    wedges: Renumbered,
+    triangles: Renumbered,
+    edges: Renumbered,
+}
+
+impl Numbers {
+    /// Of a piece, of which triangles between the pieces have these wedges.
+    fn of(piece: &Piece, used: &[u32]) -> Self {
+        let topology = &piece.topology;
+        let place = |(place, held): (&Place, &bool)| (place.count > 0) | held;
+        let places = Renumbered::new(topology.places.iter().zip(&topology.held).map(place));
+        let mut wedges = vec![false; piece.sources.len()];
+        let corners = topology.living().flat_map(|triangle| topology.sides[triangle].wedges);
+        corners.chain(used.iter().copied()).for_each(|wedge| wedges[wedge as usize] = true);
+        let is_left = |place: &u32| places.numbers[*place as usize] != NONE;
+        let edge = |[a, b]: &[u32; 2]| (a != b) & is_left(a) & is_left(b);
+        let edges = Renumbered::new(topology.edges.iter().map(edge));
+        let triangles = Renumbered::new(topology.corners.iter().map(lives));
+        Self { places, wedges: Renumbered::new(wedges.into_iter()), triangles, edges }
+    }
+
+    /// Begins with these numbers, and leaves those that are next.
+    fn begin_at(&mut self, next: &mut [u32; 4]) {
+        let all = [&mut self.places, &mut self.wedges, &mut self.triangles, &mut self.edges];
+        for (numbers, next) in all.into_iter().zip(next) {
+            numbers.first = *next;
+            *next += numbers.left.len() as u32;
+        }
+    }
+
+    /// How many places, wedges, triangles and edges are left.
+    fn counts(&self) -> [usize; 4] {
+        [&self.places, &self.wedges, &self.triangles, &self.edges].map(|numbers| numbers.left.len())
+    }
+
+    fn pack(&self, piece: &Piece, to: &mut Slices<'_>) {
+        let (topology, places, triangles) = (&piece.topology, &self.places, &self.triangles);
+        let renumbered = triangles.left(&topology.corners).map(|ends| ends.map(|end| places.of(end)));
+        fill(to.corners, renumbered);
+        let renumbered = triangles.left(&topology.sides).map(|side| Sides {
+            edges: side.edges.map(|edge| self.edges.of_some(edge)),
+            wedges: side.wedges.map(|wedge| self.wedges.of(wedge)),
+        });
+        fill(to.sides, renumbered);
+        let mut first = 0;
+        for (to_place, place) in to.places.iter_mut().zip(places.left(&topology.places)) {
+            let list = &topology.lists[place.first as usize..][..place.count as usize];
+            let from = first;
+            for corner in list {
+                // Corners of triangles that are gone leave the lists.
+                if let Some(number) = triangles.get(corner / 4) {
+                    to.lists[first] = number * 4 + corner % 4;
+                    first += 1;
+                }
+            }
+            let (count, first) = ((first - from) as u32, triangles.first * 3 + from as u32);
+            *to_place = Place { first, count, ..*place };
+        }
+        fill(to.edges, self.edges.left(&topology.edges).map(|ends| ends.map(|end| places.of(end))));
+        fill(to.locked, places.left(&topology.locked).copied());
+        fill(to.held, places.left(&topology.held).copied());
+        fill(to.anchors, places.left(&topology.anchors).copied());
+        fill(to.singles, places.left(&topology.singles).map(|&wedge| self.wedges.of_some(wedge)));
+        fill(to.numbers, triangles.left(&piece.numbers).copied());
+        fill(to.sources, self.wedges.left(&piece.sources).copied());
+        fill(to.blocked, places.left(&piece.blocked).copied());
+        fill(to.blocked_edges, self.edges.left(&piece.blocked_edges).copied());
+        fill(to.weights, self.wedges.left(&piece.fields.weights).copied());
+        fill(to.means, self.wedges.left.iter().flat_map(|&wedge| piece.fields.row(wedge)).copied());
+    }
+}
+
+fn fill<T>(to: &mut [T], from: impl Iterator<Item = T>) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = from);
+}
+
+/// What is left of all pieces, under new numbers.
+struct Whole {
+    topology: Topology,
+    numbers: Vec<u32>,
+    fields: Fields,
+    sources: Vec<u32>,
+    blocked: Vec<bool>,
+    blocked_edges: Vec<bool>,
+}
+
+impl Whole {
+    /// Room for so many places, wedges, triangles and edges, like those of a piece.
+    fn with_room(counts: [u32; 4], piece: &Piece) -> Self {
+        let [places, wedges, triangles, edges] = counts.map(|count| count as usize);
+        let width = piece.fields.width;
+        let topology = Topology {
+            places: vec![Place::default(); places],
+            corners: vec![[0; 3]; triangles],
+            sides: vec![Sides { edges: [NONE; 3], wedges: [0; 3] }; triangles],
+            lists: vec![0; triangles * 3],
+            edges: vec![[0; 2]; edges],
+            locked: vec![false; if piece.topology.locked.is_empty() { 0 } else { places }],
+            held: vec![false; places],
+            anchors: vec![0; places],
+            singles: vec![0; places],
+        };
+        let weights = vec![0.0; if width > 0 { wedges } else { 0 }];
+        Self {
+            topology,
+            numbers: vec![0; triangles],
+            fields: Fields { weights, means: vec![[0.0; 4]; wedges * width], width },
+            sources: vec![0; wedges],
+            blocked: vec![false; places],
+            blocked_edges: vec![false; edges],
+        }
+    }
+
+    fn slices(&mut self) -> Slices<'_> {
+        let topology = &mut self.topology;
+        Slices {
+            places: &mut topology.places,
+            corners: &mut topology.corners,
+            sides: &mut topology.sides,
+            lists: &mut topology.lists,
+            edges: &mut topology.edges,
+            locked: &mut topology.locked,
+            held: &mut topology.held,
+            anchors: &mut topology.anchors,
+            singles: &mut topology.singles,
+            numbers: &mut self.numbers,
+            sources: &mut self.sources,
+            blocked: &mut self.blocked,
+            blocked_edges: &mut self.blocked_edges,
+            weights: &mut self.fields.weights,
+            means: &mut self.fields.means,
+            width: self.fields.width,
+        }
+    }
+}
+
+/// Where a piece goes.
+struct Slices<'a> {
+    places: &'a mut [Place],
+    corners: &'a mut [[u32; 3]],
+    sides: &'a mut [Sides],
+    lists: &'a mut [u32],
+    edges: &'a mut [[u32; 2]],
+    locked: &'a mut [bool],
+    held: &'a mut [bool],
+    anchors: &'a mut [u32],
+    singles: &'a mut [u32],
+    numbers: &'a mut [u32],
+    sources: &'a mut [u32],
+    blocked: &'a mut [bool],
+    blocked_edges: &'a mut [bool],
+    weights: &'a mut [f32],
+    means: &'a mut [[f32; 4]],
+    width: usize,
+}
+
+impl<'a> Slices<'a> {
+    /// Takes the room for the first so many places, wedges, triangles and edges.
+    fn take(&mut self, [places, wedges, triangles, edges]: [usize; 4]) -> Self {
+        Self {
+            places: first(&mut self.places, places),
+            corners: first(&mut self.corners, triangles),
+            sides: first(&mut self.sides, triangles),
+            lists: first(&mut self.lists, triangles * 3),
+            edges: first(&mut self.edges, edges),
+            locked: first(&mut self.locked, places),
+            held: first(&mut self.held, places),
+            anchors: first(&mut self.anchors, places),
+            singles: first(&mut self.singles, places),
+            numbers: first(&mut self.numbers, triangles),
+            sources: first(&mut self.sources, wedges),
+            blocked: first(&mut self.blocked, places),
+            blocked_edges: first(&mut self.blocked_edges, edges),
+            weights: first(&mut self.weights, wedges),
+            means: first(&mut self.means, wedges * self.width),
+            width: self.width,
+        }
+    }
+}
+
+/// Takes the first so many out of a list; all of an empty one.
+fn first<'a, T>(rest: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let (first, others) = std::mem::take(rest).split_at_mut_checked(count).unwrap_or_default();
+    *rest = others;
+    first
+}
