@@ -21,8 +21,8 @@ const PARTS: usize = 32;
 /// Makes the blocks of a surface easier to compress, of BC1, BC3, BC7 and ASTC; of other formats they stay.
 ///
 /// `lambda` is squared error, summed over the channels of a block's texels, that a bit is worth: 4 to 16 is useful for
-/// BC7 and ASTC 4×4, 16 to 64 for larger ASTC, BC1 and BC3. No more error is added than that for each bit of the blocks. Where a block is
-/// nearly flat, an error counts up to five times. `row` is asked before each row of blocks.
+/// BC7 and ASTC 4×4, 16 to 64 for larger ASTC, BC1 and BC3. No more error is added than that for each bit of the blocks.
+/// Where a block is nearly flat, an error counts up to five times. `row` is asked before each row of blocks.
 ///
 /// # Errors
 /// `Invalid` where there are not as many bytes as blocks of the surface; whatever `row` gives.
