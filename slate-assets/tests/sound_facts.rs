@@ -97,6 +97,17 @@ fn titles_go_through_every_codec_that_has_them() {
         assert!(!told(&without).contains("Nobody"), "{format}");
         source = (name, made);
     }
+    // WAV has a place for the usual ones.
+    let (_, made) = run(&source.0, &source.1, |options| options.format = AudioFormat::Wav);
+    let file = folder.path().join("s.wav");
+    fs::write(&file, &made).unwrap();
+    let asked = ["-v", "error", "-show_entries", "format_tags", "-of", "default", file.to_str().unwrap()];
+    if let Some(told) = foreign("ffprobe", &asked) {
+        assert!(told.contains("title=Größe = 愛") && told.contains("artist=Nobody"), "{told}");
+    }
+    let (_, flac) = run("s.wav", &made, |options| options.format = AudioFormat::Flac);
+    let has = |text: &str| flac.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    assert!(has("TITLE=Größe = 愛") && has("ARTIST=Nobody") && !has("MOOD"));
 }
 
 #[test]

@@ -266,17 +266,17 @@ fn comments(tags: impl IntoIterator<Item = (String, String)>) -> Vec<(String, St
 /// A tag's name as Vorbis comments have it.
 fn comment_name(key: &str) -> String {
     let plain = match key {
-        "TIT2" | "TT2" | "INAM" | "NAME" => "TITLE",
-        "TPE1" | "TP1" | "IART" | "AUTH" => "ARTIST",
-        "TALB" | "TAL" | "IPRD" => "ALBUM",
-        "TCON" | "TCO" | "IGNR" => "GENRE",
-        "TRCK" | "TRK" | "ITRK" => "TRACKNUMBER",
-        "TDRC" | "TYER" | "TYE" | "ICRD" => "DATE",
-        "TCOP" | "TCR" | "ICOP" | "(c) " => "COPYRIGHT",
+        "TIT2" | "TT2" | "NAME" => "TITLE",
+        "TPE1" | "TP1" | "AUTH" => "ARTIST",
+        "TALB" | "TAL" => "ALBUM",
+        "TCON" | "TCO" => "GENRE",
+        "TRCK" | "TRK" => "TRACKNUMBER",
+        "TDRC" | "TYER" | "TYE" => "DATE",
+        "TCOP" | "TCR" | "(c) " => "COPYRIGHT",
         "TBPM" | "TBP" => "BPM",
-        "COMM" | "COM" | "ICMT" => "COMMENT",
+        "COMM" | "COM" => "COMMENT",
         "TSSE" | "TENC" | "ISFT" => "ENCODER",
-        key => key,
+        key => wav::TITLES.iter().find(|(id, _)| *id == key).map_or(key, |(_, name)| name),
     };
     let fits = |c: &char| (' '..='}').contains(c) && *c != '=';
     plain.chars().filter(fits).collect::<String>().to_ascii_uppercase()

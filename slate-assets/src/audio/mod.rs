@@ -233,7 +233,7 @@ fn encoder(
     let quantizer = || Quantizer::new(channels.into(), rate, options.bit_depth.min(24), options.dither, exact);
     let encoder: Box<dyn Encoder> = match options.format {
         AudioFormat::Wav => {
-            Box::new(WavEncoder::new(out, channels, rate, options.bit_depth, quantizer(), kept.looped)?)
+            Box::new(WavEncoder::new(out, channels, rate, options.bit_depth, quantizer(), kept.looped, &comments)?)
         }
         AudioFormat::Flac => {
             Box::new(FlacEncoder::new(out, channels, rate, options.bit_depth, quantizer(), &comments, &kept.pictures)?)

@@ -1,4 +1,4 @@
-//! RIFF WAVE out: 16 and 24 bits or floats, with loop points; and its chunks, for what decoders don't tell.
+//! RIFF WAVE out: 16 and 24 bits or floats, with loop points and titles; and its chunks, for what decoders don't tell.
 
 use super::{
     dither::Quantizer,
@@ -18,13 +18,13 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 /// "Multiple channel audio data and WAVE files".
 pub(super) struct WavEncoder {
     out: BufWriter<Box<dyn WriteSeek>>,
-    rate: u32,
     /// `None`: floats.
     quantizer: Option<Quantizer>,
     bytes: u16,
-    looped: Option<Loop>,
     header: u32,
     data: u64,
+    /// The chunks behind the samples.
+    tail: Vec<u8>,
     coded: Vec<u8>,
 }
 
@@ -32,11 +32,21 @@ pub(super) struct WavEncoder {
 const SUBTYPE: [u8; 15] = [0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 /// Samples that are coded at a time.
 const PIECE: usize = 4096;
-/// What is kept free for the chunk of loop points.
-const TAIL: u64 = 1024;
+/// The titles that a list of them has, and their names as Vorbis comments: the RIFF MCI standard of 1991, and what tools have
+/// made of it.
+pub(super) const TITLES: [(&str, &str); 8] = [
+    ("INAM", "TITLE"),
+    ("IART", "ARTIST"),
+    ("IPRD", "ALBUM"),
+    ("IGNR", "GENRE"),
+    ("ITRK", "TRACKNUMBER"),
+    ("ICRD", "DATE"),
+    ("ICOP", "COPYRIGHT"),
+    ("ICMT", "COMMENT"),
+];
 
 impl WavEncoder {
-    /// `bits` is 16, 24 or 32, which are floats and need no quantiser.
+    /// `bits` is 16, 24 or 32, which are floats and need no quantiser. Comments that are no [`TITLES`] have no place.
     pub(super) fn new(
         out: Box<dyn WriteSeek>,
         channels: u16,
@@ -44,6 +54,7 @@ impl WavEncoder {
         bits: u16,
         quantizer: Quantizer,
         looped: Option<Loop>,
+        comments: &[(String, String)],
     ) -> Result<Self> {
         let float = bits == 32;
         let kind: u16 = if float { 3 } else { 1 };
@@ -70,23 +81,17 @@ impl WavEncoder {
         let mut out = BufWriter::with_capacity(64 * 1024, out);
         out.write_all(&head).map_err(failed)?;
         let quantizer = (!float).then_some(quantizer);
-        Ok(Self {
-            out,
-            rate,
-            quantizer,
-            bytes: bits / 8,
-            looped,
-            header: head.len() as u32,
-            data: 0,
-            coded: Vec::new(),
-        })
+        let mut tail = looped.map_or_else(Vec::new, |looped| looped.chunk(rate));
+        tail.extend(list(comments));
+        let header = head.len() as u32;
+        Ok(Self { out, quantizer, bytes: bits / 8, header, data: 0, tail, coded: Vec::new() })
     }
 }
 
 impl Encoder for WavEncoder {
     fn push(&mut self, frames: &[f32]) -> Result<()> {
         self.data += frames.len() as u64 * u64::from(self.bytes);
-        let size = self.data + u64::from(self.header) + TAIL;
+        let size = self.data + 1 + u64::from(self.header) + self.tail.len() as u64;
         AssetLimits::check("the size of a wav file", size, u64::from(u32::MAX))?;
         let width = usize::from(self.bytes);
         for piece in frames.chunks(PIECE) {
@@ -108,9 +113,7 @@ impl Encoder for WavEncoder {
     fn finish(mut self: Box<Self>) -> Result<Encoded> {
         let data = self.data as u32;
         let mut tail = vec![0; usize::from(data % 2 == 1)];
-        if let Some(looped) = self.looped {
-            tail.extend(looped.chunk(self.rate));
-        }
+        tail.append(&mut self.tail);
         let whole = self.header - 8 + data + tail.len() as u32;
         let put = |out: &mut BufWriter<Box<dyn WriteSeek>>, at: u32, size: u32| {
             out.seek(SeekFrom::Start(at.into())).and_then(|_| out.write_all(&size.to_le_bytes()))
@@ -129,7 +132,23 @@ pub(super) fn chunk(input: &AssetInput, wanted: &[u8; 4], most: u32) -> Option<V
     find(input, wanted, most, |_| true)
 }
 
-/// The names and texts of a list of titles, wherever it stands in the file: `INAM` and the like, by the RIFF MCI standard of 1991.
+/// A list of titles; nothing where there are none. Texts are UTF-8, as most tools have it by now.
+fn list(comments: &[(String, String)]) -> Vec<u8> {
+    let mut list = Vec::new();
+    for (id, title) in TITLES {
+        if let Some((_, text)) = comments.iter().find(|(name, _)| name == title) {
+            let text = text.split('\0').next().unwrap_or_default();
+            list.extend(id.as_bytes());
+            list.extend((text.len() as u32 + 1).to_le_bytes());
+            list.extend(text.as_bytes());
+            // An end, and another one where the length is odd.
+            list.extend(&[0, 0][..2 - text.len() % 2]);
+        }
+    }
+    if list.is_empty() { list } else { [b"LIST", &(list.len() as u32 + 4).to_le_bytes()[..], b"INFO", &list].concat() }
+}
+
+/// The names and texts of a list of [`TITLES`] and others, wherever it stands in the file.
 pub(super) fn titles(input: &AssetInput) -> Vec<(String, String)> {
     /// Bytes of a list; what is beyond them is not read.
     const MOST: u32 = 256 << 10;
@@ -175,6 +194,19 @@ fn find(input: &AssetInput, wanted: &[u8; 4], most: u32, fits: impl Fn(&[u8]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn titles_of_any_length_are_found_where_they_are_written() {
+        let pair = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
+        let comments = [("TITLE", "Thaw"), ("MOOD", "calm"), ("DATE", "2026-11-22"), ("ARTIST", "Zoë"), ("ALBUM", "")];
+        let list = list(&comments.map(pair));
+        assert_eq!(list.len() % 2, 0);
+        let file = [b"RIFF\0\0\0\0WAVEdata\x03\0\0\0abc\0", &list[..]].concat();
+        let found = titles(&AssetInput::from_bytes("a.wav", file));
+        let known = [("INAM", "Thaw"), ("IART", "Zoë"), ("IPRD", ""), ("ICRD", "2026-11-22")];
+        assert_eq!(found, known.map(pair));
+        assert!(super::list(&[pair(("MOOD", "calm"))]).is_empty());
+    }
 
     #[test]
     fn titles_are_found_behind_the_samples_and_beside_other_lists() {
