@@ -1,7 +1,7 @@
 """A client of NATS that knows nothing of SLATE but its documents: plain sockets, plain JSON.
 
     client.py PORT session SESSION    sends every command to a session, and says what it was answered and what it heard
-    client.py PORT build PROJECT      listens until a build of the project has ended
+    client.py PORT build PROJECT      listens until a build of the project has ended; says on stderr once it listens
 """
 import json
 import socket
@@ -18,6 +18,7 @@ class Nats:
         self.subscriptions = 0
         self.events = []
         self.answers = {}
+        self.has_pong = False
         self.line()
         self.socket.sendall(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n')
 
@@ -49,6 +50,8 @@ class Nats:
         words = self.line().split()
         if words[0] == "PING":
             self.socket.sendall(b"PONG\r\n")
+        elif words[0] == "PONG":
+            self.has_pong = True
         elif words[0] in ("MSG", "HMSG"):
             headers = int(words[-2]) if words[0] == "HMSG" else 0
             body = self.take(int(words[-1]))[headers:]
@@ -96,6 +99,10 @@ def session(nats, id):
 def build(nats, project):
     for kind in ("started", "progress", "completed", "failed"):
         nats.subscribe(f"slate.build.{kind}.{project}")
+    # The server answers in order: then it knows the subscriptions.
+    nats.socket.sendall(b"PING\r\n")
+    nats.until(lambda: nats.has_pong)
+    print("listens", file=sys.stderr, flush=True)
     nats.until(lambda: any(event.get("type") in ("completed", "failed") for event in nats.events))
 
 

@@ -5,6 +5,7 @@ use slate_core::{
 };
 use slate_harness::{Nats, NatsVersion, require, shared};
 use std::{
+    io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
 };
@@ -13,14 +14,14 @@ use std::{
 fn foreign(port: u16, arguments: &[&str]) -> std::process::Child {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/client.py");
     let mut command = Command::new("python3");
-    command.arg(script).arg(port.to_string()).args(arguments).stdout(Stdio::piped());
+    command.arg(script).arg(port.to_string()).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
 fn told(client: std::process::Child) -> Json {
     let output = client.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}");
+    let [text, wrong] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert!(output.status.success(), "{text} {wrong}");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
@@ -67,7 +68,11 @@ async fn five_processes_answer_a_foreign_client_as_the_documents_say() {
     let stored = world.store.logs(lines, PageRequest::first(10)).await.unwrap().items;
     assert_eq!(stored.len(), 1, "the foreign line was acknowledged, so it is stored: {stored:?}");
 
-    let listening = foreign(nats.port(), &["build", &world.project.id.to_string()]);
+    let mut listening = foreign(nats.port(), &["build", &world.project.id.to_string()]);
+    // What is said before it listens it can't hear.
+    let mut line = String::new();
+    BufReader::new(listening.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "listens\n");
     let build = world.build().await;
     let assets = world.assets(7).await;
     world.done(&build, &assets).await;
