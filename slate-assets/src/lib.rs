@@ -37,7 +37,7 @@ pub mod pipeline;
 pub mod texture;
 
 mod guard;
-#[cfg(any(feature = "texture", feature = "audio"))]
+#[cfg(any(feature = "texture", feature = "audio", feature = "model"))]
 mod simd;
 
 pub use pipeline::{LocalPipeline, LocalPipelineBuilder, PipelineOptions, TaskOptions};

@@ -19,6 +19,8 @@ mod space;
 mod turn;
 mod values;
 
+pub use gltf::{Issue, Severity, Verdict, validate};
+
 use ir::{Model, Node, Transform};
 use slate_core::{
     Error, Result,

@@ -38,6 +38,18 @@ impl Component {
         }
     }
 
+    /// The least and the most whole number of the type; none of floats.
+    pub(crate) const fn whole_numbers(self) -> Option<(i128, i128)> {
+        Some(match self {
+            Self::I8 => (i8::MIN as i128, i8::MAX as i128),
+            Self::U8 => (0, u8::MAX as i128),
+            Self::I16 => (i16::MIN as i128, i16::MAX as i128),
+            Self::U16 => (0, u16::MAX as i128),
+            Self::U32 => (0, u32::MAX as i128),
+            Self::F32 => return None,
+        })
+    }
+
     pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::I8 | Self::U8 => 1,
@@ -163,6 +175,37 @@ impl Values {
             }
         }
         out
+    }
+
+    /// All numbers as they are stored, exactly, `shape.width()` for each element.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = f64> + '_ {
+        let (columns, rows) = self.shape.columns_rows();
+        let size = self.element_bytes();
+        let columns = self.bytes.chunks_exact(size).flat_map(move |element| element.chunks_exact(size / columns));
+        let numbers = columns.flat_map(move |column| column.chunks_exact(self.component.bytes()).take(rows));
+        numbers.map(|bytes| match (self.component, bytes) {
+            (Component::F32, &[a, b, c, d]) => f64::from(f32::from_le_bytes([a, b, c, d])),
+            (Component::U32, &[a, b, c, d]) => f64::from(u32::from_le_bytes([a, b, c, d])),
+            (Component::I8, &[a, ..]) => f64::from(a as i8),
+            (Component::U8, &[a, ..]) => f64::from(a),
+            (Component::I16, &[a, b, ..]) => f64::from(i16::from_le_bytes([a, b])),
+            (_, &[a, b, ..]) => f64::from(u16::from_le_bytes([a, b])),
+            _ => 0.0,
+        })
+    }
+
+    /// The elements, normalized ones brought to 0 to 1 or −1 to 1; what is beyond `shape.width()` is 0.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = [f64; 16]> + '_ {
+        let (width, mut numbers) = (self.shape.width(), self.stored());
+        let most = f64::from(self.steps()[0]);
+        (0..self.count()).map(move |_| {
+            let mut element = [0.0; 16];
+            for (to, number) in element.iter_mut().zip(numbers.by_ref().take(width)) {
+                // As the specification has it, the least number counts as the one above it.
+                *to = if self.normalized { (number / most).max(-1.0) } else { number };
+            }
+            element
+        })
     }
 
     /// The first `N` numbers of each element as floats; missing ones are 0.

@@ -69,8 +69,21 @@ pub(super) fn check(json: &Value, buffers: &[Bytes], limits: &AssetLimits, cance
     Ok(())
 }
 
-/// The elements of an accessor, dense and tight; its bytes are taken off `room`.
+/// The elements of an accessor, finite, dense and tight; their bytes are taken off `room`.
 pub(super) fn values(json: &Value, buffers: &[Bytes], at: usize, room: &mut u64) -> Result<Values> {
+    let values = dense(json, buffers, at, room)?;
+    let float = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes).is_finite();
+    if values.component == Component::F32
+        && let Some(wrong) = values.bytes.as_chunks::<4>().0.iter().position(|bytes| !float(bytes))
+    {
+        let place = format!("accessors[{at}]");
+        return Err(corrupt("a number is not finite", &place).with("element", wrong / values.shape.width()));
+    }
+    Ok(values)
+}
+
+/// The elements of an accessor, whatever numbers they are, dense and tight; their bytes are taken off `room`.
+pub(super) fn dense(json: &Value, buffers: &[Bytes], at: usize, room: &mut u64) -> Result<Values> {
     let elements = elements(json, buffers, at)?;
     let place = format!("accessors[{at}]");
     let size = elements.shape.bytes(elements.component);
@@ -89,12 +102,6 @@ pub(super) fn values(json: &Value, buffers: &[Bytes], at: usize, room: &mut u64)
     for (at, element) in &elements.sparse {
         let (from, element) = (*at as usize * size, &element[..size.min(element.len())]);
         dense[from..from + element.len()].copy_from_slice(element);
-    }
-    let float = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes).is_finite();
-    if elements.component == Component::F32
-        && let Some(wrong) = dense.as_chunks::<4>().0.iter().position(|bytes| !float(bytes))
-    {
-        return Err(corrupt("a number is not finite", &place).with("element", wrong / elements.shape.width()));
     }
     let normalized = list(json, "accessors")[at].get("normalized").and_then(Value::as_bool).unwrap_or_default();
     Ok(Values { component: elements.component, shape: elements.shape, normalized, bytes: dense.into() })

@@ -14,12 +14,14 @@ mod path;
 mod read;
 mod resolve;
 mod scene;
+mod validate;
 mod write;
 
 pub(super) use document::is_gltf;
 pub(super) use filter::{directions as filtered_directions, rotations as filtered_rotations};
 pub(super) use read::{read, references};
 pub(super) use resolve::media_type;
+pub use validate::{Issue, Severity, Verdict, validate};
 pub(super) use write::{Flavor, Packing, write};
 
 use serde_json::Value;

@@ -12,8 +12,8 @@ use base64::{
 use bytes::Bytes;
 use serde_json::Value;
 use slate_core::{
-    Error, Result,
-    asset::{AssetLimits, Work},
+    Cancel, Error, ErrorKind, Result,
+    asset::{AssetInput, AssetLimits, Work},
 };
 
 /// Padding may be left out, as some exporters do.
@@ -53,7 +53,7 @@ pub(super) fn buffers(document: &Document, work: &Work<'_>) -> Result<Vec<Bytes>
         let place = format!("buffers[{at}]");
         let len = number(buffer, "byteLength", 0, &place)?;
         let bytes = match buffer.get("uri") {
-            Some(uri) => load(uri, work, &mut room, &format!("{place}.uri"))?.0,
+            Some(uri) => load(uri, work.input, work.limits, &mut room, &format!("{place}.uri"))?.0,
             None => match &document.binary {
                 Some(binary) if at == 0 && !is_fallback(buffer) => binary.clone(),
                 _ => {
@@ -71,6 +71,45 @@ pub(super) fn buffers(document: &Document, work: &Work<'_>) -> Result<Vec<Bytes>
     Ok(all)
 }
 
+/// The bytes of each buffer that are there, however many they are; none of buffers that can't be read.
+pub(super) fn present(
+    document: &Document,
+    input: &AssetInput,
+    limits: &AssetLimits,
+    cancel: &Cancel,
+) -> Result<Vec<Option<Bytes>>> {
+    let mut room = limits.decoded_bytes;
+    let mut all = Vec::new();
+    for (at, buffer) in list(&document.json, "buffers").iter().enumerate() {
+        cancel.check()?;
+        all.push(match buffer.get("uri") {
+            Some(uri) => match load(uri, input, limits, &mut room, &format!("buffers[{at}].uri")) {
+                Ok((bytes, _)) => Some(bytes),
+                Err(error) if error.kind() == ErrorKind::LimitExceeded => return Err(error),
+                Err(_) => None,
+            },
+            None if at == 0 && !is_fallback(buffer) => document.binary.clone(),
+            None => None,
+        });
+    }
+    Ok(all)
+}
+
+/// The media type of a data URI in base64, without its `data:`, and how its first bytes are got.
+pub(super) fn data_uri(data: &str) -> Option<(&str, impl Fn(usize) -> Vec<u8> + '_)> {
+    let (head, text) = data.split_once(',')?;
+    let media_type = head.strip_suffix(";base64")?;
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let letters = text.trim_end_matches('=');
+    // Whole bytes, of four letters each three.
+    let is_right = letters.bytes().all(is_letter) && letters.len() % 4 != 1 && text.len().is_multiple_of(4);
+    let first = move |count: usize| {
+        let some = &letters[..letters.len().min(count.div_ceil(3) * 4)];
+        BASE64.decode(some).unwrap_or_default()
+    };
+    (is_right && !media_type.contains(";;") && !media_type.ends_with(';')).then_some((media_type, first))
+}
+
 /// `EXT_meshopt_compression` and `KHR_meshopt_compression` mark buffers that need not be there.
 fn is_fallback(buffer: &Value) -> bool {
     let extensions = ["EXT_meshopt_compression", "KHR_meshopt_compression"];
@@ -85,7 +124,7 @@ pub(super) fn images(document: &Document, buffers: &[Bytes], work: &Work<'_>) ->
         work.cancel.check()?;
         let place = format!("images[{at}]");
         let (bytes, told) = match (image.get("uri"), image.get("bufferView")) {
-            (Some(uri), _) => load(uri, work, &mut room, &format!("{place}.uri"))?,
+            (Some(uri), _) => load(uri, work.input, work.limits, &mut room, &format!("{place}.uri"))?,
             (None, Some(view)) => (accessor::view(&document.json, buffers, view, &place)?, None),
             (None, None) => return Err(corrupt("an image has a uri or a bufferView", &place)),
         };
@@ -98,7 +137,13 @@ pub(super) fn images(document: &Document, buffers: &[Bytes], work: &Work<'_>) ->
     Ok(all)
 }
 
-fn load(uri: &Value, work: &Work<'_>, room: &mut u64, at: &str) -> Result<(Bytes, Option<String>)> {
+fn load(
+    uri: &Value,
+    input: &AssetInput,
+    limits: &AssetLimits,
+    room: &mut u64,
+    at: &str,
+) -> Result<(Bytes, Option<String>)> {
     const NAME: &str = "the size of all buffers or images";
     let uri = uri.as_str().ok_or_else(|| corrupt("a text is expected here", at))?;
     let mut take = |size: u64| {
@@ -114,9 +159,9 @@ fn load(uri: &Value, work: &Work<'_>, room: &mut u64, at: &str) -> Result<(Bytes
         let media_type = media_type.split(';').next().filter(|media_type| media_type.starts_with("image/"));
         return Ok((bytes.into(), media_type.map(str::to_owned)));
     }
-    let file = work.input.sibling(&file_name(uri)?).map_err(|error| error.with("path", at))?;
+    let file = input.sibling(&file_name(uri)?).map_err(|error| error.with("path", at))?;
     take(file.len())?;
-    Ok((file.bytes(work.limits)?, None))
+    Ok((file.bytes(limits)?, None))
 }
 
 /// A relative URI as a file's name, percent escapes resolved. Schemes and the like are left to be refused.
