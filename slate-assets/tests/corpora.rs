@@ -9,13 +9,13 @@
 mod support;
 
 use serde_json::Value;
-use slate_assets::model::ModelProcessor;
+use slate_assets::model::{ModelProcessor, Severity, validate};
 use slate_core::{
-    Error, ErrorKind,
+    Cancel, Error, ErrorKind,
     asset::{AssetInput, AssetLimits, ModelOptions},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -90,26 +90,65 @@ fn obj_files_are_read() {
     }
 }
 
-/// A file that the validator finds no error in is read; one with errors is refused, or read in a way that gives no error.
+/// Files whose verdict is not that of the validator's package.
+const OTHERWISE: [&str; 1] = [
+    // The package is older than the file, and does not know the extension: that it has no place there is an error by now.
+    "KHR_node_visibility/data/node/unexpected_extension.gltf",
+];
+
+/// Files that are valid, and are refused: an application is to bring the bytes that their indices are in, and what they
+/// draw can't be known before.
+const WITHOUT_BYTES: [&str; 2] = ["base/data/root/named_objects.gltf", "base/data/root/unused_objects.gltf"];
+
+/// Of each file the same is said as by the validator; what it finds no error in is read, and what has errors is refused, or
+/// told in the report.
 #[test]
 fn the_khronos_validators_own_files_are_judged_like_it_does() {
     let Some(paths) = corpus::files("khronos", &["gltf", "glb"]) else { return };
-    let (mut valid, mut wrong) = ([0usize; 2], Vec::new());
+    let (mut valid, mut apart, mut refused, mut silent) = ([0usize; 2], Vec::new(), Vec::new(), Vec::new());
     for path in &paths {
         let mut report = path.clone().into_os_string();
         report.push(".report.json");
         let Ok(report) = fs::read(report) else { continue };
         let report: Value = serde_json::from_slice(&report).unwrap();
-        let errors = report["issues"]["numErrors"].as_u64().unwrap_or_default();
-        valid[usize::from(errors > 0)] += 1;
-        match made(path, &plain()) {
+        let told: BTreeSet<(String, String)> = report["issues"]["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|issue| issue["severity"] == 0)
+            .map(|issue| {
+                [&issue["code"], &issue["pointer"]].map(|text| text.as_str().unwrap_or_default().to_owned()).into()
+            })
+            .collect();
+        valid[usize::from(!told.is_empty())] += 1;
+        let input = AssetInput::from_file(path).unwrap();
+        match validate(&input, &AssetLimits::default(), &Cancel::new()) {
+            Ok(verdict) => {
+                let errors = verdict.issues.iter().filter(|issue| issue.severity == Severity::Error);
+                let found: BTreeSet<_> = errors.map(|issue| (issue.code.to_owned(), issue.pointer.clone())).collect();
+                if found != told && !OTHERWISE.iter().any(|name| path.ends_with(name)) {
+                    apart.push(format!("{}: {:?} {:?}", path.display(), &found - &told, &told - &found));
+                }
+            }
+            Err(error) if told.is_empty() => apart.push(format!("{}: {error}", path.display())),
+            Err(_) => {}
+        }
+        match support::run(&ModelProcessor, &input, &plain(), &AssetLimits::default()) {
             Err(error) if error.kind() == ErrorKind::Internal => panic!("{}: {error:?}", path.display()),
-            Err(error) if errors == 0 => wrong.push(format!("{}: {error}", path.display())),
-            _ => {}
+            Err(error) if told.is_empty() && !WITHOUT_BYTES.iter().any(|name| path.ends_with(name)) => {
+                refused.push(format!("{}: {error}", path.display()));
+            }
+            Err(_) => {}
+            Ok((report, _)) => {
+                if !told.is_empty() && report["validationBefore"]["errors"] == 0 {
+                    silent.push(path.display().to_string());
+                }
+            }
         }
     }
-    println!("{} valid, {} invalid; refused though valid: {wrong:#?}", valid[0], valid[1]);
-    assert!(wrong.len() * 20 <= valid[0], "{wrong:?}");
+    println!("{} valid, {} invalid; refused though valid: {refused:#?}", valid[0], valid[1]);
+    assert!(apart.is_empty() && silent.is_empty(), "judged otherwise: {apart:#?}, not told: {silent:#?}");
+    assert!(refused.is_empty(), "{refused:#?}");
 }
 
 /// Props that an artist exported three times show the same.

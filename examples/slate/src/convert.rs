@@ -53,6 +53,11 @@ impl Job {
         }
     }
 
+    /// The file that is made into others.
+    pub(crate) fn source(&self) -> &Path {
+        &self.source
+    }
+
     fn to_file(source: &Path, target: &Path, options: AssetOptions) -> Self {
         Self { source: source.to_owned(), options, target: Target::File(target.to_owned()) }
     }

@@ -17,6 +17,7 @@ mod serve;
 mod session;
 mod stores;
 mod texture;
+mod verdict;
 
 use clap::Parser;
 use cli::{Cli, Verb};

@@ -5,20 +5,28 @@ use crate::{
     convert::{self, Job},
     output::{Output, bytes},
     pieces::Opened,
+    verdict,
 };
 use clap::{Args, ValueEnum};
 use slate_core::{
     Error, Result,
     asset::{AssetOptions, AssetOutput, ImageFormat, LodOutput, MeshCompression, ModelFormat, ModelOptions, UpAxis},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 #[derive(Args)]
 pub(crate) struct ModelArgs {
     /// A model (glb, gltf, fbx, obj), or a folder with all models below it.
     pub(crate) input: PathBuf,
     /// The file to write, whose extension picks the format (glb, gltf, obj, fbx), or a folder, where models become glb.
-    pub(crate) output: PathBuf,
+    #[arg(required_unless_present = "check")]
+    output: Option<PathBuf>,
+    /// Tells what is wrong with each glb and gltf, as the Khronos Group's validator does, and writes nothing.
+    #[arg(long, conflicts_with = "output")]
+    check: bool,
     /// Levels of detail, each by the share of triangles that it keeps, for example 0.75,0.5,0.25 [default: none].
     #[arg(long, value_delimiter = ',', value_name = "SHARES")]
     lods: Vec<f32>,
@@ -72,9 +80,10 @@ enum Shown {
 pub(crate) async fn run(config: &Config, output: &Output, wanted: ModelArgs) -> Result<bool> {
     let json = Output::new(true);
     let output = if wanted.report == Shown::Json { &json } else { output };
+    let Some(target) = &wanted.output else { return verdict::run(output, &wanted.input).await };
     let single = !wanted.input.is_dir();
-    let options = AssetOptions::Model(options(&wanted, single)?);
-    let jobs = Job::all_of(&wanted.input, &wanted.output, single, options)?;
+    let options = AssetOptions::Model(options(&wanted, target, single)?);
+    let jobs = Job::all_of(&wanted.input, target, single, options)?;
     let opened = Opened::open(config).await?;
     let done = convert::run(&*opened.pieces.assets, output, "models", jobs).await?;
     let (mut document, mut sound) = (BTreeMap::new(), true);
@@ -96,20 +105,20 @@ pub(crate) async fn run(config: &Config, output: &Output, wanted: ModelArgs) -> 
     Ok(sound)
 }
 
-fn options(wanted: &ModelArgs, single: bool) -> Result<ModelOptions> {
+fn options(wanted: &ModelArgs, target: &Path, single: bool) -> Result<ModelOptions> {
     let mut options = ModelOptions::default();
     if single {
-        let extension = wanted.output.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+        let extension = target.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
         options.format = extension.unwrap_or_default().parse::<ModelFormat>().map_err(|error| {
-            Error::invalid("OUT ends in .glb, .gltf, .obj or .fbx").with("OUT", wanted.output.display()).because(error)
+            Error::invalid("OUT ends in .glb, .gltf, .obj or .fbx").with("OUT", target.display()).because(error)
         })?;
         // Their files name each other.
-        let (input, output) = (wanted.input.file_stem(), wanted.output.file_stem());
+        let (input, output) = (wanted.input.file_stem(), target.file_stem());
         if matches!(options.format, ModelFormat::Gltf | ModelFormat::Obj) && input != output {
             return Err(Error::invalid(
                 "a gltf or obj keeps the name of its source, because its files name each other",
             )
-            .with("OUT", wanted.output.display()));
+            .with("OUT", target.display()));
         }
     }
     (options.generate_lods, options.optimize) = (!wanted.lods.is_empty(), !wanted.keep);
@@ -137,6 +146,11 @@ fn table(output: &Output, name: &str, made: &AssetOutput) {
         ("vertices worked out a triangle", "acmrBefore", "acmrAfter"),
     ] {
         output.line(format!("  {what:<32}{:>12} -> {}", number(before), number(after)));
+    }
+    for (what, key) in [("wrong with it before", "validationBefore"), ("wrong with it", "validationAfter")] {
+        if let Some(found) = made.report.get(key) {
+            verdict::table(output, what, found);
+        }
     }
     for what in ["equalParts", "unusedParts", "weldedVertices", "droppedKeys", "droppedTracks", "meshesWithoutLods"] {
         if made.report.get(what).is_some_and(|count| count != 0) {

@@ -139,7 +139,7 @@ fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
     match extension.as_str() {
         "obj" => obj::read(work, report),
         "fbx" => fbx::read(work, report),
-        _ if gltf::is_gltf(&bytes, &extension) => gltf::read(work),
+        _ if gltf::is_gltf(&bytes, &extension) => gltf::read(work, report),
         _ => Err(Error::unsupported("this model format is not read; export it as glb, gltf, fbx or obj")),
     }
 }
@@ -166,8 +166,9 @@ fn write(
         _ => {}
     }
     let packing = gltf::Packing { compress: gltf::Flavor::of(options.compress) };
-    let written = gltf::write(&model, packing)?;
+    let mut written = gltf::write(&model, packing)?;
     drop(model);
+    report::valid(written.verdict(work.limits, work.cancel)?, stem, report)?;
     if options.format == ModelFormat::Glb {
         let bytes = written.into_glb()?;
         work.write(&format!("{stem}.glb"), &bytes)?;

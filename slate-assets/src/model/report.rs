@@ -1,11 +1,12 @@
 //! What is told about a model.
 
 use super::{
+    gltf::Verdict,
     ir::{Model, Primitive},
     optimize,
 };
 use serde_json::json;
-use slate_core::asset::Report;
+use slate_core::{Result, asset::Report};
 use std::collections::HashSet;
 
 /// Counts what was read.
@@ -35,6 +36,29 @@ pub(super) fn end(model: &Model, report: &mut Report) {
     report.insert("meshesAfter".into(), model.meshes.len().into());
     report.insert("nodesAfter".into(), model.nodes.len().into());
     report.insert("acmrAfter".into(), acmr(model));
+}
+
+/// Tells what is wrong with a file that is written. Of further files, what is wrong is told with their names.
+pub(super) fn valid(verdict: Verdict, stem: &str, report: &mut Report) -> Result<()> {
+    let Some(told) = report.get_mut("validationAfter") else {
+        report.insert("validationAfter".into(), serde_json::to_value(verdict)?);
+        return Ok(());
+    };
+    for (name, count) in [
+        ("errors", verdict.errors),
+        ("warnings", verdict.warnings),
+        ("information", verdict.information),
+        ("hints", verdict.hints),
+    ] {
+        told[name] = (told[name].as_u64().unwrap_or(0) + count).into();
+    }
+    if let Some(issues) = told["issues"].as_array_mut() {
+        for mut issue in verdict.issues {
+            issue.pointer.insert_str(0, stem);
+            issues.push(serde_json::to_value(issue)?);
+        }
+    }
+    Ok(())
 }
 
 fn counts(model: &Model) -> (usize, usize) {

@@ -15,6 +15,18 @@ pub(super) struct Document {
     pub(super) json: Value,
     /// The binary chunk of a GLB.
     pub(super) binary: Option<Bytes>,
+    pub(super) form: Form,
+}
+
+/// How a document is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    /// With a byte order mark, which the specification forbids.
+    MarkedJson,
+    Glb,
+    /// With bytes after its end.
+    LongGlb,
 }
 
 impl Document {
@@ -32,6 +44,12 @@ impl Document {
         } else {
             return Err(Error::unsupported("this model format is not read; export it as glb or gltf"));
         };
+        let form = match bytes.first_chunk::<12>() {
+            Some([b'g', b'l', b'T', b'F', ..]) if bytes[8..12] != (bytes.len() as u32).to_le_bytes() => Form::LongGlb,
+            Some([b'g', b'l', b'T', b'F', ..]) => Form::Glb,
+            _ if bytes.starts_with(b"\xEF\xBB\xBF") => Form::MarkedJson,
+            _ => Form::Json,
+        };
         let room = values(&text).saturating_mul(VALUE_BYTES).saturating_add(text.len() as u64);
         AssetLimits::check("the size of the model's JSON in memory", room, limits.decoded_bytes)?;
         let json: Value = serde_json::from_slice(&text)
@@ -40,7 +58,7 @@ impl Document {
         if !version.starts_with("2.") {
             return Err(Error::unsupported("only glTF 2 is read").with("path", "asset.version"));
         }
-        Ok(Self { json, binary })
+        Ok(Self { json, binary, form })
     }
 }
 

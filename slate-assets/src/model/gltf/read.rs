@@ -11,12 +11,13 @@ use super::{
     extensions, list,
     path::{self, corrupt, index},
     resolve, scene,
+    validate::{Content, verdict},
 };
 use bytes::Bytes;
 use serde_json::Value;
 use slate_core::{
     Cancel, Result,
-    asset::{AssetInput, AssetLimits, Work},
+    asset::{AssetInput, AssetLimits, Report, Work},
 };
 
 /// The files beside the input that the model names, without repeats.
@@ -24,12 +25,15 @@ pub(in crate::model) fn references(input: &AssetInput, limits: &AssetLimits) -> 
     resolve::references(&Document::read(input, limits)?)
 }
 
-/// Reads a whole model, everything in it checked.
-pub(in crate::model) fn read(work: &Work<'_>) -> Result<Model> {
+/// Reads a whole model, everything in it checked, and tells what is wrong with it that doesn't keep it from being read.
+pub(in crate::model) fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
     let mut document = Document::read(work.input, work.limits)?;
     let mut buffers = resolve::buffers(&document, work)?;
     path::check_references(&document.json)?;
     scene::check(&document.json, work.limits)?;
+    let there: Vec<_> = buffers.iter().map(|bytes| Some(bytes.clone()).filter(|bytes| !bytes.is_empty())).collect();
+    let content = Content { json: &document.json, buffers: &there, form: document.form };
+    report.insert("validationBefore".into(), serde_json::to_value(verdict(content, work.limits, work.cancel)?)?);
     codec::unpack(&mut document.json, &mut buffers, work)?;
     work.progress.report(0.1);
     accessor::check(&document.json, &buffers, work.limits, work.cancel)?;

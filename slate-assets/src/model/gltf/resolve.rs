@@ -71,28 +71,73 @@ pub(super) fn buffers(document: &Document, work: &Work<'_>) -> Result<Vec<Bytes>
     Ok(all)
 }
 
-/// The bytes of each buffer that are there, however many they are; none of buffers that can't be read.
+/// What a document's files hold, as far as they can be read.
+#[derive(Default)]
+pub(super) struct Present {
+    /// The bytes of each buffer, however many they are; none of those that can't be read.
+    pub(super) buffers: Vec<Option<Bytes>>,
+    /// By JSON pointer, the files that can't be read, with the reason.
+    pub(super) missing: Vec<(String, String)>,
+}
+
+/// Reads what is there of a document's files.
 pub(super) fn present(
     document: &Document,
     input: &AssetInput,
     limits: &AssetLimits,
     cancel: &Cancel,
-) -> Result<Vec<Option<Bytes>>> {
-    let mut room = limits.decoded_bytes;
-    let mut all = Vec::new();
-    for (at, buffer) in list(&document.json, "buffers").iter().enumerate() {
+) -> Result<Present> {
+    let (mut room, mut missing) = (limits.decoded_bytes, Vec::new());
+    let mut read = |kind: &str, at: usize, uri: &Value| {
         cancel.check()?;
-        all.push(match buffer.get("uri") {
-            Some(uri) => match load(uri, input, limits, &mut room, &format!("buffers[{at}].uri")) {
-                Ok((bytes, _)) => Some(bytes),
-                Err(error) if error.kind() == ErrorKind::LimitExceeded => return Err(error),
-                Err(_) => None,
-            },
+        let text = uri.as_str().unwrap_or_default();
+        match load(uri, input, limits, &mut room, &format!("{kind}[{at}].uri")) {
+            Ok((bytes, _)) => return Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::LimitExceeded => return Err(error),
+            // What is wrong with the text itself is seen there.
+            Err(_) if text.starts_with("data:") || uri_form(text).is_none() => {}
+            Err(error) => missing.push((format!("/{kind}/{at}/uri"), error.to_string())),
+        }
+        Ok(None)
+    };
+    let mut buffers = Vec::new();
+    for (at, buffer) in list(&document.json, "buffers").iter().enumerate() {
+        buffers.push(match buffer.get("uri") {
+            Some(uri) => read("buffers", at, uri)?,
             None if at == 0 && !is_fallback(buffer) => document.binary.clone(),
             None => None,
         });
     }
-    Ok(all)
+    for (at, image) in list(&document.json, "images").iter().enumerate() {
+        if let Some(uri) = image.get("uri").filter(|uri| uri.as_str().is_some_and(|uri| !uri.starts_with("data:"))) {
+            read("images", at, uri)?;
+        }
+    }
+    Ok(Present { buffers, missing })
+}
+
+/// Where a URI that holds no data leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UriForm {
+    /// To a file beside the document.
+    Relative,
+    /// Anywhere.
+    Absolute,
+}
+
+/// Where a text leads to as a URI, by RFC 3986; none where it is no URI.
+pub(super) fn uri_form(text: &str) -> Option<UriForm> {
+    let is_escape = |part: &str| part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.'))
+    };
+    let scheme = text.split(['/', '?', '#']).next().and_then(|first| first.split_once(':'));
+    match scheme {
+        Some((scheme, _)) => is_scheme(scheme).then_some(UriForm::Absolute),
+        None if text.starts_with('/') || text.contains(['?', '#']) => Some(UriForm::Absolute),
+        None => text.split('%').skip(1).all(is_escape).then_some(UriForm::Relative),
+    }
 }
 
 /// The media type of a data URI in base64, without its `data:`, and how its first bytes are got.

@@ -1,12 +1,18 @@
 use super::{
     super::ir::{Animation, Kept, Mesh, Model, Node, Rest, Transform, attribute},
     super::values::{Component, Values},
+    document::Form,
     extensions::STORAGE,
     glb,
     pack::{Store, Use, numbers_json},
+    validate::{self, Content, Verdict},
 };
+use bytes::Bytes;
 use serde_json::{Value, json};
-use slate_core::{Result, asset::MeshCompression};
+use slate_core::{
+    Cancel, Result,
+    asset::{AssetLimits, MeshCompression},
+};
 
 /// How values are stored in a glTF file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +51,17 @@ pub(in crate::model) struct Written {
 }
 
 impl Written {
+    /// What is wrong with it.
+    pub(in crate::model) fn verdict(&mut self, limits: &AssetLimits, cancel: &Cancel) -> Result<Verdict> {
+        let binary = Bytes::from(std::mem::take(&mut self.binary));
+        let buffers = [Some(binary.clone()).filter(|binary| !binary.is_empty())];
+        let verdict =
+            validate::verdict(Content { json: &self.json, buffers: &buffers, form: Form::Glb }, limits, cancel);
+        drop(buffers);
+        self.binary = binary.into();
+        verdict
+    }
+
     /// One GLB file.
     pub(in crate::model) fn into_glb(self) -> Result<Vec<u8>> {
         glb::write(&self.json, &self.binary)

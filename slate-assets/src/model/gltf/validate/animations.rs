@@ -103,6 +103,7 @@ fn channel(links: &mut Links<'_>, channel: &Value, samplers: &[Value], used: &mu
     used[at as usize] = true;
     let accessor = |name: &str| {
         let at = usize::try_from(index_of(sampler, name)?).ok()?;
+        list(json, "accessors").get(at).filter(|accessor| accessor.is_object())?;
         Some((at, *links.accessors.get(at)?))
     };
     let (input, Some((at, output))) = (accessor("input"), accessor("output")) else { return };
@@ -112,9 +113,10 @@ fn channel(links: &mut Links<'_>, channel: &Value, samplers: &[Value], used: &mu
         let place = links.below("sampler", |links| links.found.place());
         links.roles.push((at, Role::Rotations { is_cubic }, place));
     }
-    if output.format.is_some_and(|format| !allows(path, format)) {
+    let is_known = matches!(path, "translation" | "rotation" | "scale" | "weights");
+    if is_known && !output.format.is_some_and(|format| allows(path, format)) {
         let code = "ANIMATION_SAMPLER_OUTPUT_ACCESSOR_INVALID_FORMAT";
-        links.found.add_at("sampler", code, format!("its output is not of a type for {path}"));
+        links.found.add_at("sampler", code, format!("{} can't be a {path}", Format::shown(output.format)));
     }
     let (Some(times), Some(count)) = (input.and_then(|(_, input)| input.count), output.count) else { return };
     let mesh = node.and_then(|node| index_of(node, "mesh")).and_then(|mesh| list(json, "meshes").get(mesh as usize));

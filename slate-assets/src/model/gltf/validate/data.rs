@@ -2,6 +2,7 @@
 
 use super::{
     meshes::{self, Semantic},
+    schema::natural,
     storage::{Accessor, Links, index_of},
 };
 use crate::model::{
@@ -38,6 +39,7 @@ const UNIT_4: f64 = 0.00769;
 pub(super) fn check(links: &mut Links<'_>, limits: &AssetLimits, cancel: &Cancel) -> Result<()> {
     let mut room = limits.decoded_bytes;
     let buffers: Vec<Bytes> = links.buffers.iter().map(|buffer| buffer.clone().unwrap_or_default()).collect();
+    sparse(links);
     let mut roles = std::mem::take(&mut links.roles);
     roles.sort_by_key(|(accessor, ..)| *accessor);
     let mut roles = roles.into_iter().peekable();
@@ -56,7 +58,7 @@ pub(super) fn check(links: &mut Links<'_>, limits: &AssetLimits, cancel: &Cancel
         links.found.leave(len);
         for (role, place) in own {
             cancel.check()?;
-            if let Some((code, message)) = role.wrong(&values) {
+            for (code, message) in role.wrong(&values) {
                 links.found.add_to(&place, code, message);
             }
         }
@@ -66,12 +68,53 @@ pub(super) fn check(links: &mut Links<'_>, limits: &AssetLimits, cancel: &Cancel
 
 /// The numbers of an accessor that has some, where they are there and in order.
 fn values(links: &Links<'_>, buffers: &[Bytes], at: usize, room: &mut u64) -> Option<Values> {
-    let Accessor { format: Some(_), count: Some(_), .. } = links.accessors[at] else { return None };
+    let Accessor { format: Some(format), count: Some(_), offset: Some(offset), .. } = links.accessors[at] else {
+        return None;
+    };
+    let before = links.view_of(at).map_or(Some(0), |view| links.views[view].offset)?;
+    if !before.saturating_add(offset).is_multiple_of(format.component.bytes() as u64) {
+        return None;
+    }
     let json = &list(links.json, "accessors")[at];
     if json.get("bufferView").is_none() && json.get("sparse").is_none() {
         return None;
     }
     accessor::dense(links.json, buffers, at, room).ok()
+}
+
+/// The places of replaced elements rise, and are in their accessor.
+fn sparse(links: &mut Links<'_>) {
+    let json = links.json;
+    links.each("accessors", |links, at, accessor| {
+        let (Some(count), Some(indices)) = (links.accessors[at].count, accessor.pointer("/sparse/indices")) else {
+            return;
+        };
+        let Some(replaced) = accessor.pointer("/sparse/count").and_then(natural) else { return };
+        let component = indices.get("componentType").and_then(natural).and_then(Component::of_code);
+        let view = index_of(indices, "bufferView").and_then(|view| list(json, "bufferViews").get(view as usize));
+        let (Some(component), Some(view)) = (component, view) else { return };
+        let offset = |object: &Value| object.get("byteOffset").map_or(Some(0), natural);
+        let buffer = index_of(view, "buffer").and_then(|buffer| links.buffers.get(buffer as usize)?.as_ref());
+        let from = offset(view).zip(offset(indices)).and_then(|(a, b)| usize::try_from(a.checked_add(b)?).ok());
+        let size = component.bytes();
+        let len = usize::try_from(replaced).ok().and_then(|replaced| replaced.checked_mul(size));
+        let bytes = buffer.zip(from).zip(len).and_then(|((bytes, from), len)| bytes.get(from..from.checked_add(len)?));
+        let (mut last, mut falls, mut beyond) = (None, None, None);
+        for (place, index) in bytes.unwrap_or_default().chunks_exact(size).enumerate() {
+            let index = index.iter().rev().fold(0u64, |index, byte| index << 8 | u64::from(*byte));
+            falls = falls.or((last >= Some(index)).then_some(place));
+            beyond = beyond.or((index >= count).then_some(index));
+            last = Some(index);
+        }
+        if let Some(place) = falls {
+            let message = format!("index {place} does not rise");
+            links.found.add_at("sparse", "ACCESSOR_SPARSE_INDICES_NON_INCREASING", message);
+        }
+        if let Some(index) = beyond {
+            let message = format!("there is no element {index} to replace, of {count}");
+            links.found.add_at("sparse", "ACCESSOR_SPARSE_INDEX_OOB", message);
+        }
+    });
 }
 
 /// Finite numbers, within the accessor's own bounds.
@@ -81,12 +124,9 @@ fn numbers(links: &mut Links<'_>, json: &Value, values: &Values) {
     let mut wrong = 0u64;
     for (at, number) in values.stored().enumerate() {
         let component = at % width;
-        if number.is_finite() {
-            least[component] = least[component].min(number);
-            most[component] = most[component].max(number);
-        } else {
-            wrong += 1;
-        }
+        least[component] = least[component].min(number);
+        most[component] = most[component].max(number);
+        wrong += u64::from(!number.is_finite());
     }
     if wrong > 0 {
         links.found.add("ACCESSOR_INVALID_FLOAT", format!("{wrong} numbers are not finite"));
@@ -100,7 +140,7 @@ fn numbers(links: &mut Links<'_>, json: &Value, values: &Values) {
             continue;
         }
         for (at, (declared, &found)) in declared.iter().zip(found).enumerate() {
-            let Some(mut declared) = declared.as_f64().filter(|_| found.is_finite()) else { continue };
+            let Some(mut declared) = declared.as_f64() else { continue };
             if values.component == Component::F32 {
                 declared = f64::from(declared as f32);
             }
@@ -119,79 +159,101 @@ fn numbers(links: &mut Links<'_>, json: &Value, values: &Values) {
 }
 
 impl Role {
-    /// The first thing that is wrong.
-    fn wrong(self, values: &Values) -> Option<(&'static str, String)> {
-        let (elements, width) = (|| values.elements(), values.shape.width());
-        let is_off = |vector: &[f64], most: f64| {
-            let length = vector.iter().map(|number| number * number).sum::<f64>().sqrt();
-            ((length - 1.0).abs() > most).then_some(length)
-        };
-        match self {
-            Self::Directions => elements().enumerate().find_map(|(at, vector)| {
-                let length = is_off(&vector[..3], UNIT_3)?;
-                Some(("ACCESSOR_VECTOR3_NON_UNIT", format!("element {at} has the length {length}, not 1")))
-            }),
-            Self::Tangents => elements().enumerate().find_map(|(at, vector)| {
-                if let Some(length) = is_off(&vector[..3], UNIT_3) {
-                    return Some(("ACCESSOR_VECTOR3_NON_UNIT", format!("element {at} has the length {length}, not 1")));
-                }
-                let is_sign = vector[3].abs() == 1.0;
-                (!is_sign).then(|| ("ACCESSOR_INVALID_SIGN", format!("element {at} has the sign {}", vector[3])))
-            }),
-            Self::Colors => elements().enumerate().find_map(|(at, color)| {
-                let is_in = color[..width].iter().all(|part| (0.0..=1.0).contains(part));
-                (!is_in).then(|| ("ACCESSOR_NON_CLAMPED", format!("element {at} is not from 0 to 1")))
-            }),
-            Self::Times => {
-                let mut last = f64::NEG_INFINITY;
-                elements().enumerate().find_map(|(at, time)| {
-                    let before = std::mem::replace(&mut last, time[0]);
-                    if time[0] < 0.0 {
-                        return Some(("ACCESSOR_ANIMATION_INPUT_NEGATIVE", format!("time {at} is {}", time[0])));
-                    }
-                    let message = || format!("time {at} is {}, after {before}", time[0]);
-                    (time[0] <= before).then(|| ("ACCESSOR_ANIMATION_INPUT_NON_INCREASING", message()))
-                })
-            }
-            Self::Rotations { is_cubic } => {
-                elements().enumerate().filter(|(at, _)| !is_cubic || at % 3 == 1).find_map(|(at, turn)| {
-                    let length = is_off(&turn[..4], UNIT_4)?;
-                    let code = "ACCESSOR_ANIMATION_SAMPLER_OUTPUT_NON_NORMALIZED_QUATERNION";
-                    Some((code, format!("element {at} has the length {length}, not 1")))
-                })
-            }
-            Self::InverseBind => elements().enumerate().find_map(|(at, matrix)| {
-                let is_right = [3, 7, 11].iter().all(|&at| matrix[at] == 0.0) && matrix[15] == 1.0;
-                (!is_right)
-                    .then(|| ("ACCESSOR_INVALID_IBM", format!("matrix {at} has another last row than 0, 0, 0, 1")))
-            }),
-            Self::Indices { vertices, is_triangles } => indices(values, vertices, is_triangles),
+    /// What is wrong, the first of each kind.
+    fn wrong(self, values: &Values) -> Vec<(&'static str, String)> {
+        if let Self::Indices { vertices, is_triangles } = self {
+            return indices(values, vertices, is_triangles);
         }
+        let (width, mut last) = (values.shape.width(), None);
+        let mut issues: Vec<(&'static str, String)> = Vec::new();
+        for (at, element) in values.elements().enumerate() {
+            let mut add = |code: &'static str, message: String| {
+                if issues.iter().all(|(known, _)| *known != code) {
+                    issues.push((code, message));
+                }
+            };
+            let length = |count: usize| element[..count].iter().map(|number| number * number).sum::<f64>().sqrt();
+            let is_off = |length: f64, most: f64| (length - 1.0).abs() > most;
+            match self {
+                Self::Directions | Self::Tangents => {
+                    if is_off(length(3), UNIT_3) {
+                        let message = format!("element {at} has the length {}, not 1", length(3));
+                        add("ACCESSOR_VECTOR3_NON_UNIT", message);
+                    }
+                    if matches!(self, Self::Tangents) && element[3].abs() != 1.0 {
+                        add("ACCESSOR_INVALID_SIGN", format!("element {at} has the sign {}", element[3]));
+                    }
+                }
+                Self::Colors => {
+                    if !element[..width].iter().all(|part| (0.0..=1.0).contains(part)) {
+                        add("ACCESSOR_NON_CLAMPED", format!("element {at} is not from 0 to 1"));
+                    }
+                }
+                Self::Times => {
+                    let time = element[0];
+                    if time < 0.0 {
+                        add("ACCESSOR_ANIMATION_INPUT_NEGATIVE", format!("time {at} is {time}"));
+                        continue;
+                    }
+                    if let Some(before) =
+                        last.replace(time).or((at > 0).then_some(0.0)).filter(|&before| time <= before)
+                    {
+                        let message = format!("time {at} is {time}, after {before}");
+                        add("ACCESSOR_ANIMATION_INPUT_NON_INCREASING", message);
+                    }
+                }
+                Self::Rotations { is_cubic } => {
+                    if (!is_cubic || at % 3 == 1) && is_off(length(4), UNIT_4) {
+                        let code = "ACCESSOR_ANIMATION_SAMPLER_OUTPUT_NON_NORMALIZED_QUATERNION";
+                        add(code, format!("element {at} has the length {}, not 1", length(4)));
+                    }
+                }
+                Self::InverseBind => {
+                    if [element[3], element[7], element[11], element[15]] != [0.0, 0.0, 0.0, 1.0] {
+                        let message = format!("matrix {at} has another last row than 0, 0, 0, 1");
+                        add("ACCESSOR_INVALID_IBM", message);
+                    }
+                }
+                Self::Indices { .. } => {}
+            }
+        }
+        issues
     }
 }
 
-fn indices(values: &Values, vertices: Option<u64>, is_triangles: bool) -> Option<(&'static str, String)> {
+fn indices(values: &Values, vertices: Option<u64>, is_triangles: bool) -> Vec<(&'static str, String)> {
     let restart = match values.component {
         Component::U8 => 0xFF,
         Component::U16 => 0xFFFF,
         _ => 0xFFFF_FFFF,
     };
     let (mut triangle, mut degenerate) = ([0u64; 3], 0u64);
+    let (mut beyond, mut restarts) = (None, None);
     for (at, index) in values.stored().map(|index| index as u64).enumerate() {
-        if vertices.is_some_and(|vertices| index >= vertices) && index != restart {
-            let message = format!("element {at} is {index}, of {} vertices", vertices.unwrap_or(0));
-            return Some(("ACCESSOR_INDEX_OOB", message));
-        }
         if index == restart {
-            let message = format!("element {at} has the value that restarts a strip");
-            return Some(("ACCESSOR_INDEX_PRIMITIVE_RESTART", message));
+            restarts = restarts.or(Some(at));
+        }
+        if vertices.is_some_and(|vertices| index >= vertices) {
+            beyond = beyond.or(Some((at, index)));
         }
         triangle[at % 3] = index;
         let [a, b, c] = triangle;
         degenerate += u64::from(is_triangles && at % 3 == 2 && (a == b || b == c || a == c));
     }
-    let message = || format!("{degenerate} triangles have a corner twice");
-    (degenerate > 0).then(|| ("ACCESSOR_INDEX_TRIANGLE_DEGENERATE", message()))
+    let mut issues = Vec::new();
+    if let Some((at, index)) = beyond {
+        let message = format!("element {at} is {index}, of {} vertices", vertices.unwrap_or(0));
+        issues.push(("ACCESSOR_INDEX_OOB", message));
+    }
+    if let Some(at) = restarts {
+        let message = format!("element {at} has the value that restarts a strip");
+        issues.push(("ACCESSOR_INDEX_PRIMITIVE_RESTART", message));
+    }
+    if degenerate > 0 {
+        let message = format!("{degenerate} triangles have a corner twice");
+        issues.push(("ACCESSOR_INDEX_TRIANGLE_DEGENERATE", message));
+    }
+    issues
 }
 
 /// Joints and weights of the meshes that have a skin.

@@ -4,7 +4,9 @@ use super::{
     objects::{NORMAL_TEXTURE, TEXTURE_INFO},
     schema::{ABOVE_0, ANY, Check, FROM_0, Kind, Object, Range, TO_1, WHOLE, may, must, number, numbers, plain, whole},
 };
+use crate::model::gltf::list;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 struct Extension {
     name: &'static str,
@@ -51,6 +53,13 @@ static KNOWN: &[Extension] = &[
 
 fn known(name: &str) -> Option<&'static Extension> {
     KNOWN.iter().find(|extension| extension.name == name)
+}
+
+/// The extensions that a document says it uses; none where not all of them are names.
+pub(super) fn used(document: &Value) -> HashSet<&str> {
+    let list = list(document, "extensionsUsed");
+    let names: Option<HashSet<&str>> = list.iter().map(Value::as_str).collect();
+    names.unwrap_or_default()
 }
 
 /// Whether what it holds is looked at here.

@@ -2,7 +2,7 @@
 
 use super::{
     extensions,
-    schema::whole,
+    schema::natural,
     storage::{Links, ViewUsage},
 };
 use crate::model::gltf::{list, resolve};
@@ -52,6 +52,8 @@ pub(super) struct Slot<'a> {
     pub(super) info: &'a Value,
     /// The set of coordinates that it is laid by.
     pub(super) set: u64,
+    /// The one for viewers that don't know `KHR_texture_transform`.
+    pub(super) plain_set: u64,
 }
 
 /// The textures of a material, those of known extensions that are used included.
@@ -62,10 +64,11 @@ pub(super) fn slots<'a>(material: &'a Value, declares: &dyn Fn(&str) -> bool) ->
             if !name.ends_with("Texture") || !info.is_object() {
                 continue;
             }
-            let set = |info: &Value| info.get("texCoord").and_then(whole).and_then(|set| u64::try_from(set).ok());
+            let set = |info: &Value| info.get("texCoord").and_then(natural);
             let moved = info.pointer("/extensions/KHR_texture_transform").filter(|_| declares("KHR_texture_transform"));
-            let set = moved.and_then(set).or_else(|| set(info)).unwrap_or(0);
-            slots.push(Slot { pointer: format!("{before}/{name}"), info, set });
+            let plain_set = set(info).unwrap_or(0);
+            let set = moved.and_then(set).unwrap_or(plain_set);
+            slots.push(Slot { pointer: format!("{before}/{name}"), info, set, plain_set });
         }
     };
     of(material, "");
@@ -76,13 +79,6 @@ pub(super) fn slots<'a>(material: &'a Value, declares: &dyn Fn(&str) -> bool) ->
         }
     }
     slots
-}
-
-impl Links<'_> {
-    /// Whether the document says that it uses an extension.
-    pub(super) fn declares(&self, name: &str) -> bool {
-        list(self.json, "extensionsUsed").iter().any(|used| used.as_str() == Some(name))
-    }
 }
 
 /// The media type that an image says it has.
@@ -113,7 +109,7 @@ fn content(links: &mut Links<'_>, at: usize, image: &Value) {
         }
         ("uri", first)
     } else {
-        let Some(view) = image.get("bufferView").and_then(whole).and_then(|view| usize::try_from(view).ok()) else {
+        let Some(view) = image.get("bufferView").and_then(natural).and_then(|view| usize::try_from(view).ok()) else {
             return;
         };
         let Some(view) = links.views.get(view) else { return };

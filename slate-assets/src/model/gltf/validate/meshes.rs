@@ -3,7 +3,7 @@
 use super::{
     data::Role,
     materials,
-    schema::{Check, whole},
+    schema::{Check, natural, whole},
     storage::{AccessorUsage, Format, Links, ViewUsage, index_of},
 };
 use crate::model::{
@@ -142,8 +142,8 @@ pub(super) fn check(links: &mut Links<'_>) {
                 });
             });
         }
-        let weights = list(mesh, "weights").len();
-        if weights > 0 && weights != first.unwrap_or(0) {
+        let weights = list(mesh, "weights").iter().filter(|weight| weight.is_number()).count();
+        if weights > 0 && weights == list(mesh, "weights").len() && weights != first.unwrap_or(0) {
             let message = format!("{weights} weights of {} morph targets", first.unwrap_or(0));
             links.found.add_at("weights", "MESH_INVALID_WEIGHTS_COUNT", message);
         }
@@ -173,7 +173,7 @@ fn primitive(links: &mut Links<'_>, primitive: &Value, quantized: bool) {
         for (name, index) in attributes.iter().filter(is_position).chain(others) {
             let Some(accessor) = link(links, name, index) else { continue };
             attribute(links, name, accessor, false, quantized);
-            let Some(count) = links.accessors[accessor].count else { continue };
+            let count = links.accessors[accessor].count;
             if *vertices.get_or_insert(count) != count {
                 let message = "the attributes of a primitive have as many elements";
                 links.found.add_at(name, "MESH_PRIMITIVE_UNEQUAL_ACCESSOR_COUNT", message);
@@ -181,15 +181,16 @@ fn primitive(links: &mut Links<'_>, primitive: &Value, quantized: bool) {
         }
     });
     let mode = primitive.get("mode").map_or(Some(4), whole).unwrap_or(-1);
+    let vertices = vertices.flatten();
     let mut drawn = vertices;
     if let Some(accessor) = links.named(primitive, "indices", "accessors") {
         indices(links, accessor, vertices, mode);
         drawn = links.accessors[accessor].count;
     }
     let fits = |count: u64| match mode {
-        1 => count >= 2 && count % 2 == 0,
+        1 => count >= 2 && count.is_multiple_of(2),
         2 | 3 => count >= 2,
-        4 => count >= 3 && count % 3 == 0,
+        4 => count >= 3 && count.is_multiple_of(3),
         5 | 6 => count >= 3,
         _ => true,
     };
@@ -203,7 +204,7 @@ fn primitive(links: &mut Links<'_>, primitive: &Value, quantized: bool) {
 
 /// The accessor that an attribute names.
 fn link(links: &mut Links<'_>, name: &str, index: &Value) -> Option<usize> {
-    let index = whole(index).and_then(|index| u64::try_from(index).ok())?;
+    let index = natural(index)?;
     links.entry(index, "accessors", name)
 }
 
@@ -215,25 +216,26 @@ fn attribute(links: &mut Links<'_>, name: &str, accessor: usize, is_morph: bool,
         let code = "MESH_PRIMITIVE_POSITION_ACCESSOR_WITHOUT_BOUNDS";
         links.found.add_at(name, code, "an accessor of positions has min and max");
     }
-    if let (Some(format), Some(semantic)) = (facts.format, semantic) {
-        if semantic.allows(format, is_morph, quantized) {
+    match (semantic, facts.format) {
+        (None, _) | (Some(Semantic::Own), None) => {}
+        (Some(semantic), Some(format)) if semantic.allows(format, is_morph, quantized) => {
             role(links, name, accessor, semantic, format, is_morph);
-        } else if format.component == Component::U32 && semantic == Semantic::Own {
+        }
+        (Some(Semantic::Own), Some(_)) => {
             let code = "MESH_PRIMITIVE_ATTRIBUTES_ACCESSOR_UNSIGNED_INT";
             links.found.add_at(name, code, "attributes are no integers of 32 bits");
-        } else {
+        }
+        (Some(_), format) => {
             let code = "MESH_PRIMITIVE_ATTRIBUTES_ACCESSOR_INVALID_FORMAT";
-            let normalized = if format.normalized { " normalized" } else { "" };
-            let message = format!("{} of {:?}{normalized} are not allowed here", format.shape.name(), format.component);
-            links.found.add_at(name, code, message);
+            links.found.add_at(name, code, format!("{} are not allowed here", Format::shown(format)));
         }
     }
     let Some(view) = links.view_of(accessor) else { return };
     links.use_view(view, ViewUsage::Vertices, name);
     let own = links.views[view].stride;
-    let is_even = |offset: Option<u64>| offset.is_none_or(|offset| offset % 4 == 0);
-    let size = facts.format.map_or(4, |format| format.shape.bytes(format.component));
-    if !is_even(facts.offset) || !is_even(links.views[view].offset) || own.is_none() && size % 4 != 0 {
+    let Some(format) = facts.format else { return };
+    let is_odd = own.is_none() && !format.shape.bytes(format.component).is_multiple_of(4);
+    if is_odd || facts.offset.is_some_and(|offset| !offset.is_multiple_of(4)) {
         let message = "vertices begin at multiples of 4 bytes";
         links.found.add_at(name, "MESH_PRIMITIVE_ACCESSOR_UNALIGNED", message);
     }
@@ -264,10 +266,13 @@ fn indices(links: &mut Links<'_>, accessor: usize, vertices: Option<u64>, mode: 
             links.found.add_at("indices", "MESH_PRIMITIVE_INDICES_ACCESSOR_WITH_BYTESTRIDE", message);
         }
     }
-    let Some(format) = links.accessors[accessor].format else { return };
-    let is_unsigned = matches!(format.component, Component::U8 | Component::U16 | Component::U32);
-    if format.shape != Shape::Scalar || !is_unsigned || format.normalized {
-        let message = "indices are unsigned SCALARs";
+    let format = links.accessors[accessor].format;
+    let is_index = |format: Format| {
+        let is_unsigned = matches!(format.component, Component::U8 | Component::U16 | Component::U32);
+        format.shape == Shape::Scalar && is_unsigned && !format.normalized
+    };
+    if !format.is_some_and(is_index) {
+        let message = format!("indices are unsigned SCALARs, no {}", Format::shown(format));
         links.found.add_at("indices", "MESH_PRIMITIVE_INDICES_ACCESSOR_INVALID_FORMAT", message);
     } else {
         let place = links.below("indices", |links| links.found.place());
@@ -290,8 +295,8 @@ fn targets(links: &mut Links<'_>, primitive: &Value, attributes: &Map<String, Va
                 continue;
             };
             let base = whole(base).and_then(|base| usize::try_from(base).ok());
-            let base = base.and_then(|base| links.accessors.get(base)).and_then(|base| base.count);
-            if base.is_some_and(|base| links.accessors[accessor].count.is_some_and(|count| count != base)) {
+            let base = base.and_then(|base| links.accessors.get(base));
+            if base.is_some_and(|base| base.count != links.accessors[accessor].count) {
                 let message = "the attribute that it moves has another count";
                 links.found.add_at(name, "MESH_PRIMITIVE_MORPH_TARGET_INVALID_ATTRIBUTE_COUNT", message);
             }
@@ -306,15 +311,24 @@ fn material(links: &mut Links<'_>, primitive: &Value, attributes: &Map<String, V
     let json = links.json;
     let material = at.map_or(&Value::Null, |at| &list(json, "materials")[at]);
     let slots = materials::slots(material, &|name| links.declares(name));
+    let sets =
+        attributes.keys().filter(|name| matches!(Semantic::of(name), Some(Semantic::Coordinates(_)))).count() as u64;
+    // Sets that are not numbered through are none.
+    let is_through = (0..sets).all(|set| attributes.contains_key(&format!("TEXCOORD_{set}")));
+    let sets = if is_through { sets } else { 0 };
     for slot in &slots {
-        if !attributes.contains_key(&format!("TEXCOORD_{}", slot.set)) {
+        if slot.set >= sets {
             let message = format!("{} needs TEXCOORD_{}", slot.pointer, slot.set);
             links.found.add_at("material", "MESH_PRIMITIVE_TOO_FEW_TEXCOORDS", message);
         }
     }
+    let others = variants(links, primitive);
+    let others = others.iter().filter_map(|&at| list(json, "materials").get(at));
+    let others: Vec<_> = others.flat_map(|other| materials::slots(other, &|name| links.declares(name))).collect();
     for name in attributes.keys() {
         if let Some(Semantic::Coordinates(set)) = Semantic::of(name)
-            && slots.iter().all(|slot| slot.set != set)
+            && set < sets
+            && slots.iter().chain(&others).all(|slot| ![slot.set, slot.plain_set].contains(&set))
         {
             let message = "the material uses no such coordinates";
             links.found.below("attributes", |found| found.add_at(name, "UNUSED_OBJECT", message));
@@ -339,32 +353,36 @@ fn material(links: &mut Links<'_>, primitive: &Value, attributes: &Map<String, V
         let message = "the material needs tangents, and there is no normal map to make them by";
         links.found.add_at("material", "MESH_PRIMITIVE_NO_TANGENT_SPACE", message);
     }
-    variants(links, primitive);
 }
 
-fn variants(links: &mut Links<'_>, primitive: &Value) {
-    let Some(extension) = primitive.pointer("/extensions/KHR_materials_variants") else { return };
+/// The materials of the primitive's variants.
+fn variants(links: &mut Links<'_>, primitive: &Value) -> Vec<usize> {
+    let mut materials = Vec::new();
+    let Some(extension) = primitive.pointer("/extensions/KHR_materials_variants") else { return materials };
     if !links.declares("KHR_materials_variants") {
-        return;
+        return materials;
     }
     let json = links.json;
     let root = json.pointer("/extensions/KHR_materials_variants");
     let all = root.map_or(&[][..], |root| list(root, "variants"));
-    let mut known = std::collections::HashSet::new();
+    let (mut known, mut variants) = (std::collections::HashSet::new(), std::collections::BTreeSet::new());
     let len = links.found.enter("extensions");
     links.found.enter("KHR_materials_variants");
     links.found.enter("mappings");
     for (at, mapping) in list(extension, "mappings").iter().enumerate() {
         let one = links.found.enter(at);
-        links.named(mapping, "material", "materials");
         if root.is_none() {
             links.found.add("UNSATISFIED_DEPENDENCY", "the document has no list of variants");
             links.found.leave(one);
             continue;
         }
+        materials.extend(links.named(mapping, "material", "materials"));
         for (at, variant) in list(mapping, "variants").iter().enumerate() {
             let Some(variant) = whole(variant).and_then(|variant| usize::try_from(variant).ok()) else { continue };
             links.found.below("variants", |found| {
+                if variant < all.len() {
+                    variants.insert(variant);
+                }
                 if variant >= all.len() {
                     found.add_at(at, "UNRESOLVED_REFERENCE", format!("there is no variant {variant}"));
                 } else if !known.insert(variant) {
@@ -376,6 +394,8 @@ fn variants(links: &mut Links<'_>, primitive: &Value) {
         links.found.leave(one);
     }
     links.found.leave(len);
+    links.variants.append(&mut variants);
+    materials
 }
 
 /// How many sets of joints a primitive of the mesh has at most.

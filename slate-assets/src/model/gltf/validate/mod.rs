@@ -21,7 +21,10 @@ mod unused;
 
 pub use found::{Issue, Severity, Verdict};
 
-use super::{document::Document, resolve};
+use super::{
+    document::{Document, Form},
+    resolve::{self, Present},
+};
 use bytes::Bytes;
 use found::Found;
 use schema::Check;
@@ -39,22 +42,38 @@ use slate_core::{
 /// What can't be looked at: no JSON, another version than 2, more than the limits allow, canceled.
 pub fn validate(input: &AssetInput, limits: &AssetLimits, cancel: &Cancel) -> Result<Verdict> {
     let document = Document::read(input, limits)?;
-    let buffers = resolve::present(&document, input, limits, cancel)?;
-    verdict(&document.json, &buffers, document.binary.is_some(), limits, cancel)
+    let Present { buffers, missing } = resolve::present(&document, input, limits, cancel)?;
+    let mut found = Found::default();
+    for (pointer, why) in missing {
+        found.add_to(&pointer, "IO_ERROR", why);
+    }
+    look(Content { json: &document.json, buffers: &buffers, form: document.form }, found, limits, cancel)
 }
 
-/// What is wrong with a document whose buffers are these; none where a buffer isn't there.
-pub(in crate::model) fn verdict(
-    json: &Value,
-    buffers: &[Option<Bytes>],
-    is_glb: bool,
-    limits: &AssetLimits,
-    cancel: &Cancel,
-) -> Result<Verdict> {
-    let mut found = Found::default();
+/// A document, and its buffers; none where a buffer isn't there.
+#[derive(Clone, Copy)]
+pub(super) struct Content<'a> {
+    pub(super) json: &'a Value,
+    pub(super) buffers: &'a [Option<Bytes>],
+    pub(super) form: Form,
+}
+
+/// What is wrong with a document.
+pub(super) fn verdict(content: Content<'_>, limits: &AssetLimits, cancel: &Cancel) -> Result<Verdict> {
+    look(content, Found::default(), limits, cancel)
+}
+
+fn look(content: Content<'_>, mut found: Found, limits: &AssetLimits, cancel: &Cancel) -> Result<Verdict> {
+    let Content { json, buffers, form } = content;
+    match form {
+        Form::MarkedJson => found.add("INVALID_JSON", "there is a byte order mark before the JSON"),
+        Form::LongGlb => found.add("GLB_LENGTH_MISMATCH", "bytes follow the end that the file tells"),
+        Form::Json | Form::Glb => {}
+    }
+    let is_glb = matches!(form, Form::Glb | Form::LongGlb);
     let mut check = Check::new(json, is_glb, &mut found);
     check.document();
-    let mut links = storage::Links::new(json, buffers, &mut found);
+    let mut links = storage::Links::new(json, buffers, is_glb, &mut found);
     links.storage();
     materials::check(&mut links);
     meshes::check(&mut links);

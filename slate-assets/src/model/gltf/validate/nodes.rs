@@ -3,7 +3,7 @@
 use super::{
     data::Role,
     meshes,
-    schema::{Check, whole},
+    schema::{Check, natural, whole},
     storage::{AccessorUsage, Format, Links, ViewUsage, index_of},
 };
 use crate::model::{gltf::list, values::Shape};
@@ -68,7 +68,7 @@ fn is_decomposable(matrix: &[f64]) -> bool {
     // Columns that are no right angles to one another are sheared.
     [(0, 1), (0, 2), (1, 2)]
         .iter()
-        .all(|&(a, b)| (dot(columns[a], columns[b]) / lengths[a].max(lengths[b])).abs() < 0.00005)
+        .all(|&(a, b)| (dot(columns[a], columns[b]) / (lengths[a] * lengths[b])).abs() < 0.001)
 }
 
 pub(super) fn check(links: &mut Links<'_>) {
@@ -138,11 +138,15 @@ fn holds(links: &Links<'_>, node: &Value) -> bool {
     };
     let has_extension = node.get("extensions").and_then(Value::as_object).is_some_and(|all| !all.is_empty());
     let has_extras = node.get("extras").is_some_and(|extras| !extras.is_null());
-    names("mesh", "meshes") || names("camera", "cameras") || !list(node, "children").is_empty() || has_extension || has_extras
+    names("mesh", "meshes")
+        || names("camera", "cameras")
+        || !list(node, "children").is_empty()
+        || has_extension
+        || has_extras
 }
 
 fn index(value: &Value) -> Option<u64> {
-    whole(value).and_then(|index| u64::try_from(index).ok())
+    natural(value)
 }
 
 fn mesh(links: &mut Links<'_>, node: &Value, mesh: &Value) {
@@ -169,7 +173,10 @@ fn light(links: &mut Links<'_>, node: &Value) {
         return;
     }
     let root = links.json.pointer("/extensions/KHR_lights_punctual");
-    let count = root.map(|root| list(root, "lights").len());
+    let count = root.map(|root| {
+        let lights = list(root, "lights");
+        if lights.iter().all(Value::is_object) { lights.len() } else { 0 }
+    });
     if let Some(light) = index_of(extension, "light").and_then(|light| usize::try_from(light).ok()) {
         links.lights.insert(light);
     }
@@ -206,7 +213,13 @@ fn skin(links: &mut Links<'_>, skin: &Value, parents: &[Option<usize>], joints: 
                 at = parents[node];
             }
             match &mut roots {
-                None => roots = Some(way),
+                None => {
+                    // Around a circle, each is above each.
+                    if let Some(begin) = meets {
+                        way[begin..].iter().for_each(|&node| _ = walked.insert(node, begin));
+                    }
+                    roots = Some(way);
+                }
                 Some(roots) => {
                     let from = meets.unwrap_or(usize::MAX);
                     way.into_iter().for_each(|node| _ = walked.insert(node, from));

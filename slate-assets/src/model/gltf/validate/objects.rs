@@ -4,7 +4,10 @@ use super::{
     extensions,
     schema::{ABOVE_0, ANY, Check, FROM_0, Kind, Object, TO_1, WHOLE, may, must, numbers, plain, shown, whole},
 };
-use crate::model::values::{Component, Shape};
+use crate::model::{
+    gltf::resolve::{self, UriForm},
+    values::{Component, Shape},
+};
 use serde_json::{Map, Value};
 
 pub(super) static DOCUMENT: Object = Object {
@@ -119,7 +122,7 @@ static TARGET: Object = Object {
         None | Some(Value::Null) => {}
         Some(Value::String(path)) => {
             let is_known = matches!(path.as_str(), "translation" | "rotation" | "scale" | "weights");
-            if !is_known && !(path == "pointer" && check.used.contains("KHR_animation_pointer")) {
+            if !(is_known || path == "pointer" && check.used.contains("KHR_animation_pointer")) {
                 check.not_listed("path", &target["path"]);
             }
         }
@@ -440,34 +443,20 @@ fn uri(object: &Map<String, Value>, check: &mut Check<'_>) -> Option<String> {
         if check.is_glb {
             check.found.add_at("uri", "DATA_URI_GLB", "a binary file holds its data better as bytes");
         }
-        match crate::model::gltf::resolve::data_uri(data) {
+        match resolve::data_uri(data) {
             Some((media_type, _)) => return Some(media_type.to_owned()),
             None => check.found.add_at("uri", "INVALID_URI", "this is no data URI"),
         }
         return None;
     }
-    let scheme = text.split(['/', '?', '#']).next().and_then(|first| first.split_once(':')).map(|(scheme, _)| scheme);
-    match scheme {
-        Some(scheme) if !is_scheme(scheme) => check.found.add_at("uri", "INVALID_URI", "this is no URI"),
-        None if !text.starts_with('/') && !text.contains(['?', '#']) => {
-            if !escapes_hold(text) {
-                check.found.add_at("uri", "INVALID_URI", "this is no URI");
-            }
+    match resolve::uri_form(text) {
+        Some(UriForm::Relative) => {}
+        Some(UriForm::Absolute) => {
+            check.found.add_at("uri", "NON_RELATIVE_URI", "only files beside the document are found everywhere");
         }
-        _ => check.found.add_at("uri", "NON_RELATIVE_URI", "only files beside the document are found everywhere"),
+        None => check.found.add_at("uri", "INVALID_URI", "this is no URI"),
     }
     None
-}
-
-/// RFC 3986, section 3.1.
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.'))
-}
-
-fn escapes_hold(text: &str) -> bool {
-    let is_escape = |part: &str| part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
-    text.split('%').skip(1).all(is_escape)
 }
 
 fn is_version(text: &str) -> bool {

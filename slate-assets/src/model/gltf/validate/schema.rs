@@ -99,8 +99,7 @@ pub(super) struct Check<'a> {
 
 impl<'a> Check<'a> {
     pub(super) fn new(json: &'a Value, is_glb: bool, found: &'a mut Found) -> Self {
-        let used = json.get("extensionsUsed").and_then(Value::as_array).into_iter().flatten();
-        Self { json, is_glb, used: used.filter_map(Value::as_str).collect(), found }
+        Self { json, is_glb, used: extensions::used(json), found }
     }
 
     pub(super) fn document(&mut self) {
@@ -359,6 +358,11 @@ pub(super) fn whole(value: &Value) -> Option<i128> {
     let exact = value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from));
     let rounded = || value.as_f64().filter(|number| number.floor() == *number).map(|number| number as i128);
     exact.or_else(rounded)
+}
+
+/// A whole number from 0 up.
+pub(super) fn natural(value: &Value) -> Option<u64> {
+    whole(value).and_then(|number| u64::try_from(number).ok())
 }
 
 /// A value in a message.

@@ -1,13 +1,18 @@
 //! Links between objects, those of buffers, their views and accessors first.
 
-use super::{data::Role, found::Found, schema::whole};
+use super::{
+    data::Role,
+    extensions,
+    found::Found,
+    schema::{natural, whole},
+};
 use crate::model::{
     gltf::list,
     values::{Component, Shape},
 };
 use bytes::Bytes;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A buffer view, as far as it holds what it should.
 pub(super) struct View {
@@ -61,6 +66,14 @@ impl Format {
     pub(super) const fn floats(shape: Shape) -> Self {
         Self { shape, component: Component::F32, normalized: false }
     }
+
+    /// A format in a message.
+    pub(super) fn shown(format: Option<Self>) -> String {
+        let Some(Self { shape, component, normalized }) = format else {
+            return "elements of an unknown type".to_owned();
+        };
+        format!("{} of {component:?}{}", shape.name(), if normalized { " normalized" } else { "" })
+    }
 }
 
 /// Lists of a document whose entries may be unused.
@@ -81,7 +94,10 @@ pub(super) const LISTS: [&str; 11] = [
 /// Follows the links of a document.
 pub(super) struct Links<'a> {
     pub(super) json: &'a Value,
+    /// The extensions that the document says it uses.
+    declared: HashSet<&'a str>,
     pub(super) buffers: &'a [Option<Bytes>],
+    is_glb: bool,
     pub(super) found: &'a mut Found,
     pub(super) views: Vec<View>,
     pub(super) accessors: Vec<Accessor>,
@@ -89,16 +105,35 @@ pub(super) struct Links<'a> {
     pub(super) used: BTreeMap<&'static str, Vec<bool>>,
     /// The lights that nodes hold.
     pub(super) lights: BTreeSet<usize>,
+    /// The variants that primitives have.
+    pub(super) variants: BTreeSet<usize>,
     /// What the numbers of accessors are to be, and where they are used so.
     pub(super) roles: Vec<(usize, Role, String)>,
 }
 
 impl<'a> Links<'a> {
-    pub(super) fn new(json: &'a Value, buffers: &'a [Option<Bytes>], found: &'a mut Found) -> Self {
+    pub(super) fn new(json: &'a Value, buffers: &'a [Option<Bytes>], is_glb: bool, found: &'a mut Found) -> Self {
         let views = list(json, "bufferViews").iter().map(View::of).collect();
         let accessors = list(json, "accessors").iter().map(Accessor::of).collect();
         let used = LISTS.iter().map(|&name| (name, vec![false; list(json, name).len()])).collect();
-        Self { json, buffers, found, views, accessors, used, lights: BTreeSet::new(), roles: Vec::new() }
+        Self {
+            json,
+            declared: extensions::used(json),
+            buffers,
+            is_glb,
+            found,
+            views,
+            accessors,
+            used,
+            lights: BTreeSet::new(),
+            variants: BTreeSet::new(),
+            roles: Vec::new(),
+        }
+    }
+
+    /// Whether the document says that it uses an extension.
+    pub(super) fn declares(&self, name: &str) -> bool {
+        self.declared.contains(name)
     }
 
     /// The entry of a list that `object` names by `name`; it counts as used. One that isn't there is an issue.
@@ -191,8 +226,7 @@ impl<'a> Links<'a> {
         self.buffers();
         self.each("bufferViews", |links, at, view| {
             let Some(buffer) = links.named(view, "buffer", "buffers") else { return };
-            let len =
-                list(links.json, "buffers")[buffer].get("byteLength").and_then(Value::as_u64).filter(|&len| len > 0);
+            let len = list(links.json, "buffers")[buffer].get("byteLength").and_then(natural).filter(|&len| len > 0);
             let (Some(len), Some(offset)) = (len, links.views[at].offset) else { return };
             let message = format!("the view ends beyond the buffer of {len} bytes");
             if offset >= len {
@@ -201,18 +235,24 @@ impl<'a> Links<'a> {
                 links.found.add_at("byteLength", "BUFFER_VIEW_TOO_LONG", message);
             }
         });
-        self.each("accessors", |links, at, accessor| links.accessor(at, accessor));
+        self.each("accessors", Self::accessor);
     }
 
     fn buffers(&mut self) {
         self.each("buffers", |links, at, buffer| {
-            let len = buffer.get("byteLength").and_then(Value::as_u64);
+            let len = buffer.get("byteLength").and_then(natural);
             let there = links.buffers.get(at).and_then(Option::as_ref);
-            if let (Some(len), Some(bytes)) = (len, there)
-                && (bytes.len() as u64) < len
-            {
-                let message = format!("the buffer has {} bytes of {len}", bytes.len());
-                links.found.add("BUFFER_BYTE_LENGTH_MISMATCH", message);
+            let is_own = links.is_glb && at == 0 && buffer.get("uri").is_none();
+            match (len, there.map(|bytes| bytes.len() as u64)) {
+                (Some(len), Some(own)) if own < len => {
+                    links.found.add("BUFFER_BYTE_LENGTH_MISMATCH", format!("the buffer has {own} bytes of {len}"));
+                }
+                (Some(len), Some(own)) if is_own && own > len.saturating_add(3) => {
+                    let message = format!("{} more bytes than the buffer has follow it", own - len);
+                    links.found.add("BUFFER_GLB_CHUNK_TOO_BIG", message);
+                }
+                (_, None) if is_own => links.found.add("BUFFER_MISSING_GLB_DATA", "the file has no bytes for it"),
+                _ => {}
             }
         });
     }
@@ -231,7 +271,7 @@ impl<'a> Links<'a> {
             self.fits(own.offset, component.bytes(), len, view);
         }
         let Some(sparse) = json.get("sparse").filter(|sparse| sparse.is_object()) else { return };
-        let Some(replaced) = sparse.get("count").and_then(Value::as_u64).filter(|&count| count > 0) else { return };
+        let Some(replaced) = sparse.get("count").and_then(natural).filter(|&count| count > 0) else { return };
         let [indices, values] = ["indices", "values"].map(|name| &sparse[name]);
         if !indices.is_object() || !values.is_object() {
             return;
@@ -241,7 +281,7 @@ impl<'a> Links<'a> {
                 let message = format!("{replaced} of {count} elements are replaced");
                 links.found.add_at("count", "ACCESSOR_SPARSE_COUNT_OUT_OF_RANGE", message);
             }
-            let width = indices.get("componentType").and_then(Value::as_u64).and_then(Component::of_code);
+            let width = indices.get("componentType").and_then(natural).and_then(Component::of_code);
             links.below("indices", |links| {
                 links.part(indices, width.map(|width| (width.bytes(), width.bytes() as u64)), replaced);
             });
@@ -282,9 +322,10 @@ impl<'a> Links<'a> {
             let message = format!("in the buffer, {total} is no multiple of {number}");
             self.found.add("ACCESSOR_TOTAL_OFFSET_ALIGNMENT", message);
         }
-        let Some(length) = length else { return };
+        // In a view of no known length there is no place.
+        let length = length.unwrap_or(0);
         let message = || format!("the elements end beyond the view of {length} bytes");
-        if offset > length {
+        if offset > length || length == 0 {
             self.found.add_at("byteOffset", "ACCESSOR_TOO_LONG", message());
         } else if len > length - offset {
             self.found.add("ACCESSOR_TOO_LONG", message());
@@ -294,7 +335,7 @@ impl<'a> Links<'a> {
 
 impl View {
     fn of(view: &Value) -> Self {
-        let number = |name: &str| view.get(name).and_then(whole).and_then(|number| u64::try_from(number).ok());
+        let number = |name: &str| view.get(name).and_then(natural);
         let target = number("target");
         let usage = match target {
             Some(34962) => Some(ViewUsage::Vertices),
@@ -320,13 +361,18 @@ impl View {
 impl Accessor {
     fn of(accessor: &Value) -> Self {
         let view = index_of(accessor, "bufferView").map(|view| view as usize);
-        let number = |name: &str| accessor.get(name).and_then(whole).and_then(|number| u64::try_from(number).ok());
+        let number = |name: &str| accessor.get(name).and_then(natural);
         let component = number("componentType").and_then(Component::of_code);
         let shape = accessor.get("type").and_then(Value::as_str).and_then(Shape::of_name);
         let normalized = accessor.get("normalized").and_then(Value::as_bool) == Some(true);
         let format = component.zip(shape).map(|(component, shape)| Format { shape, component, normalized });
         let count = number("count").filter(|&count| count > 0);
-        let has = |name: &str| accessor.get(name).is_some_and(Value::is_array);
+        let has = |name: &str| {
+            let list = accessor.get(name).and_then(Value::as_array);
+            list.zip(format).is_some_and(|(list, format)| {
+                list.len() == format.shape.width() && list.iter().all(|entry| is_of(entry, format.component))
+            })
+        };
         Self {
             view,
             offset: if view.is_some() { offset_of(accessor) } else { Some(0) },
@@ -338,14 +384,22 @@ impl Accessor {
     }
 }
 
+/// Whether an accessor of this type can hold the number.
+pub(super) fn is_of(number: &Value, component: Component) -> bool {
+    match component.whole_numbers() {
+        Some((least, most)) => whole(number).is_some_and(|number| (least..=most).contains(&number)),
+        None => number.is_number(),
+    }
+}
+
 fn offset_of(object: &Value) -> Option<u64> {
     match object.get("byteOffset") {
         None => Some(0),
-        Some(offset) => whole(offset).and_then(|offset| u64::try_from(offset).ok()),
+        Some(offset) => natural(offset),
     }
 }
 
 /// The index that an object names, where it is one.
 pub(super) fn index_of(object: &Value, name: &str) -> Option<u64> {
-    object.get(name).and_then(whole).and_then(|index| u64::try_from(index).ok())
+    object.get(name).and_then(natural)
 }

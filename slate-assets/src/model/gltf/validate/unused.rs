@@ -14,15 +14,22 @@ pub(super) fn check(links: &mut Links<'_>) {
             }
         });
     }
-    lights(links);
+    of_extensions(links);
     weights(links);
 }
 
-fn lights(links: &mut Links<'_>) {
-    let Some(root) = links.json.pointer("/extensions/KHR_lights_punctual") else { return };
-    if links.declares("KHR_lights_punctual") {
-        for at in (0..list(root, "lights").len()).filter(|at| !links.lights.contains(at)) {
-            let place = format!("/extensions/KHR_lights_punctual/lights/{at}");
+/// Entries of lists that extensions bring.
+fn of_extensions(links: &mut Links<'_>) {
+    let (lights, variants) = (std::mem::take(&mut links.lights), std::mem::take(&mut links.variants));
+    for (extension, name, used) in
+        [("KHR_lights_punctual", "lights", lights), ("KHR_materials_variants", "variants", variants)]
+    {
+        let Some(root) = links.json.pointer(&format!("/extensions/{extension}")) else { continue };
+        if !links.declares(extension) {
+            continue;
+        }
+        for at in (0..list(root, name).len()).filter(|at| !used.contains(at)) {
+            let place = format!("/extensions/{extension}/{name}/{at}");
             links.found.add_to(&place, "UNUSED_OBJECT", "nothing names it");
         }
     }
