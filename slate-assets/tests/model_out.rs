@@ -241,6 +241,28 @@ fn bytes_are_equal_on_any_number_of_threads() {
 }
 
 #[test]
+fn the_report_tells_that_what_is_written_is_valid() {
+    for (name, options) in ways() {
+        let (report, _) = run(&rich(), &options);
+        for key in ["validationBefore", "validationAfter"] {
+            assert_eq!(report[key]["errors"], 0, "{name}: {:#}", report[key]);
+            let issues = report[key]["issues"].as_array().unwrap();
+            let unused = issues.iter().find(|issue| issue["pointer"].as_str().unwrap().starts_with("/skins"));
+            assert_eq!(unused, None, "{name}");
+        }
+    }
+    // What is wrong without keeping it from being read is told, and where it still is.
+    let mut source = rich();
+    source["cameras"][0]["perspective"]["zfar"] = json!(0.01);
+    let (report, _) = run(&source, &plain());
+    for key in ["validationBefore", "validationAfter"] {
+        let issue = &report[key]["issues"][0];
+        assert_eq!(issue["code"], "CAMERA_ZFAR_LEQUAL_ZNEAR", "{issue}");
+        assert_eq!((&issue["severity"], &issue["pointer"]), (&json!("error"), &json!("/cameras/0/perspective")));
+    }
+}
+
+#[test]
 fn the_khronos_validator_finds_no_error() {
     let Some(validator) = support::node::validator() else { return };
     let folder = tempfile::tempdir().unwrap();

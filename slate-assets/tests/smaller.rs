@@ -222,6 +222,8 @@ fn what_stands_still_takes_no_keys() {
     let (report, json, _) = made(&source, |options| options.compress = MeshCompression::Quantize);
     // At its place by itself; the other one has to come back there when it has gone.
     assert_eq!(report["droppedTracks"], json!(1));
+    let (report, ..) = made(&source, |options| options.steps.drop_rest = true);
+    assert_eq!(report["droppedTracks"], json!(2));
     let animation = &json["animations"][0];
     let shown = animation["channels"].as_array().unwrap().iter().map(|channel| {
         let sampler = &animation["samplers"][channel["sampler"].as_u64().unwrap() as usize];

@@ -51,6 +51,9 @@ pub(crate) struct ModelArgs {
     /// Stores a mesh that stands in many places once, with its places.
     #[arg(long)]
     instance: bool,
+    /// Drops tracks that leave a node as it stands from each animation, though another one moves the node.
+    #[arg(long)]
+    drop_rest: bool,
     /// Changes nothing but what else is asked for.
     #[arg(long)]
     keep: bool,
@@ -129,6 +132,7 @@ fn options(wanted: &ModelArgs, target: &Path, single: bool) -> Result<ModelOptio
     options.up = wanted.up;
     (options.steps.flatten, options.steps.join, options.steps.instance) =
         (wanted.flatten, wanted.join, wanted.instance);
+    options.steps.drop_rest = wanted.drop_rest;
     (options.images.format, options.images.max_size) = (wanted.images, wanted.image_size);
     options.images.quality = wanted.image_quality;
     options.validate()?;

@@ -18,6 +18,22 @@ fn slate(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
+fn what_is_wrong_with_models_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = slate(folder.path(), &[models().to_str().unwrap(), "--check"]);
+    assert!(said.status.success(), "{said:?}");
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(text.contains("tower.glb:") && !text.contains("error"), "{text}");
+    let broken = folder.path().join("broken.gltf");
+    fs::write(&broken, r#"{"asset": {"version": "2.0"}, "scene": 1}"#).unwrap();
+    let said = slate(folder.path(), &[broken.to_str().unwrap(), "--check", "--report", "json"]);
+    assert!(!said.status.success());
+    let verdict: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    let issue = &verdict[broken.to_str().unwrap()]["issues"][0];
+    assert_eq!((&issue["code"], &issue["pointer"]), (&"UNRESOLVED_REFERENCE".into(), &"/scene".into()));
+}
+
+#[test]
 fn one_model_becomes_lighter_with_levels() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (models().join("tower.glb"), folder.path().join("small.glb"));

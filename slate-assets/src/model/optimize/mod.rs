@@ -56,7 +56,10 @@ pub(super) fn run(model: &mut Model, steps: &ModelSteps, work: &Work<'_>, report
     }
     if steps.resample {
         tell("droppedKeys", resample::resample(model, work.cancel)?);
-        tell("droppedTracks", resample::drop_still(model));
+        tell("droppedTracks", resample::drop_still(model, steps.drop_rest));
+    }
+    if steps.dedupe {
+        tell("equalSamplers", resample::share_samplers(model));
     }
     Ok(())
 }

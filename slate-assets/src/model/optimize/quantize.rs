@@ -277,6 +277,19 @@ fn place(model: &mut Model, boxes: &[Option<Cube>]) {
         model.nodes[below].transform =
             Transform::Parts { translation: middle, rotation: [0.0, 0.0, 0.0, 1.0], scale: [half; 3] };
     }
+    if model.kept.is_none() {
+        drop_skins(model, skins.into_keys().map(|(skin, _)| skin).collect());
+    }
+}
+
+/// Drops those of these skins that no node has any more.
+fn drop_skins(model: &mut Model, mut gone: std::collections::BTreeSet<usize>) {
+    model.nodes.iter().filter_map(|node| node.skin).for_each(|skin| _ = gone.remove(&skin));
+    for skin in model.nodes.iter_mut().filter_map(|node| node.skin.as_mut()) {
+        *skin -= gone.range(..*skin).count();
+    }
+    let mut at = 0..;
+    model.skins.retain(|_| at.next().is_some_and(|at| !gone.contains(&at)));
 }
 
 /// A skin whose matrices take the mesh out of its box first.

@@ -4,7 +4,7 @@ use super::super::{
 };
 use rayon::prelude::*;
 use slate_core::{Cancel, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// How far a dropped key may be from what its neighbours imply, as a share of the largest value.
 const TOLERANCE: f32 = 1e-5;
@@ -73,8 +73,9 @@ fn constant(sampler: &Sampler) -> Option<Vec<f32>> {
 
 /// Drops channels that leave a node as it stands, where no animation moves it from there; gives how many.
 ///
-/// Where another animation does move it, players that let one animation follow the other need both.
-pub(super) fn drop_still(model: &mut Model) -> usize {
+/// Where another animation does move it, players that let one animation follow the other need both: those are dropped only
+/// where each animation is looked at `alone`.
+pub(super) fn drop_still(model: &mut Model, alone: bool) -> usize {
     let mut moved = BTreeSet::new();
     let at_rest = |nodes: &[Node], animation: &Animation, channel: &Channel| {
         let value = animation.samplers.get(channel.sampler).and_then(constant);
@@ -85,13 +86,14 @@ pub(super) fn drop_still(model: &mut Model) -> usize {
             value.len() == rest.len() && value.iter().zip(rest).all(|(a, b)| (a - b).abs() <= tolerance)
         })
     };
-    for animation in &model.animations {
+    let key = |at: usize, channel: &Channel| (alone.then_some(at), channel.node, channel.path.clone());
+    for (at, animation) in model.animations.iter().enumerate() {
         let moving = animation.channels.iter().filter(|channel| !at_rest(&model.nodes, animation, channel));
-        moved.extend(moving.map(|channel| (channel.node, channel.path.clone())));
+        moved.extend(moving.map(|channel| key(at, channel)));
     }
     let mut dropped = 0;
-    for animation in &mut model.animations {
-        let kept = |channel: &Channel| moved.contains(&(channel.node, channel.path.clone()));
+    for (at, animation) in model.animations.iter_mut().enumerate() {
+        let kept = |channel: &Channel| moved.contains(&key(at, channel));
         // One that moves nothing is still there to be played, for as long as it is.
         if !animation.channels.iter().any(kept) {
             continue;
@@ -99,13 +101,40 @@ pub(super) fn drop_still(model: &mut Model) -> usize {
         let before = animation.channels.len();
         animation.channels.retain(kept);
         dropped += before - animation.channels.len();
-        let mut used = vec![false; animation.samplers.len()];
-        animation.channels.iter().for_each(|channel| used[channel.sampler] = true);
-        let mut next = 0;
-        let places: Vec<usize> = used.iter().map(|used| (next, next += usize::from(*used)).0).collect();
-        animation.channels.iter_mut().for_each(|channel| channel.sampler = places[channel.sampler]);
-        let mut flags = used.iter();
-        animation.samplers.retain(|_| flags.next() == Some(&true));
+        drop_samplers(animation);
+    }
+    dropped
+}
+
+/// Drops the samplers that no channel names.
+fn drop_samplers(animation: &mut Animation) {
+    let mut used = vec![false; animation.samplers.len()];
+    animation.channels.iter().for_each(|channel| used[channel.sampler] = true);
+    let mut next = 0;
+    let places: Vec<usize> = used.iter().map(|used| (next, next += usize::from(*used)).0).collect();
+    animation.channels.iter_mut().for_each(|channel| channel.sampler = places[channel.sampler]);
+    let mut flags = used.iter();
+    animation.samplers.retain(|_| flags.next() == Some(&true));
+}
+
+/// Makes one of the equal samplers of an animation, as joints have that stand alike; gives how many are dropped.
+pub(super) fn share_samplers(model: &mut Model) -> usize {
+    let mut dropped = 0;
+    for animation in &mut model.animations {
+        // What a sampler is of says how its numbers are stored.
+        let mut known = HashMap::new();
+        for channel in &mut animation.channels {
+            let Some(Sampler { input, output, interpolation, rest }) = animation.samplers.get(channel.sampler) else {
+                continue;
+            };
+            if rest.is_empty() {
+                let key = (channel.path.as_str(), input, output, interpolation.as_str());
+                channel.sampler = *known.entry(key).or_insert(channel.sampler);
+            }
+        }
+        let before = animation.samplers.len();
+        drop_samplers(animation);
+        dropped += before - animation.samplers.len();
     }
     dropped
 }

@@ -136,6 +136,9 @@ pub struct ModelSteps {
     /// Keys of animations that the ones beside them imply are dropped, and tracks that leave a node as it stands, where no
     /// animation moves it so; default `true`.
     pub resample: bool,
+    /// Tracks that leave a node as it stands are dropped from each animation by itself, though another one moves the node; default
+    /// `false`, because players that let one animation follow the other, without going back to where nodes stand, need them.
+    pub drop_rest: bool,
     /// Nodes that nothing moves on their own, and that aren't above joints, become roots of the scene, and empty ones are
     /// dropped; default `false`, because what belongs together is told by nodes.
     pub flatten: bool,
@@ -158,6 +161,7 @@ impl Default for ModelSteps {
             prune: on,
             reorder: on,
             resample: on,
+            drop_rest: off,
             flatten: off,
             join: off,
             instance: off,

@@ -38,6 +38,18 @@ use slate_core::{
 ///
 /// Files that it names are read below its own folder only. Of numbers in compressed buffers (meshopt, Draco) nothing is said.
 ///
+/// ```
+/// use slate_assets::model::validate;
+/// use slate_core::{Cancel, asset::{AssetInput, AssetLimits}};
+///
+/// let input = AssetInput::from_bytes("a.gltf", r#"{"asset": {"version": "2.0"}, "scene": 1}"#);
+/// let verdict = validate(&input, &AssetLimits::default(), &Cancel::new())?;
+/// assert!(!verdict.is_valid());
+/// let issue = &verdict.issues[0];
+/// assert_eq!((issue.code, issue.pointer.as_str()), ("UNRESOLVED_REFERENCE", "/scene"));
+/// # Ok::<(), slate_core::Error>(())
+/// ```
+///
 /// # Errors
 /// What can't be looked at: no JSON, another version than 2, more than the limits allow, canceled.
 pub fn validate(input: &AssetInput, limits: &AssetLimits, cancel: &Cancel) -> Result<Verdict> {
