@@ -430,7 +430,7 @@ fn hostile_documents_are_looked_at_in_time() {
         "asset": {"version": "2.0"},
         "nodes": chain,
         "scenes": (0..50).map(|_| json!({"nodes": [0]})).collect::<Vec<_>>(),
-        "skins": (0..20).map(|_| json!({"joints": joints})).collect::<Vec<_>>(),
+        "skins": (0..3000).map(|at| if at < 20 { json!({"joints": joints}) } else { json!({"joints": [count - 1]}) }).collect::<Vec<_>>(),
         "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "JOINTS_0": 0}}]}],
         "animations": [{"channels": vec![channel; count], "samplers": [{"input": 0, "output": 0}]}],
     });

@@ -1,8 +1,9 @@
 //! The numbers that accessors lead to.
 
 use super::{
-    meshes::{self, Semantic},
+    meshes,
     schema::natural,
+    semantic::Semantic,
     storage::{Accessor, Links, index_of},
 };
 use crate::model::{

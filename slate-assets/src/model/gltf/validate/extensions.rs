@@ -76,6 +76,11 @@ pub(super) fn of(name: &str, object: &str) -> Option<&'static Object> {
     known(name)?.places.iter().find(|(place, _)| *place == object).map(|(_, table)| *table)
 }
 
+/// The extensions that such an object may hold, and what they hold there.
+pub(super) fn all_of(object: &str) -> impl Iterator<Item = (&'static str, &'static Object)> {
+    KNOWN.iter().filter_map(move |extension| Some((extension.name, of(extension.name, object)?)))
+}
+
 /// Rules of the lists of extensions that a document uses and requires.
 pub(super) fn declared(document: &Map<String, Value>, check: &mut Check<'_>) {
     let texts = |name: &str| -> Vec<&str> {

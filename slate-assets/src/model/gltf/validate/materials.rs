@@ -1,8 +1,8 @@
 //! Images, textures and materials, and what they name.
 
 use super::{
-    extensions,
-    schema::natural,
+    extensions, objects,
+    schema::{Object, natural},
     storage::{Links, ViewUsage},
 };
 use crate::model::gltf::{list, resolve};
@@ -59,11 +59,9 @@ pub(super) struct Slot<'a> {
 /// The textures of a material, those of known extensions that are used included.
 pub(super) fn slots<'a>(material: &'a Value, declares: &dyn Fn(&str) -> bool) -> Vec<Slot<'a>> {
     let mut slots = Vec::new();
-    let mut of = |object: &'a Value, before: &str| {
-        for (name, info) in object.as_object().into_iter().flatten() {
-            if !name.ends_with("Texture") || !info.is_object() {
-                continue;
-            }
+    let mut of = |table: &Object, object: &'a Value, before: &str| {
+        for name in table.parts("textureInfo") {
+            let Some(info) = object.get(name).filter(|info| info.is_object()) else { continue };
             let set = |info: &Value| info.get("texCoord").and_then(natural);
             let moved = info.pointer("/extensions/KHR_texture_transform").filter(|_| declares("KHR_texture_transform"));
             let plain_set = set(info).unwrap_or(0);
@@ -71,12 +69,10 @@ pub(super) fn slots<'a>(material: &'a Value, declares: &dyn Fn(&str) -> bool) ->
             slots.push(Slot { pointer: format!("{before}/{name}"), info, set, plain_set });
         }
     };
-    of(material, "");
-    of(&material["pbrMetallicRoughness"], "/pbrMetallicRoughness");
-    for (name, extension) in material["extensions"].as_object().into_iter().flatten() {
-        if declares(name) && extensions::of(name, "material").is_some() {
-            of(extension, &format!("/extensions/{name}"));
-        }
+    of(&objects::MATERIAL, material, "");
+    of(&objects::METALLIC_ROUGHNESS, &material["pbrMetallicRoughness"], "/pbrMetallicRoughness");
+    for (name, table) in extensions::all_of("material").filter(|(name, _)| declares(name)) {
+        of(table, &material["extensions"][name], &format!("/extensions/{name}"));
     }
     slots
 }

@@ -15,7 +15,9 @@ mod materials;
 mod meshes;
 mod nodes;
 mod objects;
+mod rules;
 mod schema;
+mod semantic;
 mod storage;
 mod unused;
 

@@ -84,7 +84,7 @@ pub(super) fn check(links: &mut Links<'_>) {
         light(links, node);
         links.below("children", |links| {
             for (place, child) in list(node, "children").iter().enumerate() {
-                let Some(child) = index(child) else { continue };
+                let Some(child) = natural(child) else { continue };
                 let Some(child) = links.entry(child, "nodes", place) else { continue };
                 if parents[child].replace(at).is_some() {
                     let message = format!("node {child} has another parent, too");
@@ -95,13 +95,14 @@ pub(super) fn check(links: &mut Links<'_>) {
     });
     let mut joints = vec![false; nodes.len()];
     let mut skins = Vec::new();
-    links.each("skins", |links, _, skin| skins.push(self::skin(links, skin, &parents, &mut joints)));
+    let mut ways = Ways::new(&parents);
+    links.each("skins", |links, _, skin| skins.push(self::skin(links, skin, &mut ways, &mut joints)));
     let mut scenes = Vec::new();
     links.each("scenes", |links, _, scene| {
         let mut roots = HashSet::new();
         links.below("nodes", |links| {
             for (place, node) in list(scene, "nodes").iter().enumerate() {
-                let Some(node) = index(node) else { continue };
+                let Some(node) = natural(node) else { continue };
                 let Some(node) = links.entry(node, "nodes", place) else { continue };
                 roots.insert(node);
                 if parents[node].is_some() {
@@ -118,7 +119,7 @@ pub(super) fn check(links: &mut Links<'_>) {
         links.found.add_at("scene", "UNRESOLVED_REFERENCE", format!("scenes has no entry {scene}"));
     }
     let in_loop = loops(&parents);
-    let mut trees = Trees { parents: &parents, skins: &skins, scenes: &scenes, known: HashMap::new() };
+    let mut trees = Trees::new(&parents, skins, scenes);
     links.each("nodes", |links, at, node| {
         if in_loop[at] {
             links.found.add("NODE_LOOP", "the node is below itself");
@@ -126,7 +127,7 @@ pub(super) fn check(links: &mut Links<'_>) {
         if !joints[at] && !holds(links, node) {
             links.found.add("NODE_EMPTY", "the node holds nothing");
         }
-        skinned(links, at, node, &mut trees);
+        skinned(links, at, node, parents[at].is_none(), &mut trees);
     });
 }
 
@@ -143,10 +144,6 @@ fn holds(links: &Links<'_>, node: &Value) -> bool {
         || !list(node, "children").is_empty()
         || has_extension
         || has_extras
-}
-
-fn index(value: &Value) -> Option<u64> {
-    natural(value)
 }
 
 fn mesh(links: &mut Links<'_>, node: &Value, mesh: &Value) {
@@ -189,64 +186,91 @@ fn light(links: &mut Links<'_>, node: &Value) {
     });
 }
 
-/// Looks at a skin; gives the nodes that all its joints are below, the nearest first.
-fn skin(links: &mut Links<'_>, skin: &Value, parents: &[Option<usize>], joints: &mut [bool]) -> Vec<usize> {
-    let mut roots: Option<Vec<usize>> = None;
-    let mut count = 0;
+/// Looks at a skin; gives the nearest node that all its joints are below.
+fn skin(links: &mut Links<'_>, skin: &Value, ways: &mut Ways<'_>, joints: &mut [bool]) -> Option<usize> {
+    ways.begin();
     links.below("joints", |links| {
-        // How far up the first joint's way each node is that was walked.
-        let mut walked: HashMap<usize, usize> = HashMap::new();
         for (place, joint) in list(skin, "joints").iter().enumerate() {
-            let Some(joint) = index(joint) else { continue };
+            let Some(joint) = natural(joint) else { continue };
             let Some(joint) = links.entry(joint, "nodes", place) else { continue };
             joints[joint] = true;
-            count += 1;
-            let (mut way, mut at, mut meets) = (Vec::new(), Some(joint), None);
-            while let Some(node) = at.filter(|_| way.len() < DEPTH) {
-                meets = walked.get(&node).copied();
-                if meets.is_some() {
-                    break;
-                }
-                // Before all joints are known, a node's place is where the first joint's way has it.
-                walked.insert(node, if roots.is_none() { way.len() } else { usize::MAX });
-                way.push(node);
-                at = parents[node];
-            }
-            match &mut roots {
-                None => {
-                    // Around a circle, each is above each.
-                    if let Some(begin) = meets {
-                        way[begin..].iter().for_each(|&node| _ = walked.insert(node, begin));
-                    }
-                    roots = Some(way);
-                }
-                Some(roots) => {
-                    let from = meets.unwrap_or(usize::MAX);
-                    way.into_iter().for_each(|node| _ = walked.insert(node, from));
-                    // What is nearer than where they meet is not above all.
-                    let gone = roots.iter().filter(|root| walked[root] < from).count();
-                    roots.drain(..gone);
-                }
-            }
+            ways.add(joint);
         }
     });
+    let roots = ways.common();
     let has_list = skin.get("joints").and_then(Value::as_array).is_some_and(|joints| !joints.is_empty());
-    if has_list && roots.as_ref().is_none_or(Vec::is_empty) {
+    if has_list && roots.is_empty() {
         links.found.add_at("joints", "SKIN_NO_COMMON_ROOT", "no node is above all joints");
     }
-    let roots = roots.unwrap_or_default();
     if let Some(accessor) = links.named(skin, "inverseBindMatrices", "accessors") {
         inverse_bind(links, accessor, list(skin, "joints").len() as u64);
     }
     if let Some(skeleton) = index_of(skin, "skeleton") {
-        let there = (skeleton as usize) < parents.len();
+        let there = (skeleton as usize) < joints.len();
         if !there {
             links.found.add_at("skeleton", "UNRESOLVED_REFERENCE", format!("nodes has no entry {skeleton}"));
         } else if !roots.contains(&(skeleton as usize)) {
             links.found.add_at("skeleton", "SKIN_SKELETON_INVALID", "it is not above all joints");
         }
     }
-    roots
+    roots.first().copied()
+}
+
+/// The ways up from the joints of a skin, each node walked once.
+struct Ways<'a> {
+    parents: &'a [Option<usize>],
+    /// By node, the skin that it was walked for last, and how far up the first joint's way the node's own way meets it.
+    walked: Vec<(u32, usize)>,
+    skin: u32,
+    /// The first joint's way, and from where on all ways are in it.
+    first: Option<Vec<usize>>,
+    shared: usize,
+}
+
+/// Of a way that doesn't meet the first one.
+const NOWHERE: usize = usize::MAX;
+
+impl<'a> Ways<'a> {
+    fn new(parents: &'a [Option<usize>]) -> Self {
+        Self { parents, walked: vec![(0, 0); parents.len()], skin: 0, first: None, shared: 0 }
+    }
+
+    /// Begins with the next skin.
+    fn begin(&mut self) {
+        (self.skin, self.first, self.shared) = (self.skin + 1, None, 0);
+    }
+
+    fn add(&mut self, joint: usize) {
+        let (mut way, mut at, mut meets) = (Vec::new(), Some(joint), None);
+        while let Some(node) = at.filter(|_| way.len() < DEPTH) {
+            let (skin, place) = self.walked[node];
+            if skin == self.skin {
+                meets = Some(place);
+                break;
+            }
+            self.walked[node] = (self.skin, if self.first.is_none() { way.len() } else { NOWHERE });
+            way.push(node);
+            at = self.parents[node];
+        }
+        if self.first.is_some() {
+            let from = meets.unwrap_or(NOWHERE);
+            way.into_iter().for_each(|node| self.walked[node].1 = from);
+            self.shared = self.shared.max(from);
+        } else {
+            // Around a circle, each is above each.
+            if let Some(begin) = meets {
+                way[begin..].iter().for_each(|&node| self.walked[node].1 = begin);
+            }
+            self.first = Some(way);
+        }
+    }
+
+    /// The nodes above all joints, the nearest first.
+    fn common(&mut self) -> Vec<usize> {
+        let mut way = self.first.take().unwrap_or_default();
+        way.drain(..self.shared.min(way.len()));
+        way
+    }
 }
 
 fn inverse_bind(links: &mut Links<'_>, accessor: usize, joints: u64) {
@@ -293,42 +317,64 @@ fn loops(parents: &[Option<usize>]) -> Vec<bool> {
     in_loop
 }
 
-struct Trees<'a> {
-    parents: &'a [Option<usize>],
-    /// By skin, the nodes above all its joints.
-    skins: &'a [Vec<usize>],
-    /// By scene, its nodes.
-    scenes: &'a [HashSet<usize>],
-    /// Whether the joints of a skin are in all scenes of a root, by root and skin.
+/// The node at the top of each node's tree; none for those in a circle, and below one.
+fn tops(parents: &[Option<usize>]) -> Vec<Option<usize>> {
+    let mut tops = vec![None; parents.len()];
+    let mut is_known = vec![false; parents.len()];
+    for start in 0..parents.len() {
+        let (mut way, mut at) = (Vec::new(), start);
+        let top = loop {
+            if std::mem::replace(&mut is_known[at], true) {
+                break tops[at];
+            }
+            way.push(at);
+            match parents[at] {
+                Some(parent) => at = parent,
+                None => break Some(at),
+            }
+        };
+        way.into_iter().for_each(|node| tops[node] = top);
+    }
+    tops
+}
+
+/// Which trees are shown together.
+struct Trees {
+    tops: Vec<Option<usize>>,
+    /// By skin, the top of its joints' tree.
+    skins: Vec<Option<usize>>,
+    /// By scene, its nodes; by node, its scenes.
+    scenes: Vec<HashSet<usize>>,
+    shown: HashMap<usize, Vec<usize>>,
     known: HashMap<(usize, usize), bool>,
 }
 
-impl Trees<'_> {
-    fn root(&self, mut node: usize) -> Option<usize> {
-        for _ in 0..DEPTH {
-            match self.parents[node] {
-                Some(parent) => node = parent,
-                None => return Some(node),
-            }
+impl Trees {
+    fn new(parents: &[Option<usize>], skins: Vec<Option<usize>>, scenes: Vec<HashSet<usize>>) -> Self {
+        let tops = tops(parents);
+        let skins = skins.into_iter().map(|root| tops[root?]).collect();
+        let mut shown: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (at, scene) in scenes.iter().enumerate() {
+            scene.iter().for_each(|&node| shown.entry(node).or_default().push(at));
         }
-        None
+        Self { tops, skins, scenes, shown, known: HashMap::new() }
     }
 
+    /// Whether all scenes that show a node hold the joints of a skin.
     fn share_scenes(&mut self, node: usize, skin: usize) -> bool {
-        let (Some(root), Some(above)) = (self.root(node), self.skins.get(skin)) else { return true };
-        if above.is_empty() {
-            return true;
-        }
-        let has = |scene: &HashSet<usize>| !scene.contains(&root) || above.iter().any(|node| scene.contains(node));
-        *self.known.entry((root, skin)).or_insert_with(|| self.scenes.iter().all(has))
+        let (Some(top), Some(joints)) = (self.tops[node], self.skins.get(skin).copied().flatten()) else { return true };
+        let Self { scenes, shown, known, .. } = self;
+        *known
+            .entry((top, joints))
+            .or_insert_with(|| shown.get(&top).into_iter().flatten().all(|&scene| scenes[scene].contains(&joints)))
     }
 }
 
-fn skinned(links: &mut Links<'_>, at: usize, node: &Value, trees: &mut Trees<'_>) {
+fn skinned(links: &mut Links<'_>, at: usize, node: &Value, is_root: bool, trees: &mut Trees) {
     let json = links.json;
     let skin = index_of(node, "skin").map(|skin| skin as usize).filter(|&skin| skin < list(json, "skins").len());
     let Some(skin) = skin else { return };
-    if trees.parents[at].is_some() {
+    if !is_root {
         links.found.add("NODE_SKINNED_MESH_NON_ROOT", "what is above it does not move a skinned mesh");
     }
     let is = |name: &str, default: &[f64]| {

@@ -1,14 +1,11 @@
 //! What the objects of glTF 2.0 hold: chapter 5 of the specification.
 
 use super::{
-    extensions,
-    schema::{ABOVE_0, ANY, Check, FROM_0, Kind, Object, TO_1, WHOLE, may, must, numbers, plain, shown, whole},
+    extensions, meshes, nodes, rules,
+    schema::{ABOVE_0, ANY, FROM_0, Kind, Object, TO_1, WHOLE, may, must, numbers, plain, whole},
+    semantic::{self, Semantic},
 };
-use crate::model::{
-    gltf::resolve::{self, UriForm},
-    values::{Component, Shape},
-};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub(super) static DOCUMENT: Object = Object {
     name: "document",
@@ -39,11 +36,11 @@ static ASSET: Object = Object {
     properties: &[
         may("copyright", Kind::Text),
         may("generator", Kind::Text),
-        must("version", Kind::TextLike(is_version, "version, as 2.0 is")),
-        may("minVersion", Kind::TextLike(is_version, "version, as 2.0 is")),
+        must("version", Kind::TextLike(rules::is_version, "version, as 2.0 is")),
+        may("minVersion", Kind::TextLike(rules::is_version, "version, as 2.0 is")),
     ],
     rules: |asset, check| {
-        let version = |name: &str| asset.get(name).and_then(Value::as_str).and_then(parts_of_version);
+        let version = |name: &str| asset.get(name).and_then(Value::as_str).and_then(rules::parts_of_version);
         let Some((major, minor)) = version("version") else { return };
         if major != 2 {
             check.found.add_at("version", "UNKNOWN_ASSET_MAJOR_VERSION", "only 2 is known");
@@ -70,7 +67,7 @@ static ACCESSOR: Object = Object {
         may("sparse", Kind::One(&SPARSE)),
         may("name", Kind::Text),
     ],
-    rules: accessor,
+    rules: rules::accessor,
 };
 
 static SPARSE: Object = Object {
@@ -144,7 +141,7 @@ static BUFFER: Object = Object {
     name: "buffer",
     properties: &[may("uri", Kind::Text), must("byteLength", Kind::Whole(1, u64::MAX)), may("name", Kind::Text)],
     rules: |buffer, check| {
-        if let Some(media_type) = uri(buffer, check)
+        if let Some(media_type) = rules::uri(buffer, check)
             && !matches!(media_type.to_lowercase().as_str(), "application/octet-stream" | "application/gltf-buffer")
         {
             let message = format!("{media_type} is no type of buffers");
@@ -209,7 +206,7 @@ static ORTHOGRAPHIC: Object = Object {
                 _ => {}
             }
         }
-        planes(camera, check);
+        rules::planes(camera, check);
     },
 };
 
@@ -220,19 +217,9 @@ static PERSPECTIVE: Object = Object {
         if camera.get("yfov").and_then(Value::as_f64).is_some_and(|yfov| yfov >= std::f64::consts::PI) {
             check.found.add("CAMERA_YFOV_GEQUAL_PI", "yfov is better below half a turn");
         }
-        planes(camera, check);
+        rules::planes(camera, check);
     },
 };
-
-fn planes(camera: &Map<String, Value>, check: &mut Check<'_>) {
-    let [far, near] = ["zfar", "znear"].map(|name| camera.get(name).and_then(Value::as_f64));
-    // What is out of range is an issue of its own.
-    if let (Some(far), Some(near)) = (far.filter(|far| *far > 0.0), near.filter(|near| *near >= 0.0))
-        && far <= near
-    {
-        check.found.add("CAMERA_ZFAR_LEQUAL_ZNEAR", "the far plane is no farther than the near one");
-    }
-}
 
 static IMAGE: Object = Object {
     name: "image",
@@ -245,7 +232,7 @@ static IMAGE: Object = Object {
     rules: |image, check| {
         let [view, link] = ["bufferView", "uri"].map(|name| image.get(name).is_some_and(|value| !value.is_null()));
         match image.get("mimeType") {
-            Some(Value::String(media_type)) if !is_image(media_type, check) => {
+            Some(Value::String(media_type)) if !rules::is_image(media_type, check) => {
                 check.not_listed("mimeType", &image["mimeType"]);
             }
             Some(Value::String(_)) => {}
@@ -256,16 +243,11 @@ static IMAGE: Object = Object {
         if view == link {
             check.found.add("ONE_OF_MISMATCH", "an image has either a bufferView or a uri");
         }
-        uri(image, check);
+        rules::uri(image, check);
     },
 };
 
-fn is_image(media_type: &str, check: &Check<'_>) -> bool {
-    let is_webp = media_type == "image/webp" && check.used.contains("EXT_texture_webp");
-    is_webp || matches!(media_type, "image/jpeg" | "image/png")
-}
-
-static MATERIAL: Object = Object {
+pub(super) static MATERIAL: Object = Object {
     name: "material",
     properties: &[
         may("pbrMetallicRoughness", Kind::One(&METALLIC_ROUGHNESS)),
@@ -287,7 +269,7 @@ static MATERIAL: Object = Object {
     },
 };
 
-static METALLIC_ROUGHNESS: Object = Object {
+pub(super) static METALLIC_ROUGHNESS: Object = Object {
     name: "pbrMetallicRoughness",
     properties: &[
         may("baseColorFactor", Kind::Numbers(4, 0.0, 1.0)),
@@ -323,13 +305,13 @@ static MESH: Object = Object {
 static PRIMITIVE: Object = Object {
     name: "primitive",
     properties: &[
-        must("attributes", Kind::Named(|name| super::meshes::Semantic::of(name).is_some())),
+        must("attributes", Kind::Named(|name| Semantic::of(name).is_some())),
         may("indices", Kind::Index),
         may("material", Kind::Index),
         may("mode", Kind::Whole(0, 6)),
-        may("targets", Kind::NamedLists(super::meshes::is_morph_target)),
+        may("targets", Kind::NamedLists(semantic::is_morph_target)),
     ],
-    rules: super::meshes::semantics,
+    rules: meshes::semantics,
 };
 
 static NODE: Object = Object {
@@ -346,7 +328,7 @@ static NODE: Object = Object {
         may("weights", numbers(0)),
         may("name", Kind::Text),
     ],
-    rules: super::nodes::transform,
+    rules: nodes::transform,
 };
 
 static SAMPLER: Object = Object {
@@ -380,94 +362,3 @@ static TEXTURE: Object = Object {
     properties: &[may("sampler", Kind::Index), may("source", Kind::Index), may("name", Kind::Text)],
     rules: plain,
 };
-
-fn accessor(accessor: &Map<String, Value>, check: &mut Check<'_>) {
-    let offset = accessor.get("byteOffset");
-    if accessor.get("bufferView").and_then(whole).is_some_and(|view| view >= 0) {
-        match offset.map(whole) {
-            None | Some(Some(0..)) => {}
-            Some(Some(_)) => check.found.add_at("byteOffset", "VALUE_NOT_IN_RANGE", "an offset is 0 or more"),
-            Some(None) => check.mismatch("byteOffset", "integer"),
-        }
-    } else if offset.is_some() {
-        check.found.add_at("byteOffset", "UNSATISFIED_DEPENDENCY", "bufferView has to be there");
-    }
-    let component = accessor.get("componentType").and_then(Value::as_u64).and_then(Component::of_code);
-    let shape = accessor.get("type").and_then(Value::as_str).and_then(Shape::of_name);
-    if let (Some(component), Some(shape)) = (component, shape) {
-        for name in ["min", "max"] {
-            bounds(accessor, name, component, shape, check);
-        }
-    }
-    let is_normalized = accessor.get("normalized").and_then(Value::as_bool) == Some(true);
-    if is_normalized && matches!(component, Some(Component::F32 | Component::U32)) {
-        check.found.add_at("normalized", "ACCESSOR_NORMALIZED_INVALID", "integers of 8 and 16 bits can be normalized");
-    }
-    let is_matrix = matches!(shape, Some(Shape::Mat2 | Shape::Mat3 | Shape::Mat4));
-    let has_view = accessor.get("bufferView").and_then(whole).is_some();
-    if is_matrix && has_view && offset.and_then(whole).is_some_and(|offset| offset >= 0 && offset % 4 != 0) {
-        check.found.add_at("byteOffset", "ACCESSOR_MATRIX_ALIGNMENT", "matrices begin at multiples of 4 bytes");
-    }
-}
-
-fn bounds(accessor: &Map<String, Value>, name: &str, component: Component, shape: Shape, check: &mut Check<'_>) {
-    let list = match accessor.get(name) {
-        None => return,
-        Some(Value::Array(list)) => list,
-        Some(_) => return check.mismatch(name, "array"),
-    };
-    if list.is_empty() && component == Component::F32 {
-        return check.found.add_at(name, "EMPTY_ENTITY", "it has to hold something");
-    }
-    if list.len() != shape.width() {
-        let message = format!("{} numbers, where {} belong", list.len(), shape.width());
-        return check.found.add_at(name, "ARRAY_LENGTH_NOT_IN_LIST", message);
-    }
-    for entry in list {
-        let is_right = if component == Component::F32 { entry.is_number() } else { whole(entry).is_some() };
-        if !is_right {
-            check.found.add_at(name, "ARRAY_TYPE_MISMATCH", "an entry is no number of the accessor's type");
-        } else if let Some((least, most)) = component.whole_numbers()
-            && whole(entry).is_some_and(|number| number < least || number > most)
-        {
-            let message = format!("{} is beyond the accessor's type", shown(entry));
-            check.found.add_at(name, "INVALID_GL_VALUE", message);
-        }
-    }
-}
-
-/// Looks at `uri`; gives the media type of a data URI.
-fn uri(object: &Map<String, Value>, check: &mut Check<'_>) -> Option<String> {
-    let text = object.get("uri")?.as_str()?;
-    if let Some(data) = text.strip_prefix("data:") {
-        if check.is_glb {
-            check.found.add_at("uri", "DATA_URI_GLB", "a binary file holds its data better as bytes");
-        }
-        match resolve::data_uri(data) {
-            Some((media_type, _)) => return Some(media_type.to_owned()),
-            None => check.found.add_at("uri", "INVALID_URI", "this is no data URI"),
-        }
-        return None;
-    }
-    match resolve::uri_form(text) {
-        Some(UriForm::Relative) => {}
-        Some(UriForm::Absolute) => {
-            check.found.add_at("uri", "NON_RELATIVE_URI", "only files beside the document are found everywhere");
-        }
-        None => check.found.add_at("uri", "INVALID_URI", "this is no URI"),
-    }
-    None
-}
-
-fn is_version(text: &str) -> bool {
-    parts_of_version(text).is_some()
-}
-
-fn parts_of_version(text: &str) -> Option<(u64, u64)> {
-    let (major, minor) = text.split_once('.')?;
-    let number = |part: &str| {
-        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| part.parse().unwrap_or(u64::MAX))
-    };
-    Some((number(major)?, number(minor)?))
-}

@@ -13,6 +13,14 @@ pub(super) struct Object {
     pub(super) rules: fn(&Map<String, Value>, &mut Check<'_>),
 }
 
+impl Object {
+    /// The properties that hold such an object.
+    pub(super) fn parts(&self, name: &str) -> impl Iterator<Item = &'static str> {
+        let holds = move |property: &Property| matches!(property.kind, Kind::One(table) if table.name == name);
+        self.properties.iter().filter(move |property| holds(property)).map(|property| property.name)
+    }
+}
+
 pub(super) struct Property {
     name: &'static str,
     kind: Kind,
