@@ -41,6 +41,7 @@ use slate_core::{
 /// - `generateLODs` adds levels by a [simplifier](simplify) that treats the parts of a mesh as one surface, so that
 ///   no cracks open between them. The report holds the measured error of each.
 /// - `images` brings images to a size, or to another format, with the feature `texture`; one that can't be read stays.
+/// - The report's `validationBefore`, of a glTF that is read, and `validationAfter`, of one that is written, hold a [`Verdict`].
 /// - Without any of it, what is written shows what was read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ModelProcessor;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use slate_core::{Cancel, Result, asset::AssetLimits};
 
 /// What the numbers of an accessor are to be, where it is used.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Role {
     /// Of length 1.
     Directions,
@@ -57,10 +57,20 @@ pub(super) fn check(links: &mut Links<'_>, limits: &AssetLimits, cancel: &Cancel
         links.found.enter(at);
         numbers(links, json, &values);
         links.found.leave(len);
+        // Numbers that are used alike one after the other are looked at once, and no more of them than may be in memory.
+        let mut last: Option<(Role, Vec<(&'static str, String)>)> = None;
         for (role, place) in own {
-            cancel.check()?;
-            for (code, message) in role.wrong(&values) {
-                links.found.add_to(&place, code, message);
+            if last.as_ref().is_none_or(|(last, _)| *last != role) {
+                cancel.check()?;
+                let len = values.bytes.len() as u64;
+                if room < len {
+                    break;
+                }
+                room -= len;
+                last = Some((role, role.wrong(&values)));
+            }
+            for (code, message) in last.iter().flat_map(|(_, issues)| issues) {
+                links.found.add_to(&place, code, message.clone());
             }
         }
     }
