@@ -15,8 +15,8 @@ use slate_core::{
 
 /// Meshes of fewer triangles stay as they are in every level: nothing is gained, and boxes would lose their corners.
 const LEAST: usize = 24;
-/// Points of each surface that an error is measured at.
-const SAMPLES: u32 = 4000;
+/// Points of each surface that an error is measured at: as many as the surface has triangles, but not fewer or more than these.
+const SAMPLES: [u32; 2] = [500, 4000];
 /// Pixels of the screen's height that an error is judged by.
 const PIXELS: f64 = 1080.0;
 
@@ -140,7 +140,8 @@ fn chain(mesh: &Mesh, ratios: &[f32], cancel: &Cancel) -> Result<Option<(Chain, 
     };
     let diagonal = diagonal(&joined.positions);
     let whole = (&joined.positions[..], &joined.indices[..]);
-    let (gauge, simplifier) = rayon::join(|| Gauge::new(whole, SAMPLES), || Simplifier::new(&surface));
+    let samples = u32::try_from(triangles).unwrap_or(u32::MAX).clamp(SAMPLES[0], SAMPLES[1]);
+    let (gauge, simplifier) = rayon::join(|| Gauge::new(whole, samples), || Simplifier::new(&surface));
     let mut simplifier = simplifier?;
     let mut reduce = |ratio: f32| {
         let target = (triangles as f64 * f64::from(ratio)).round().max(1.0) as usize;

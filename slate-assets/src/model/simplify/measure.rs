@@ -1,6 +1,6 @@
 use super::quadric::{Point, cross, dot, sub};
 use rayon::prelude::*;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How far two surfaces are from each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,8 +40,13 @@ impl<'a> Gauge<'a> {
         if self.points.is_empty() || other.len() == 0 {
             return Deviation::default();
         }
+        // The triangle that is nearest to a point is near to the next one, too.
         let distances = |from: &[Point], to: &Grid<'_>| -> Vec<f64> {
-            from.par_iter().with_min_len(64).map(|point| to.nearest(*point)).collect()
+            let run = |points: &[Point]| -> Vec<f64> {
+                let mut near = 0;
+                points.iter().map(|point| to.nearest(*point, &mut near)).collect()
+            };
+            from.par_chunks(256).flat_map_iter(run).collect()
         };
         let (there, back) = rayon::join(
             || distances(&self.points, &Grid::new(other)),
@@ -72,6 +77,13 @@ impl<'a> Faces<'a> {
 
     fn corners(&self, at: usize) -> [Point; 3] {
         self.indices[at].map(|at| self.positions[(at as usize).min(self.positions.len() - 1)].map(f64::from))
+    }
+
+    /// The corners of the triangle's box.
+    fn bounds(&self, at: usize) -> [[f32; 3]; 2] {
+        let [p, q, r] = self.indices[at].map(|at| self.positions[(at as usize).min(self.positions.len() - 1)]);
+        let bound = |of: fn(f32, f32) -> f32| std::array::from_fn(|at| of(of(p[at], q[at]), r[at]));
+        [bound(f32::min), bound(f32::max)]
     }
 
     fn area(&self, at: usize) -> f64 {
@@ -111,6 +123,8 @@ struct Grid<'a> {
     space: Cells,
     starts: Vec<u32>,
     members: Vec<u32>,
+    /// By triangle, the corners of its box.
+    boxes: Arc<[[[f32; 3]; 2]]>,
     /// For points that nothing is near to: the same in larger cells.
     coarser: OnceLock<Box<Grid<'a>>>,
 }
@@ -140,25 +154,31 @@ impl<'a> Grid<'a> {
         let size: Point = std::array::from_fn(|at| f64::from(most[at]) - f64::from(least[at]));
         // About one cell for eight triangles of a surface that fills its box's sides.
         let most = (faces.len() as f64 / 8.0).sqrt().clamp(1.0, 4096.0);
-        Self::of(faces, Cells::new(least.map(f64::from), size, most), |space| {
-            let all = (0..faces.len()).into_par_iter().with_min_len(4096);
-            all.map(|at| space.touched(faces.corners(at))).collect()
+        let all = || (0..faces.len()).into_par_iter().with_min_len(4096);
+        let boxes: Vec<_> = all().map(|at| faces.bounds(at)).collect();
+        Self::of(faces, boxes.into(), Cells::new(least.map(f64::from), size, most), |space, boxes| {
+            all().map(|at| space.touched(boxes[at])).collect()
         })
     }
 
     /// The same in larger cells. On one thread: the others may wait for it.
     fn larger(&self, times: f64) -> Self {
-        Self::of(self.faces, self.space.coarser(times), |space| {
-            (0..self.faces.len()).map(|at| space.touched(self.faces.corners(at))).collect()
+        Self::of(self.faces, Arc::clone(&self.boxes), self.space.coarser(times), |space, boxes| {
+            boxes.iter().map(|bounds| space.touched(*bounds)).collect()
         })
     }
 
     /// In these cells, or in larger ones where triangles would be in too many.
-    fn of(faces: Faces<'a>, mut space: Cells, touched: impl Fn(&Cells) -> Vec<Touched>) -> Self {
+    fn of(
+        faces: Faces<'a>,
+        boxes: Arc<[[[f32; 3]; 2]]>,
+        mut space: Cells,
+        touched: impl Fn(&Cells, &[[[f32; 3]; 2]]) -> Vec<Touched>,
+    ) -> Self {
         /// Cells that a triangle touches at most, on average.
         const MOST: usize = 16;
         let touched = loop {
-            let touched = touched(&space);
+            let touched = touched(&space, &boxes);
             let cells = |[from, to]: &Touched| (0..3).map(|at| usize::from(to[at] - from[at]) + 1).product::<usize>();
             // In one cell each touches one.
             if touched.iter().map(cells).fold(0, usize::saturating_add) <= faces.len() * MOST {
@@ -180,16 +200,17 @@ impl<'a> Grid<'a> {
                 next[list] += 1;
             });
         }
-        Self { faces, space, starts, members, coarser: OnceLock::new() }
+        Self { faces, space, starts, members, boxes, coarser: OnceLock::new() }
     }
 
-    /// The squared distance to the nearest triangle: shell by shell of cells around the point's own.
-    fn nearest(&self, point: Point) -> f64 {
-        self.nearer(point, f64::INFINITY)
+    /// The squared distance to the nearest triangle, which `near` becomes: the nearer it was, the less is looked at.
+    fn nearest(&self, point: Point, near: &mut u32) -> f64 {
+        let best = squared_distance(point, &self.faces.corners(*near as usize));
+        self.nearer(point, best, near)
     }
 
-    /// The same, or what is known to be nearer.
-    fn nearer(&self, point: Point, mut best: f64) -> f64 {
+    /// The same, where this is known to be so near: shell by shell of cells around the point's own.
+    fn nearer(&self, point: Point, mut best: f64, near: &mut u32) -> f64 {
         /// So many shells are looked through; one cell of the coarser grid is as large as these.
         const SHELLS: usize = 4;
         let (space, last) = (&self.space, self.starts.len() - 2);
@@ -207,7 +228,7 @@ impl<'a> Grid<'a> {
             }
             if shell > SHELLS {
                 let coarser = self.coarser.get_or_init(|| Box::new(self.larger(2.0 * SHELLS as f64)));
-                return coarser.nearer(point, best);
+                return coarser.nearer(point, best, near);
             }
             let range = |at: usize| (home[at].saturating_sub(shell), (home[at] + shell).min(space.counts[at] - 1));
             let [(x0, x1), (y0, y1), (z0, z1)] = [range(0), range(1), range(2)];
@@ -221,7 +242,13 @@ impl<'a> Grid<'a> {
                         }
                         let list = space.list([x, y, z], last);
                         for &at in &self.members[self.starts[list] as usize..self.starts[list + 1] as usize] {
-                            best = best.min(squared_distance(point, &self.faces.corners(at as usize)));
+                            if box_distance(self.boxes[at as usize], point) >= best {
+                                continue;
+                            }
+                            let distance = squared_distance(point, &self.faces.corners(at as usize));
+                            if distance < best {
+                                (best, *near) = (distance, at);
+                            }
                         }
                     }
                 }
@@ -250,9 +277,8 @@ impl Cells {
         })
     }
 
-    fn touched(&self, [p, q, r]: [Point; 3]) -> Touched {
-        let bound = |of: fn(f64, f64) -> f64| -> Point { std::array::from_fn(|at| of(of(p[at], q[at]), r[at])) };
-        [bound(f64::min), bound(f64::max)].map(|point| self.cell_of(point).map(|cell| cell as u16))
+    fn touched(&self, bounds: [[f32; 3]; 2]) -> Touched {
+        bounds.map(|point| self.cell_of(point.map(f64::from)).map(|cell| cell as u16))
     }
 
     /// The list of a cell, of those up to the last one. Strides are odd, so that rows don't share all of their lists.
@@ -280,6 +306,12 @@ impl Cells {
         };
         (0..3).map(|at| off(at) * off(at)).sum::<f64>() * (1.0 - 1e-9)
     }
+}
+
+/// How far a point is from a box at least, squared, less what rounding may make of it.
+fn box_distance([least, most]: [[f32; 3]; 2], point: Point) -> f64 {
+    let off = |at: usize| (f64::from(least[at]) - point[at]).max(point[at] - f64::from(most[at])).max(0.0);
+    (0..3).map(|at| off(at) * off(at)).sum::<f64>() * (1.0 - 1e-9)
 }
 
 /// Ericson, Real-Time Collision Detection, 5.1.5.
@@ -344,7 +376,10 @@ mod tests {
             let point =
                 [f64::from(at * 31 % 163) - 30.0, f64::from(at * 17 % 151) - 30.0, f64::from(at * 7 % 139) - 30.0];
             let expected = all.iter().map(|triangle| squared_distance(point, triangle)).fold(f64::INFINITY, f64::min);
-            assert_eq!(grid.nearest(point), expected, "{point:?}");
+            for mut near in [0, at % 100] {
+                assert_eq!(grid.nearest(point, &mut near), expected, "{point:?}");
+                assert_eq!(squared_distance(point, &all[near as usize]), expected, "{point:?}");
+            }
         }
     }
 }
