@@ -55,12 +55,23 @@ fn still(animation: &mut Animation) -> usize {
     dropped
 }
 
+/// Whether the same bytes are stored at each key, as most are that stand: each key then has the bytes of the one before.
+fn is_repeated(sampler: &Sampler) -> bool {
+    let (count, bytes) = (sampler.input.count(), &sampler.output.bytes);
+    let size = bytes.len() / count.max(1);
+    size > 0 && bytes.len() == size * count && bytes[size..] == bytes[..bytes.len() - size]
+}
+
 /// The value that a sampler always has.
 fn constant(sampler: &Sampler) -> Option<Vec<f32>> {
     if sampler.interpolation != "LINEAR" && sampler.interpolation != "STEP" {
         return None;
     }
-    let (count, values) = (sampler.input.count(), sampler.output.to_floats());
+    let count = sampler.input.count();
+    if is_repeated(sampler) {
+        return Some(sampler.output.first(sampler.output.count() / count).to_floats());
+    }
+    let values = sampler.output.to_floats();
     let width = values.len() / count.max(1);
     if width == 0 || values.len() != width * count {
         return None;
@@ -185,7 +196,8 @@ fn thin(sampler: &mut Sampler, rotates: bool) -> usize {
     };
     let mut kept = vec![0u32];
     let mut last = 0;
-    for at in 1..times.len() - 1 {
+    let between = if is_repeated(sampler) { 0..0 } else { 1..times.len() - 1 };
+    for at in between {
         let goes = at - last < RUN && (last + 1..=at).all(|between| implied(last, between, at + 1));
         if !goes {
             kept.push(at as u32);
