@@ -9,6 +9,13 @@ pub use check::check;
 pub(super) use read::{Header, read};
 pub(super) use write::write;
 
+/// Width and height of a KTX2 file.
+#[cfg(feature = "model")]
+pub(crate) fn size(bytes: &[u8]) -> slate_core::Result<(u32, u32)> {
+    let header = Header::read(&mut std::io::Cursor::new(bytes), bytes.len() as u64)?;
+    Ok((header.width, header.height))
+}
+
 const IDENTIFIER: [u8; 12] = [0xAB, b'K', b'T', b'X', b' ', b'2', b'0', 0xBB, b'\r', b'\n', 0x1A, b'\n'];
 /// Bytes of the identifier, the header and the index of what isn't levels.
 const HEADER: u64 = 80;
