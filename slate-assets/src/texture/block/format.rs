@@ -101,7 +101,7 @@ impl Channels {
     pub const ALL: [Self; 5] = [Self::Rgb, Self::Rgba, Self::Rrr, Self::Rrrg, Self::Rg];
 
     /// From where they are on a surface to where they are in a block.
-    pub(super) fn to_block(self, [r, g, b, a]: [u8; 4]) -> [u8; 4] {
+    pub(super) fn in_block(self, [r, g, b, a]: [u8; 4]) -> [u8; 4] {
         match self {
             Self::Rgb => [r, g, b, 255],
             Self::Rgba => [r, g, b, a],
@@ -112,7 +112,7 @@ impl Channels {
     }
 
     /// From where they are in a block to where they are on a surface.
-    pub(super) fn from_block(self, [r, g, b, a]: [u8; 4]) -> [u8; 4] {
+    pub(super) fn on_surface(self, [r, g, b, a]: [u8; 4]) -> [u8; 4] {
         match self {
             Self::Rgb => [r, g, b, 255],
             Self::Rgba => [r, g, b, a],

@@ -137,7 +137,7 @@ fn encode_row(texels: &[Texels], format: BlockFormat, effort: Effort, line: &mut
         F::Etc2Rgba => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 8, block)),
         F::Bc7 => bc7::encode(texels, effort, line),
         F::Uastc(channels) => {
-            let placed: Vec<Texels> = texels.iter().map(|block| block.map(|texel| channels.to_block(texel))).collect();
+            let placed: Vec<Texels> = texels.iter().map(|block| block.map(|texel| channels.in_block(texel))).collect();
             uastc::encode(&placed, effort, line);
         }
         // Of channels alone, or encoded in other ways.
@@ -271,7 +271,7 @@ fn decode_small(block: &[u8], format: BlockFormat) -> Texels {
             std::array::from_fn(|at| [red[at], green[at], 0, 255])
         }
         BlockFormat::Bc7 => bc7::decode(whole(block)),
-        BlockFormat::Uastc(channels) => uastc::decode(whole(block)).map(|texel| channels.from_block(texel)),
+        BlockFormat::Uastc(channels) => uastc::decode(whole(block)).map(|texel| channels.on_surface(texel)),
         BlockFormat::Etc2Rgb => etc::decode(half(block), etc::Alpha::None),
         BlockFormat::Etc2Rgba1 => etc::decode(half(block), etc::Alpha::Punched),
         BlockFormat::Etc2Rgba => {

@@ -43,7 +43,7 @@ const PLANS: [Plan; 5] = [
     Plan { modes: 2, lined: 24, pairs: 1, apart: 1, ..QUICK },
     Plan { lined: 32, pairs: 2, apart: 1, finalists: 1, finer: look(2, 1, 0), ..QUICK },
     Plan { modes: 3, search: look(2, 0, 0), lined: 49, pairs: 6, apart: 2, enough: 2.0, ..FINE },
-    Plan { modes: 4, search: look(2, 0, 0), lined: 49, pairs: 12, apart: 3, enough: 0.0, finalists: 6, ..FINE },
+    Plan { modes: 4, search: look(3, 0, 0), lined: 49, pairs: 20, apart: 3, enough: 0.0, finalists: 8, ..FINEST },
 ];
 
 const QUICK: Plan = Plan {
@@ -58,6 +58,7 @@ const QUICK: Plan = Plan {
 };
 
 const FINE: Plan = Plan { finalists: 3, finer: look(3, 1, 0), ..QUICK };
+const FINEST: Plan = Plan { finer: look(4, 3, 0), ..FINE };
 
 /// Blocks that are looked at together.
 const TOGETHER: usize = 64;
