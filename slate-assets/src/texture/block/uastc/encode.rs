@@ -5,6 +5,7 @@ use super::{
     hints::{Hints, SolidHint},
     layout::{Coded, solid},
     mode::{MODES, Partitions},
+    refine::refine,
 };
 use crate::texture::block::{
     Effort, Texels,
@@ -60,6 +61,9 @@ const QUICK: Plan = Plan {
 const FINE: Plan = Plan { finalists: 3, finer: look(3, 1, 0), ..QUICK };
 const FINEST: Plan = Plan { finer: look(4, 3, 0), ..FINE };
 
+/// Rounds in which the ends of what was found are stepped, by effort.
+const REFINED: [usize; 5] = [1, 1, 2, 4, 9];
+
 /// Blocks that are looked at together.
 const TOGETHER: usize = 64;
 
@@ -71,7 +75,11 @@ pub(in crate::texture::block) fn encode(texels: &[Texels], effort: Effort, out: 
         for ((texels, found), out) in texels.iter().zip(found).zip(out.chunks_exact_mut(16)) {
             let block = match found {
                 None => solid(texels[0], SolidHint::of(texels[0])),
-                Some(found) => packed(&coded(&found), effort),
+                Some(found) => {
+                    let mut coded = coded(&found);
+                    refine(&mut coded, texels, REFINED[effort.at_most(4)]);
+                    packed(&coded, effort)
+                }
             };
             out.copy_from_slice(&block);
         }

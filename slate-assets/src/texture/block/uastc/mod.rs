@@ -7,6 +7,7 @@ mod hints;
 mod layout;
 mod mode;
 mod partition;
+mod refine;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,7 @@ use super::{
     encode::found_with_errors,
     hints::Hints,
     mode::{MODES, Partitions, SOLID},
+    refine::refine,
     texels,
 };
 use crate::texture::block::{Effort, Texels, astc::ise::RANGES, partitions};
@@ -102,15 +103,32 @@ fn picture(seed: u32) -> Texels {
     })
 }
 
+/// The sum of squared differences.
+fn off(shown: &Texels, wanted: &Texels) -> f32 {
+    let channel = |(a, b): (u8, u8)| (f32::from(a) - f32::from(b)).powi(2);
+    shown.iter().zip(wanted).flat_map(|(a, b)| a.iter().copied().zip(*b)).map(channel).sum()
+}
+
 #[test]
 fn errors_are_those_of_what_is_shown() {
     let pictures: Vec<Texels> = (0..200).map(picture).collect();
     for effort in [Effort::FASTEST, Effort::NORMAL, Effort::HIGH] {
         for ((coded, error), texels) in found_with_errors(&pictures, effort).into_iter().zip(&pictures) {
             let shown = decode(coded.write(&Hints::default()));
-            let channel = |(a, b): (u8, u8)| (f32::from(a) - f32::from(b)).powi(2);
-            let squares: f32 = shown.iter().zip(texels).flat_map(|(a, b)| a.iter().copied().zip(*b)).map(channel).sum();
-            assert_eq!(squares, error, "mode {}", coded.number);
+            assert_eq!(off(&shown, texels), error, "mode {}", coded.number);
         }
     }
+}
+
+#[test]
+fn refining_comes_nearer_or_leaves_a_block_as_it_is() {
+    let pictures: Vec<Texels> = (0..200).map(picture).collect();
+    let (mut before, mut after) = (0.0, 0.0);
+    for ((mut coded, error), texels) in found_with_errors(&pictures, Effort::FAST).into_iter().zip(&pictures) {
+        refine(&mut coded, texels, 4);
+        let found = off(&decode(coded.write(&Hints::default())), texels);
+        assert!(found <= error, "mode {}: {found} after {error}", coded.number);
+        (before, after) = (before + error, after + found);
+    }
+    assert!(after < 0.95 * before, "{after} after {before}");
 }
