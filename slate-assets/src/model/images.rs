@@ -295,7 +295,9 @@ fn processed(
         (options.compression, options.supercompression) = (Compression::Uastc, Supercompression::Zstd);
         options.generate_mipmaps = true;
         let (width, height) = resize.map_or((source.width, source.height), |size| (size.width, size.height));
-        options.resize = Some(Resize { width: in_blocks(width, wanted), height: in_blocks(height, wanted) });
+        let size = (in_blocks(width, wanted.max_size), in_blocks(height, wanted.max_size));
+        let is_as_it_was = size == (source.width, source.height);
+        options.resize = (!is_as_it_was).then_some(Resize { width: size.0, height: size.1 });
     }
     let bytes = textured(image, &options, bounds)?;
     // What few viewers read is turned into what more do, and what graphics processors read is small there: either may grow.
@@ -309,9 +311,10 @@ fn processed(
 }
 
 /// A side as `KHR_texture_basisu` wants it: the next multiple of four, or the last one that isn't over the longest side.
-fn in_blocks(side: u32, wanted: &ModelImages) -> u32 {
+fn in_blocks(side: u32, most: Option<u32>) -> u32 {
     let next = side.next_multiple_of(4);
-    if next > 4 && wanted.max_size.is_some_and(|most| next > most) { next - 4 } else { next }
+    let is_over = next != side && next > most.unwrap_or(TextureOptions::MAX_SIDE);
+    if is_over && next > 4 { next - 4 } else { next }
 }
 
 /// The image by way of the texture processor.

@@ -50,7 +50,7 @@ impl Scale {
         let mut codes: Vec<u8> = (0..RANGES[mode.colors].levels).map(|code| code as u8).collect();
         codes.sort_by_key(|&code| values[usize::from(code)]);
         let mut places = [0; 256];
-        codes.iter().zip(0..).for_each(|(&code, place)| places[usize::from(code)] = place);
+        codes.iter().enumerate().for_each(|(place, &code)| places[usize::from(code)] = place as u8);
         Self { codes, places }
     }
 
