@@ -312,7 +312,7 @@ fn processed(
 
 /// A side as `KHR_texture_basisu` wants it: the next multiple of four, or the last one that isn't over the longest side.
 fn in_blocks(side: u32, most: Option<u32>) -> u32 {
-    let next = side.next_multiple_of(4);
+    let next = side.checked_next_multiple_of(4).unwrap_or(side);
     let is_over = next != side && next > most.unwrap_or(TextureOptions::MAX_SIDE);
     if is_over && next > 4 { next - 4 } else { next }
 }

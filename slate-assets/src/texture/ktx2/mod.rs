@@ -9,11 +9,11 @@ pub use check::check;
 pub(super) use read::{Header, read};
 pub(super) use write::write;
 
-/// Width and height of a KTX2 file.
+/// The width and height that a KTX2 file says, whatever its format; nothing else is looked at.
 #[cfg(feature = "model")]
-pub(crate) fn size(bytes: &[u8]) -> slate_core::Result<(u32, u32)> {
-    let header = Header::read(&mut std::io::Cursor::new(bytes), bytes.len() as u64)?;
-    Ok((header.width, header.height))
+pub(crate) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    if bytes.starts_with(&IDENTIFIER) { word(20).zip(word(24)) } else { None }
 }
 
 const IDENTIFIER: [u8; 12] = [0xAB, b'K', b'T', b'X', b' ', b'2', b'0', 0xBB, b'\r', b'\n', 0x1A, b'\n'];
