@@ -344,7 +344,8 @@ fn odd_blocks_are_encoded_too() {
 #[test]
 fn encoders_keep_what_their_effort_promises() {
     let side = 94;
-    for format in BlockFormat::all().filter(|&format| format != BlockFormat::Bc6h) {
+    // Those of UASTC are held against a reference in `uastc.rs`.
+    for format in BlockFormat::all().filter(|format| !matches!(format, BlockFormat::Bc6h | BlockFormat::Uastc(_))) {
         let channels = usize::from(format.channels());
         let source = picture(side, channels == 4 && !matches!(format, BlockFormat::Bc1Alpha | BlockFormat::Etc2Rgba1));
         let surface = Surface::new(side as u32, side as u32, Values::Rgba8(source.clone())).unwrap();

@@ -73,6 +73,11 @@ fn every_ktx2_file_keeps_the_rules_and_others_read_it() {
                 let reader = ktx2::Reader::new(&out[..]).unwrap();
                 let header = reader.header();
                 assert_eq!((header.pixel_width, header.pixel_height, header.level_count), (29, 14, 5));
+                if compression == Compression::Uastc {
+                    // It has no number there, and `uastc.rs` looks at its descriptor.
+                    assert_eq!((header.format, &report["vkFormat"]), (None, &0.into()));
+                    continue;
+                }
                 assert_eq!(u64::from(header.format.unwrap().value()), report["vkFormat"].as_u64().unwrap());
                 let (wanted, type_size) = ktx2::dfd::Basic::from_format(header.format.unwrap()).unwrap();
                 assert_eq!(reader.basic_dfd().unwrap().to_vec(), wanted.to_vec(), "{compression} {kind}");

@@ -113,6 +113,7 @@ fn damaged_files_do_no_harm() {
         (Compression::Bc7, TextureFormat::Ktx2),
         (Compression::Astc6x6, TextureFormat::Ktx2),
         (Compression::Etc2, TextureFormat::Ktx2),
+        (Compression::Uastc, TextureFormat::Ktx2),
         (Compression::None, TextureFormat::Dds),
         (Compression::Bc1, TextureFormat::Dds),
     ] {

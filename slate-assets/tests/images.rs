@@ -13,86 +13,10 @@ use serde_json::{Value, json};
 use slate_assets::model::ModelProcessor;
 use slate_core::{
     ErrorKind,
-    asset::{AssetInput, AssetLimits, ImageFormat, ModelFormat, ModelOptions, Processor, Report},
+    asset::{AssetInput, AssetLimits, ImageFormat, ModelFormat, Processor},
 };
 use std::{fs, process::Command};
-use support::Files;
-
-const SIDE: u32 = 64;
-
-/// A picture in which columns of these two colours take turns.
-fn stripes(one: [u8; 3], other: [u8; 3]) -> Vec<u8> {
-    let pixels = (0..SIDE * SIDE).flat_map(|at| if at % 2 == 0 { one } else { other });
-    support::png(SIDE, SIDE, Rgb8, &pixels.collect::<Vec<_>>())
-}
-
-/// A triangle whose material has these images in its slots; the same image twice is one image.
-fn model(slots: &[(&str, &str, &[u8])]) -> Value {
-    let numbers: Vec<u8> =
-        [0f32, 0., 0., 1., 0., 0., 0., 1., 0., 0., 0., 1., 0., 0., 1.].iter().flat_map(|n| n.to_le_bytes()).collect();
-    let mut images: Vec<(&str, &[u8])> = Vec::new();
-    let mut material = json!({"pbrMetallicRoughness": {}});
-    for &(slot, media_type, bytes) in slots {
-        let at = images.iter().position(|image| image.1 == bytes).unwrap_or_else(|| {
-            images.push((media_type, bytes));
-            images.len() - 1
-        });
-        let (outer, name) = slot.rsplit_once('.').unwrap_or(("", slot));
-        let object = if outer.is_empty() { &mut material } else { &mut material[outer] };
-        object[name] = json!({"index": at});
-    }
-    let textures = images.iter().enumerate().map(|(at, (media_type, _))| match *media_type {
-        "image/webp" => json!({"extensions": {"EXT_texture_webp": {"source": at}}}),
-        _ => json!({"source": at}),
-    });
-    let mut json = json!({
-        "asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 1}, "material": 0}]}],
-        "accessors": [{"bufferView": 0, "componentType": 5126, "type": "VEC3", "count": 3,
-            "min": [0, 0, 0], "max": [1, 1, 0]},
-            {"bufferView": 1, "componentType": 5126, "type": "VEC2", "count": 3}],
-        "bufferViews": [{"buffer": 0, "byteLength": 36}, {"buffer": 0, "byteOffset": 36, "byteLength": 24}],
-        "buffers": [{"byteLength": numbers.len(), "uri": support::data_uri(&numbers)}],
-        "materials": [material],
-        "textures": textures.collect::<Vec<_>>(),
-        "images": images.iter().map(|(media_type, bytes)| {
-            json!({"uri": support::data_uri(bytes).replace("application/octet-stream", media_type)})
-        }).collect::<Vec<_>>(),
-    });
-    if images.iter().any(|(media_type, _)| *media_type == "image/webp") {
-        json["extensionsUsed"] = json!(["EXT_texture_webp"]);
-        json["extensionsRequired"] = json!(["EXT_texture_webp"]);
-    }
-    json
-}
-
-fn options(format: ImageFormat, max_size: Option<u32>) -> ModelOptions {
-    let mut options = ModelOptions::default();
-    (options.images.format, options.images.max_size) = (format, max_size);
-    options
-}
-
-fn run(model: &Value, options: &ModelOptions) -> (Report, Files) {
-    let input = AssetInput::from_bytes("m.gltf", model.to_string());
-    support::run(&ModelProcessor, &input, options, &AssetLimits::default()).unwrap()
-}
-
-/// The JSON of a GLB, and its images.
-fn opened(glb: &[u8]) -> (Value, Vec<(String, Vec<u8>)>) {
-    let (json, binary) = support::glb(glb);
-    let images = json["images"].as_array().cloned().unwrap_or_default().into_iter().map(|image| {
-        let view = &json["bufferViews"][image["bufferView"].as_u64().unwrap() as usize];
-        let number = |name: &str| view[name].as_u64().unwrap_or_default() as usize;
-        let bytes = binary[number("byteOffset")..number("byteOffset") + number("byteLength")].to_vec();
-        (image["mimeType"].as_str().unwrap().to_owned(), bytes)
-    });
-    let images = images.collect();
-    (json, images)
-}
-
-fn decoded(image: &[u8]) -> image::RgbaImage {
-    image::load_from_memory(image).unwrap().to_rgba8()
-}
+use support::pictured::{SIDE, decoded, model, opened, options, run, stripes};
 
 fn webp(png: &[u8]) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
@@ -251,10 +175,14 @@ fn images_over_the_limit_of_pixels_are_refused() {
 }
 
 #[test]
-fn what_gltf_cannot_hold_is_refused_by_name() {
-    let error = ModelProcessor.check(&options(ImageFormat::Ktx2, None)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.message().contains("webp"), "{error}");
+fn what_a_model_cannot_hold_is_refused_by_name() {
+    for (format, name) in [(ImageFormat::Ktx2, "KTX2"), (ImageFormat::Webp, "WebP")] {
+        let mut options = options(format, None);
+        options.format = ModelFormat::Fbx;
+        let error = ModelProcessor.check(&options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.message().contains(name), "{error}");
+    }
 }
 
 #[test]
@@ -282,11 +210,12 @@ fn the_khronos_validator_reads_what_became_of_images() {
         ("webp", ImageFormat::Webp, None),
         ("small", ImageFormat::Webp, Some(32)),
         ("png", ImageFormat::Png, None),
+        ("ktx2", ImageFormat::Ktx2, None),
     ] {
         fs::write(folder.path().join(format!("{name}.glb")), &run(&source, &options(format, size)).1["m.glb"]).unwrap();
     }
     let output = Command::new("node").arg(support::node::SCRIPT).arg(&validator).arg(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let verdicts: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(verdicts, json!({"keep.glb": [], "webp.glb": [], "small.glb": [], "png.glb": []}));
+    assert_eq!(verdicts, json!({"keep.glb": [], "webp.glb": [], "small.glb": [], "png.glb": [], "ktx2.glb": []}));
 }

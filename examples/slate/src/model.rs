@@ -57,13 +57,13 @@ pub(crate) struct ModelArgs {
     /// Changes nothing but what else is asked for.
     #[arg(long)]
     keep: bool,
-    /// What images become: keep, png, webp.
+    /// What images become: keep, png, webp, ktx2.
     #[arg(long, default_value = "keep", value_name = "FORMAT")]
     images: ImageFormat,
     /// The longest side of an image in pixels; larger ones are made smaller [default: any].
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<u32>,
-    /// Effort of PNG and loss of JPEG, 0 to 100.
+    /// Effort of PNG and KTX2, loss of JPEG, 0 to 100.
     #[arg(long, default_value_t = 90, value_name = "QUALITY")]
     image_quality: u8,
     /// How the report is told.
@@ -170,7 +170,9 @@ fn table(output: &Output, name: &str, made: &AssetOutput) {
             size("bytesAfter")
         ));
     }
-    for what in ["imagesOfTwoKinds", "imagesNotRead", "dropped", "notRead", "missingFiles", "notOptimized"] {
+    for what in
+        ["imagesOfTwoKinds", "imagesOfTwoSpaces", "imagesNotRead", "dropped", "notRead", "missingFiles", "notOptimized"]
+    {
         if made.report.contains_key(what) {
             output.line(format!("  {what}: {}", number(what)));
         }

@@ -36,7 +36,7 @@ pub(crate) struct Wanted {
     /// The format in a folder: ktx2, dds, png, jpg or webp [default: ktx2, or the preset's].
     #[arg(long)]
     format: Option<String>,
-    /// bc1, bc3, bc4, bc5, bc6h, bc7, etc2, eac-r11, eac-rg11, astc, astc-6x6 and so on, or none.
+    /// bc1, bc3, bc4, bc5, bc6h, bc7, etc2, eac-r11, eac-rg11, uastc, astc, astc-6x6 and so on, or none.
     #[arg(long)]
     compression: Option<String>,
     /// How levels of KTX2 are compressed once more: none or zstd.

@@ -4,21 +4,23 @@ use super::{
     ir::{Image, Model, Rest, slots},
     optimize,
 };
-use crate::texture::TextureProcessor;
+use crate::texture::{Place, TextureProcessor, ktx2};
 use image::{ColorType, ImageDecoder, ImageReader};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use slate_core::{
     Cancel, Error, ErrorKind, Result,
     asset::{
-        AssetInput, AssetLimits, ImageFormat, MemoryOutput, ModelImages, Processor, Progress, Report, Resize,
-        TextureFormat, TextureKind, TextureOptions, Work,
+        AssetInput, AssetLimits, Compression, ImageFormat, MemoryOutput, ModelImages, Progress, Report, Resize,
+        Supercompression, TextureFormat, TextureKind, TextureOptions, Work,
     },
 };
 use std::io::Cursor;
 
-/// The extension by which a texture names a WebP.
+/// The extensions by which a texture names an image that glTF alone doesn't know, and what that is.
+const NAMED: [(&str, &str); 2] = [(WEBP, "image/webp"), (BASIS, "image/ktx2")];
 const WEBP: &str = "EXT_texture_webp";
+const BASIS: &str = "KHR_texture_basisu";
 
 /// Processes each image that a material shows; tells what became of them.
 pub(super) fn run(model: &mut Model, wanted: &ModelImages, work: &Work<'_>, report: &mut Report) -> Result<()> {
@@ -30,8 +32,12 @@ pub(super) fn run(model: &mut Model, wanted: &ModelImages, work: &Work<'_>, repo
     let (before, mut changed, mut not_read) = (size(model), 0, Vec::new());
     choose(model, wanted.format);
     let uses = uses(model);
-    let mixed: Vec<String> = (0..uses.len()).filter(|&at| uses[at].is_mixed()).map(|at| name(model, at)).collect();
-    for batch in batches(model, &uses, work.limits.pixels) {
+    let names = |which: &dyn Fn(usize) -> bool| -> Vec<String> {
+        (0..uses.len()).filter(|&at| which(at)).map(|at| name(model, at)).collect()
+    };
+    let mixed = names(&|at| uses[at].is_mixed());
+    let kept = names(&|at| is_kept(&model.images[at], uses[at], wanted));
+    for batch in batches(model, &uses, wanted, work.limits.pixels) {
         let (limits, cancel) = (work.limits, work.cancel);
         let made = batch.par_iter().map(|source| processed(&model.images[source.at], source, wanted, (limits, cancel)));
         for (made, source) in made.collect::<Vec<_>>().into_iter().zip(&batch) {
@@ -54,7 +60,7 @@ pub(super) fn run(model: &mut Model, wanted: &ModelImages, work: &Work<'_>, repo
     let told =
         json!({"count": model.images.len(), "changed": changed, "bytesBefore": before, "bytesAfter": size(model)});
     report.insert("imagesProcessed".into(), told);
-    for (key, names) in [("imagesOfTwoKinds", mixed), ("imagesNotRead", not_read)] {
+    for (key, names) in [("imagesOfTwoKinds", mixed), ("imagesOfTwoSpaces", kept), ("imagesNotRead", not_read)] {
         if !names.is_empty() {
             report.insert(key.into(), json!(names));
         }
@@ -62,46 +68,63 @@ pub(super) fn run(model: &mut Model, wanted: &ModelImages, work: &Work<'_>, repo
     Ok(())
 }
 
-/// Where a texture offers a WebP beside its own image, only the one that is asked for stays.
+/// Whether an image stays because a KTX2 says of it that it is in sRGB, or that it isn't, and both are true.
+fn is_kept(image: &Image, uses: Uses, wanted: &ModelImages) -> bool {
+    let is_ktx2 =
+        wanted.format == ImageFormat::Ktx2 || wanted.format == ImageFormat::Keep && image.media_type == "image/ktx2";
+    is_ktx2 && uses.color && uses.kind() != Some(TextureKind::Color)
+}
+
+/// Where a texture offers several images, only the one that is asked for stays.
 fn choose(model: &mut Model, format: ImageFormat) {
     for texture in model.textures.iter_mut().filter(|texture| !is_foreign(texture)) {
-        match format {
-            ImageFormat::Webp if webp(texture).is_some() => drop(texture.remove("source")),
-            ImageFormat::Png if texture.contains_key("source") => forget_webp(texture),
-            _ => {}
+        let wanted = match format {
+            ImageFormat::Webp if named(texture, WEBP).is_some() => Some(WEBP),
+            ImageFormat::Ktx2 if named(texture, BASIS).is_some() => Some(BASIS),
+            ImageFormat::Keep => continue,
+            _ if source(texture).is_some() => None,
+            // What is there is turned into what is wanted.
+            _ => continue,
+        };
+        if wanted.is_some() {
+            texture.remove("source");
         }
+        NAMED.iter().filter(|(name, _)| Some(*name) != wanted).for_each(|(name, _)| forget(texture, name));
     }
 }
 
-/// Lets each texture name its image in the way that the image's format asks for, and lists the extension.
+/// Lets each texture name its image in the way that the image's format asks for, and lists the extensions.
 fn point(model: &mut Model) {
-    let mut has_webp = false;
-    for texture in &mut model.textures {
-        let is_foreign = is_foreign(texture);
-        let Some(at) = webp(texture).or_else(|| source(texture)).filter(|_| !is_foreign) else {
-            has_webp |= webp(texture).is_some();
-            continue;
-        };
-        forget_webp(texture);
-        if model.images.get(at).is_some_and(|image| image.media_type == "image/webp") {
-            has_webp = true;
+    for texture in model.textures.iter_mut().filter(|texture| !is_foreign(texture)) {
+        let by_name = NAMED.iter().find_map(|(name, _)| named(texture, name));
+        let Some(at) = by_name.or_else(|| source(texture)) else { continue };
+        NAMED.iter().for_each(|(name, _)| forget(texture, name));
+        let media_type = model.images.get(at).map(|image| image.media_type.as_str());
+        if let Some((name, _)) = NAMED.iter().find(|(_, named)| Some(*named) == media_type) {
             texture.remove("source");
             let extensions = texture.entry("extensions").or_insert_with(|| json!({}));
-            extensions[WEBP] = json!({ "source": at });
+            extensions[*name] = json!({ "source": at });
         } else {
             texture.insert("source".into(), at.into());
         }
     }
-    let needed = model.textures.iter().any(|texture| webp(texture).is_some() && source(texture).is_none());
-    for (list, is_there) in [("extensionsUsed", has_webp), ("extensionsRequired", needed)] {
-        let mut names = match model.rest.remove(list) {
-            Some(Value::Array(names)) => names,
-            _ => Vec::new(),
+    for (name, _) in NAMED {
+        let is_there = model.textures.iter().any(|texture| named(texture, name).is_some());
+        let is_alone = |texture: &Rest| {
+            let others = NAMED.iter().any(|(other, _)| *other != name && named(texture, other).is_some());
+            named(texture, name).is_some() && source(texture).is_none() && !others
         };
-        names.retain(|name| name != WEBP);
-        names.extend(is_there.then(|| WEBP.into()));
-        if !names.is_empty() {
-            model.rest.insert(list.into(), Value::Array(names));
+        let needed = model.textures.iter().any(is_alone);
+        for (list, is_there) in [("extensionsUsed", is_there), ("extensionsRequired", needed)] {
+            let mut names = match model.rest.remove(list) {
+                Some(Value::Array(names)) => names,
+                _ => Vec::new(),
+            };
+            names.retain(|other| other != name);
+            names.extend(is_there.then(|| name.into()));
+            if !names.is_empty() {
+                model.rest.insert(list.into(), Value::Array(names));
+            }
         }
     }
 }
@@ -109,20 +132,22 @@ fn point(model: &mut Model) {
 /// Whether a texture has an image in a format that isn't read or written here, as the one it is meant to show.
 fn is_foreign(texture: &Rest) -> bool {
     let extensions = texture.get("extensions").and_then(Value::as_object);
-    extensions.into_iter().flatten().any(|(name, value)| name != WEBP && value.get("source").is_some())
+    let is_known = |name: &str| NAMED.iter().any(|(known, _)| *known == name);
+    extensions.into_iter().flatten().any(|(name, value)| !is_known(name) && value.get("source").is_some())
 }
 
 fn source(texture: &Rest) -> Option<usize> {
     texture.get("source").and_then(Value::as_u64).map(|at| at as usize)
 }
 
-fn webp(texture: &Rest) -> Option<usize> {
-    texture.get("extensions")?.get(WEBP)?.get("source")?.as_u64().map(|at| at as usize)
+/// The image that a texture names by an extension.
+fn named(texture: &Rest, extension: &str) -> Option<usize> {
+    texture.get("extensions")?.get(extension)?.get("source")?.as_u64().map(|at| at as usize)
 }
 
-fn forget_webp(texture: &mut Rest) {
+fn forget(texture: &mut Rest, extension: &str) {
     if let Some(Value::Object(extensions)) = texture.get_mut("extensions") {
-        extensions.remove(WEBP);
+        extensions.remove(extension);
         if extensions.is_empty() {
             texture.remove("extensions");
         }
@@ -165,7 +190,7 @@ fn uses(model: &mut Model) -> Vec<Uses> {
     for material in &mut model.materials {
         slots(material, &mut |slot, object| {
             let texture = object.get("index").and_then(Value::as_u64).and_then(|at| textures.get(at as usize));
-            let images = texture.map(|texture| [source(texture), webp(texture)]);
+            let images = texture.map(|texture| [source(texture), named(texture, WEBP), named(texture, BASIS)]);
             for at in images.into_iter().flatten().flatten() {
                 let Some(uses) = uses.get_mut(at) else { continue };
                 match slot {
@@ -198,10 +223,11 @@ struct Source {
 }
 
 /// The images that are used and can be read, in lots of so many pixels that they may be decoded side by side.
-fn batches(model: &Model, uses: &[Uses], pixels: u64) -> Vec<Vec<Source>> {
+fn batches(model: &Model, uses: &[Uses], wanted: &ModelImages, pixels: u64) -> Vec<Vec<Source>> {
     let (mut batches, mut batch, mut room) = (Vec::new(), Vec::new(), pixels);
     for (at, (image, uses)) in model.images.iter().zip(uses).enumerate() {
-        let Some(source) = uses.kind().and_then(|kind| looked_at(image, at, kind)) else { continue };
+        let kind = uses.kind().filter(|_| !is_kept(image, *uses, wanted));
+        let Some(source) = kind.and_then(|kind| looked_at(image, at, kind)) else { continue };
         let area = u64::from(source.width) * u64::from(source.height);
         if area > room && !batch.is_empty() {
             batches.push(std::mem::take(&mut batch));
@@ -216,6 +242,11 @@ fn batches(model: &Model, uses: &[Uses], pixels: u64) -> Vec<Vec<Source>> {
 }
 
 fn looked_at(image: &Image, at: usize, kind: TextureKind) -> Option<Source> {
+    if image.media_type == "image/ktx2" {
+        // Here, too, the texture processor says what is wrong.
+        let (width, height) = ktx2::size(&image.bytes).unwrap_or((1, 1));
+        return Some(Source { at, kind, width, height, bits: 8 });
+    }
     let format = image::ImageFormat::from_mime_type(&image.media_type)?;
     let reader = ImageReader::with_format(Cursor::new(&image.bytes), format).into_decoder();
     let (width, height, bits) = match reader {
@@ -240,15 +271,17 @@ fn processed(
     bounds.1.check()?;
     let resize = smaller((source.width, source.height), wanted.max_size);
     let format = match (image.media_type.as_str(), wanted.format) {
+        (_, ImageFormat::Ktx2) | ("image/ktx2", ImageFormat::Keep) => TextureFormat::Ktx2,
         // A lossless copy of what JPEG left is several times as large.
         ("image/jpeg", _) => TextureFormat::Jpeg,
-        ("image/png", ImageFormat::Webp) if source.bits == 8 => TextureFormat::Webp,
+        ("image/png" | "image/ktx2", ImageFormat::Webp) if source.bits == 8 => TextureFormat::Webp,
         ("image/webp", ImageFormat::Keep | ImageFormat::Webp) => TextureFormat::Webp,
         _ => TextureFormat::Png,
     };
     let media_type = match format {
         TextureFormat::Jpeg => "image/jpeg",
         TextureFormat::Webp => "image/webp",
+        TextureFormat::Ktx2 => "image/ktx2",
         _ => "image/png",
     };
     let is_same = media_type == image.media_type;
@@ -258,15 +291,30 @@ fn processed(
     let mut options = TextureOptions::default();
     (options.format, options.generate_mipmaps, options.kind) = (format, false, source.kind);
     (options.quality, options.resize) = (wanted.quality, resize);
+    if format == TextureFormat::Ktx2 {
+        (options.compression, options.supercompression) = (Compression::Uastc, Supercompression::Zstd);
+        options.generate_mipmaps = true;
+        let (width, height) = resize.map_or((source.width, source.height), |size| (size.width, size.height));
+        let size = (in_blocks(width, wanted.max_size), in_blocks(height, wanted.max_size));
+        let is_as_it_was = size == (source.width, source.height);
+        options.resize = (!is_as_it_was).then_some(Resize { width: size.0, height: size.1 });
+    }
     let bytes = textured(image, &options, bounds)?;
-    // WebP turned into PNG is for those who read no WebP: it may grow.
-    let must = resize.is_some() || image.media_type == "image/webp";
-    if !must && bytes.len() >= image.bytes.len() {
+    // What few viewers read is turned into what more do, and what graphics processors read is small there: either may grow.
+    let may_grow = resize.is_some() || format == TextureFormat::Ktx2 || image.media_type != "image/png";
+    if !may_grow && bytes.len() >= image.bytes.len() {
         return Ok(None);
     }
     let mut rest = image.rest.clone();
     rest.remove("mimeType");
     Ok(Some(Image { bytes: bytes.into(), media_type: media_type.to_owned(), rest }))
+}
+
+/// A side as `KHR_texture_basisu` wants it: the next multiple of four, or the last one that isn't over the longest side.
+fn in_blocks(side: u32, most: Option<u32>) -> u32 {
+    let next = side.checked_next_multiple_of(4).unwrap_or(side);
+    let is_over = next != side && next > most.unwrap_or(TextureOptions::MAX_SIDE);
+    if is_over && next > 4 { next - 4 } else { next }
 }
 
 /// The image by way of the texture processor.
@@ -275,7 +323,7 @@ fn textured(image: &Image, options: &TextureOptions, (limits, cancel): (&AssetLi
     let input = AssetInput::from_bytes(format!("image.{extension}"), image.bytes.clone());
     let output = MemoryOutput::new(limits.output_bytes);
     let mut inner = Work { input: &input, output: &mut output.clone(), limits, cancel, progress: &Progress::ignored() };
-    TextureProcessor.process(&mut inner, options)?;
+    TextureProcessor.made(&mut inner, options, Place::Gltf)?;
     let made = output.take().into_values().next().ok_or_else(|| Error::internal("a texture without an output"))?;
     Ok(made.to_vec())
 }

@@ -25,8 +25,8 @@ use ir::{Model, Node, Transform};
 use slate_core::{
     Error, Result,
     asset::{
-        AssetInput, AssetKind, AssetLimits, ImageFormat, LodOutput, MeshCompression, ModelFormat, ModelImages,
-        ModelOptions, Processor, ProcessorInfo, Report, UpAxis, Work,
+        AssetInput, AssetKind, AssetLimits, LodOutput, MeshCompression, ModelFormat, ModelImages, ModelOptions,
+        Processor, ProcessorInfo, Report, UpAxis, Work,
     },
 };
 
@@ -64,10 +64,6 @@ impl Processor for ModelProcessor {
             "an obj holds one level of detail; set lodOutput to files, or generateLODs to false".to_owned()
         } else if options.bake_lighting {
             "baking light is not available yet; set bakeLighting to false".to_owned()
-        } else if options.images.format == ImageFormat::Ktx2 {
-            "a glTF holds KTX2 in Basis' own compressions only, which are not written yet; choose webp, or process the \
-             images as textures"
-                .to_owned()
         } else if cfg!(not(feature = "texture")) && options.images != ModelImages::default() {
             "images are processed with the feature texture only; leave the images' options out".to_owned()
         } else {

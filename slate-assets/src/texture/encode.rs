@@ -1,4 +1,5 @@
 use super::{
+    Place,
     block::Effort,
     dds,
     format::{Shape, Stored},
@@ -27,13 +28,13 @@ pub(super) fn write(
     work: &mut Work<'_>,
     name: &str,
     (images, shape): (&[Vec<Pixels>], Shape),
-    options: &TextureOptions,
+    (options, place): (&TextureOptions, Place),
     report: &mut Report,
 ) -> Result<()> {
     let base =
         images.first().and_then(|image| image.first()).ok_or_else(|| Error::internal("a texture without a level"))?;
     let stored = match options.format {
-        TextureFormat::Ktx2 | TextureFormat::Dds => Some(stored(work, (images, shape), options, report)?),
+        TextureFormat::Ktx2 | TextureFormat::Dds => Some(stored(work, (images, shape), (options, place), report)?),
         format if images.len() > 1 => {
             return Err(Error::unsupported(format!(
                 "{format} holds one image; choose ktx2 or dds for cubes, arrays and volumes"
@@ -82,12 +83,12 @@ fn zstd_level(quality: u8) -> i32 {
 fn stored(
     work: &Work<'_>,
     (images, shape): (&[Vec<Pixels>], Shape),
-    options: &TextureOptions,
+    (options, place): (&TextureOptions, Place),
     report: &mut Report,
 ) -> Result<Stored> {
     let base = &images[0][0];
     let has_alpha = images.iter().any(|image| image[0].is_translucent());
-    let format = packed::format(base, options, has_alpha)?;
+    let format = packed::format(base, options, has_alpha, place)?;
     report.insert("vkFormat".into(), format.vk().into());
     if options.kind == TextureKind::Hdr {
         report.insert("clampedValues".into(), images.iter().flatten().map(packed::clamped).sum::<u64>().into());

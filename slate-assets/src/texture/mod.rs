@@ -73,6 +73,22 @@ impl Processor for TextureProcessor {
     }
 
     fn process(&self, work: &mut Work<'_>, options: &TextureOptions) -> Result<Report> {
+        self.made(work, options, Place::File)
+    }
+}
+
+/// Where a texture will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In a file of its own.
+    File,
+    /// In a glTF, whose textures in UASTC have the channels of colours, whatever they hold.
+    #[cfg_attr(not(feature = "model"), allow(dead_code, reason = "models ask for it"))]
+    Gltf,
+}
+
+impl TextureProcessor {
+    pub(crate) fn made(self, work: &mut Work<'_>, options: &TextureOptions, place: Place) -> Result<Report> {
         self.check(options)?;
         work.cancel.check()?;
         let options = &self.resolved(work, options)?;
@@ -107,13 +123,11 @@ impl Processor for TextureProcessor {
         report.insert("height".into(), images[0][0].height.into());
         report.insert("levels".into(), images[0].len().into());
         let name = format!("{}.{}", work.stem(), options.format);
-        encode::write(work, &name, (&images, shape), options, &mut report)?;
+        encode::write(work, &name, (&images, shape), (options, place), &mut report)?;
         work.progress.report(1.0);
         Ok(report)
     }
-}
 
-impl TextureProcessor {
     /// The options with the kind that the source says, where they leave it to the source.
     fn resolved(self, work: &Work<'_>, options: &TextureOptions) -> Result<TextureOptions> {
         let mut options = options.clone();

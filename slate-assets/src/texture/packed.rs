@@ -1,7 +1,8 @@
 //! Between pixels and the texels of a container, plain or in blocks.
 
 use super::{
-    block::{self, BlockFormat, Effort, Footprint, Surface, Values},
+    Place,
+    block::{self, BlockFormat, Channels, Effort, Footprint, Surface, Values},
     encode::to_8,
     format::{Format, Plain, Transfer},
     pixels::{Pixels, Samples},
@@ -18,7 +19,7 @@ pub(super) type Row<'a> = &'a (dyn Fn() -> Result<()> + Sync);
 
 /// The format that holds pixels of a kind: colours without blocks are RGBA of 8 bits, as every graphics processor samples
 /// them.
-pub(super) fn format(pixels: &Pixels, options: &TextureOptions, has_alpha: bool) -> Result<Format> {
+pub(super) fn format(pixels: &Pixels, options: &TextureOptions, has_alpha: bool, place: Place) -> Result<Format> {
     let (kind, compression) = (options.kind, options.compression);
     let plain = |channels, bytes, transfer| Format::Plain(Plain { channels, bytes, transfer, bgr: false });
     let linear = |channels, bytes| plain(channels, bytes, Transfer::Linear);
@@ -48,6 +49,12 @@ pub(super) fn format(pixels: &Pixels, options: &TextureOptions, has_alpha: bool)
         Compression::EacR11 => BlockFormat::EacR11,
         Compression::EacRg11 => BlockFormat::EacRg11,
         Compression::Astc => BlockFormat::Astc(Footprint::ALL[0]),
+        Compression::Uastc => BlockFormat::Uastc(match (kind, pixels.channels) {
+            (TextureKind::Mask, 1) if place == Place::File => Channels::Rrr,
+            (TextureKind::Mask, 2) if place == Place::File => Channels::Rrrg,
+            _ if has_alpha => Channels::Rgba,
+            _ => Channels::Rgb,
+        }),
         other => {
             // The others are named after their footprints: `astc-6x6`.
             let size = other.as_str().strip_prefix("astc-").and_then(|size| size.split_once('x'));

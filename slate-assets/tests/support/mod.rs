@@ -5,6 +5,7 @@
 pub(crate) mod corpus;
 pub(crate) mod fbx;
 pub(crate) mod node;
+pub(crate) mod pictured;
 pub(crate) mod rich;
 pub(crate) mod shapes;
 pub(crate) mod sounds;

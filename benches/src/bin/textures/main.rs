@@ -19,7 +19,7 @@ mod pictures;
 mod rate;
 mod webp;
 
-use slate_assets::texture::block::{BlockFormat, Effort, Footprint, Surface, Values, decode, encode};
+use slate_assets::texture::block::{BlockFormat, Channels, Effort, Footprint, Surface, Values, decode, encode};
 use slate_benches::{Result, Watch};
 use std::{
     path::Path,
@@ -85,7 +85,7 @@ fn formats() -> Vec<BlockFormat> {
     let footprint = |width, height| Footprint::new(width, height).map(BlockFormat::Astc);
     let fixed = [BlockFormat::Bc1, BlockFormat::Bc3, BlockFormat::Bc5, BlockFormat::Bc7];
     let mobile = [BlockFormat::Etc2Rgb, BlockFormat::Etc2Rgba, BlockFormat::EacRg11];
-    let astc = [footprint(4, 4), footprint(6, 6), footprint(8, 8)];
+    let astc = [footprint(4, 4), footprint(6, 6), footprint(8, 8), Some(BlockFormat::Uastc(Channels::Rgba))];
     fixed.into_iter().chain(mobile).chain(astc.into_iter().flatten()).collect()
 }
 

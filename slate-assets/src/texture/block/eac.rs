@@ -4,7 +4,7 @@
 use super::Effort;
 
 /// The steps around the base, by table and index.
-const TABLES: [[i32; 8]; 16] = [
+pub(super) const TABLES: [[i32; 8]; 16] = [
     [-3, -6, -9, -15, 2, 5, 8, 14],
     [-3, -7, -10, -13, 2, 6, 9, 12],
     [-2, -5, -8, -13, 1, 4, 7, 12],

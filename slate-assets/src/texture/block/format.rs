@@ -77,6 +77,50 @@ pub enum BlockFormat {
     EacRg11,
     /// ASTC: colours and alpha.
     Astc(Footprint),
+    /// UASTC of 4×4 texels, which readers turn into one of the others.
+    Uastc(Channels),
+}
+
+/// What the four channels of UASTC are used for; as surfaces they are in red, or red and green, where there are fewer than three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channels {
+    /// Opaque colours, normals, or three numbers.
+    Rgb,
+    /// The same with alpha.
+    Rgba,
+    /// One number, as grey.
+    Rrr,
+    /// Two numbers: one as grey, one as alpha. They are nearer so than as red and green.
+    Rrrg,
+    /// Two numbers, as red and green.
+    Rg,
+}
+
+impl Channels {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Rgb, Self::Rgba, Self::Rrr, Self::Rrrg, Self::Rg];
+
+    /// From where they are on a surface to where they are in a block.
+    pub(super) fn in_block(self, [r, g, b, a]: [u8; 4]) -> [u8; 4] {
+        match self {
+            Self::Rgb => [r, g, b, 255],
+            Self::Rgba => [r, g, b, a],
+            Self::Rrr => [r, r, r, 255],
+            Self::Rrrg => [r, r, r, g],
+            Self::Rg => [r, g, 0, 255],
+        }
+    }
+
+    /// From where they are in a block to where they are on a surface.
+    pub(super) fn on_surface(self, [r, g, b, a]: [u8; 4]) -> [u8; 4] {
+        match self {
+            Self::Rgb => [r, g, b, 255],
+            Self::Rgba => [r, g, b, a],
+            Self::Rrr => [r, 0, 0, 255],
+            Self::Rrrg => [r, a, 0, 255],
+            Self::Rg => [r, g, 0, 255],
+        }
+    }
 }
 
 impl BlockFormat {
@@ -96,7 +140,7 @@ impl BlockFormat {
             Self::EacR11,
             Self::EacRg11,
         ];
-        fixed.into_iter().chain(Footprint::ALL.map(Self::Astc))
+        fixed.into_iter().chain(Footprint::ALL.map(Self::Astc)).chain(Channels::ALL.map(Self::Uastc))
     }
 
     /// Texels in a row of a block, and rows of a block.
@@ -130,16 +174,16 @@ impl BlockFormat {
     /// Channels that come back: 1 and 2 for single channels, 3 without alpha, else 4.
     pub fn channels(self) -> u8 {
         match self {
-            Self::Bc4 | Self::EacR11 => 1,
-            Self::Bc5 | Self::EacRg11 => 2,
-            Self::Bc1 | Self::Bc6h | Self::Etc2Rgb => 3,
+            Self::Bc4 | Self::EacR11 | Self::Uastc(Channels::Rrr) => 1,
+            Self::Bc5 | Self::EacRg11 | Self::Uastc(Channels::Rrrg | Channels::Rg) => 2,
+            Self::Bc1 | Self::Bc6h | Self::Etc2Rgb | Self::Uastc(Channels::Rgb) => 3,
             _ => 4,
         }
     }
 
     /// Whether it may hold colours in sRGB.
     pub fn has_srgb(self) -> bool {
-        !matches!(self, Self::Bc4 | Self::Bc5 | Self::Bc6h | Self::EacR11 | Self::EacRg11)
+        !matches!(self, Self::Bc6h) && self.channels() > 2
     }
 }
 
@@ -159,6 +203,11 @@ impl fmt::Display for BlockFormat {
             Self::EacR11 => "EAC R11",
             Self::EacRg11 => "EAC RG11",
             Self::Astc(footprint) => return write!(f, "ASTC {}x{}", footprint.width, footprint.height),
+            Self::Uastc(Channels::Rgb) => "UASTC RGB",
+            Self::Uastc(Channels::Rgba) => "UASTC RGBA",
+            Self::Uastc(Channels::Rrr) => "UASTC RRR",
+            Self::Uastc(Channels::Rrrg) => "UASTC RRRG",
+            Self::Uastc(Channels::Rg) => "UASTC RG",
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Block compression: 4×4 texels (ASTC: up to 12×12) in 8 or 16 bytes, as graphics processors read them.
+//! Block compression: 4×4 texels (ASTC: up to 12×12) in 8 or 16 bytes, as graphics processors read them, or, of UASTC, as
+//! readers quickly make it for them.
 //!
 //! Each format is a file or folder of its own, written from its specification, with a decoder and an encoder on plain
 //! arrays. [`encode`] and [`decode`] do whole surfaces, rows of blocks side by side on all threads of the pool; the bytes
@@ -24,9 +25,10 @@ mod rate;
 mod surface;
 #[cfg(test)]
 mod tests;
+mod uastc;
 mod wide;
 
-pub use format::{BlockFormat, Footprint};
+pub use format::{BlockFormat, Channels, Footprint};
 pub use rate::economize;
 pub use surface::{Surface, Values, decode, encode};
 

@@ -1,4 +1,4 @@
-use super::{BlockFormat, Effort, Texels, astc, bc1, bc4, bc6h, bc7, eac, etc};
+use super::{BlockFormat, Effort, Texels, astc, bc1, bc4, bc6h, bc7, eac, etc, uastc};
 use rayon::prelude::*;
 use slate_core::{Error, Result};
 
@@ -136,6 +136,10 @@ fn encode_row(texels: &[Texels], format: BlockFormat, effort: Effort, line: &mut
         F::Etc2Rgba1 => etc::encode(texels, etc::Alpha::Punched, effort, |at, block| put(at, 0, block)),
         F::Etc2Rgba => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 8, block)),
         F::Bc7 => bc7::encode(texels, effort, line),
+        F::Uastc(channels) => {
+            let placed: Vec<Texels> = texels.iter().map(|block| block.map(|texel| channels.in_block(texel))).collect();
+            uastc::encode(&placed, effort, line);
+        }
         // Of channels alone, or encoded in other ways.
         F::Bc4 | F::Bc5 | F::EacR11 | F::EacRg11 | F::Bc6h | F::Astc(_) => {}
     }
@@ -207,7 +211,8 @@ fn encode_block(surface: &Surface, effort: Effort, (x, y): (usize, usize), out: 
 /// Decodes a surface of this size; what blocks hold beyond it is dropped.
 ///
 /// # Errors
-/// `Corrupt` where there are not as many bytes as blocks; whatever `row` gives, which is asked as by [`encode`].
+/// `Corrupt` where there are not as many bytes as blocks, or a block of UASTC has no mode that there is; whatever `row`
+/// gives, which is asked as by [`encode`].
 pub fn decode(
     blocks: &[u8],
     width: u32,
@@ -217,6 +222,11 @@ pub fn decode(
 ) -> Result<Surface> {
     if blocks.len() as u64 != format.bytes(width, height) || blocks.is_empty() {
         return Err(Error::corrupt("there are not as many bytes as blocks").with("format", format));
+    }
+    if matches!(format, BlockFormat::Uastc(_))
+        && let Some(at) = blocks.chunks_exact(16).position(|block| !uastc::is_legal(whole(block)))
+    {
+        return Err(Error::corrupt("this block has no mode that there is").with("format", format).with("block", at));
     }
     let texels = width as usize * height as usize;
     let values = match format {
@@ -261,6 +271,7 @@ fn decode_small(block: &[u8], format: BlockFormat) -> Texels {
             std::array::from_fn(|at| [red[at], green[at], 0, 255])
         }
         BlockFormat::Bc7 => bc7::decode(whole(block)),
+        BlockFormat::Uastc(channels) => uastc::decode(whole(block)).map(|texel| channels.on_surface(texel)),
         BlockFormat::Etc2Rgb => etc::decode(half(block), etc::Alpha::None),
         BlockFormat::Etc2Rgba1 => etc::decode(half(block), etc::Alpha::Punched),
         BlockFormat::Etc2Rgba => {

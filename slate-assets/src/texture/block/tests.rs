@@ -1,6 +1,6 @@
 //! The machine's vectors give the bytes of plain code.
 
-use super::{BlockFormat, Effort, Footprint, Surface, Values, encode};
+use super::{BlockFormat, Channels, Effort, Footprint, Surface, Values, encode};
 use crate::simd::plainly;
 
 /// Slopes, edges and noise in turn, with and without alpha.
@@ -45,6 +45,8 @@ fn vectors_give_the_same_bytes_as_plain_code() {
         BlockFormat::Etc2Rgb,
         BlockFormat::Etc2Rgba1,
         BlockFormat::Etc2Rgba,
+        BlockFormat::Uastc(Channels::Rgba),
+        BlockFormat::Uastc(Channels::Rrrg),
     ];
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     for format in fixed.into_iter().chain(astc) {

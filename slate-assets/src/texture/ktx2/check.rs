@@ -1,7 +1,10 @@
 //! Checks a KTX2 file by the rules of its specification.
 
 use super::{HEADER, IDENTIFIER, LEVEL_ENTRY, Super, alignment, descriptor};
-use crate::texture::format::{Format, Plain, most_levels, side};
+use crate::texture::{
+    block::BlockFormat,
+    format::{Format, Plain, most_levels, side},
+};
 
 /// The keys that begin with "KTX" and mean something.
 const KNOWN_KEYS: [&str; 11] = [
@@ -53,8 +56,11 @@ impl Check<'_> {
     }
 
     fn all(&mut self) {
-        let Some(format) = Format::of_vk(self.word(12)) else {
-            return self.must(false, format!("vkFormat {} is not known here", self.word(12)));
+        let number = self.word(12);
+        let described = self.bytes.get(self.word(48) as usize..).unwrap_or_default();
+        let known = if number == 0 { descriptor::without_number(described).ok() } else { Format::of_vk(number) };
+        let Some(format) = known else {
+            return self.must(false, format!("vkFormat {number} is not known here"));
         };
         let type_size = match format {
             Format::Plain(Plain { bytes, .. }) => u32::from(bytes),
@@ -73,7 +79,8 @@ impl Check<'_> {
         self.must(levels > 0 || format.block_size() == (1, 1), "levelCount is not 0 for block formats");
         let scheme = self.word(44);
         self.must(scheme <= 3, "supercompressionScheme is one of the known");
-        self.must(scheme != 1, "BasisLZ goes with vkFormat 0 only");
+        self.must(scheme != 1, "BasisLZ goes with ETC1S only");
+        self.must(number != 0 || depth == 0, "pixelDepth is 0 for UASTC");
         self.index(format, levels.max(1));
     }
 
@@ -105,7 +112,13 @@ impl Check<'_> {
             return self.must(false, "the descriptor lies within the file");
         };
         let premultiplied = found.get(15).is_some_and(|flags| flags & 1 == 1);
-        let wanted = descriptor::of(format, premultiplied);
+        let mut wanted = descriptor::of(format, premultiplied);
+        if let Format::Block { format: BlockFormat::Uastc(_), srgb: false } = format
+            && let Some(&primaries @ (0 | 1)) = found.get(13)
+        {
+            // Plain numbers have no primaries; the usual encoder writes those of BT.709 all the same.
+            wanted[13] = primaries;
+        }
         let same = found.len() == wanted.len();
         let off = found.iter().zip(&wanted).position(|(found, wanted)| found != wanted);
         self.must(same, format!("the descriptor of this format has {} bytes", wanted.len()));

@@ -1,15 +1,60 @@
-//! The data format descriptor: one basic block, after the Khronos Data Format Specification 1.3, section 5.
+//! The data format descriptor: one basic block, after the Khronos Data Format Specification 1.3, section 5, and 1.4 for
+//! UASTC.
 
 use crate::texture::{
-    block::BlockFormat,
+    block::{BlockFormat, Channels},
     format::{Format, Plain, Transfer},
 };
+use slate_core::{Error, Result};
 
 const ALPHA: u8 = 15;
 /// Qualifiers of a channel.
 const LINEAR: u8 = 0x10;
 const SIGNED: u8 = 0x40;
 const FLOAT: u8 = 0x80;
+
+/// The colour models of Basis Universal.
+const ETC1S: u8 = 163;
+const UASTC: u8 = 166;
+
+/// The transfer function of sRGB.
+const SRGB: u8 = 2;
+
+/// The format of a file that has no `VkFormat`: UASTC, as its descriptor says.
+pub(super) fn without_number(descriptor: &[u8]) -> Result<Format> {
+    let byte = |at: usize| descriptor.get(at).copied().unwrap_or(0);
+    match byte(12) {
+        UASTC => {}
+        ETC1S => {
+            return Err(Error::unsupported(
+                "this KTX2 file holds ETC1S (BasisLZ), which is not read: transcode it before, or make it anew as UASTC",
+            ));
+        }
+        other => {
+            return Err(Error::unsupported("this KTX2 file's format is not read").with("colour model", other));
+        }
+    }
+    let number = byte(31) & 15;
+    let channels = Channels::ALL.into_iter().find(|channels| uastc_channel(*channels) == number);
+    let channels = channels.ok_or_else(|| Error::corrupt("UASTC has no such channels").with("channel", number))?;
+    Ok(Format::Block { format: BlockFormat::Uastc(channels), srgb: byte(14) == SRGB })
+}
+
+/// What a sample of UASTC holds.
+fn uastc_channel(channels: Channels) -> u8 {
+    match channels {
+        Channels::Rgb => 0,
+        Channels::Rgba => 3,
+        Channels::Rrr => 4,
+        Channels::Rrrg => 5,
+        Channels::Rg => 6,
+    }
+}
+
+/// The colour primaries: those of BT.709, and none where UASTC holds plain numbers, as glTF wants it.
+fn primaries(format: Format) -> u8 {
+    u8::from(!matches!(format, Format::Block { format: BlockFormat::Uastc(_), srgb: false }))
+}
 
 /// One sample: where its bits are, what they mean, and what stands for 0 and 1.
 struct Sample {
@@ -32,10 +77,19 @@ pub(super) fn of(format: Format, premultiplied: bool) -> Vec<u8> {
     bytes.extend(0u32.to_le_bytes());
     bytes.extend(2u16.to_le_bytes());
     bytes.extend(block.to_le_bytes());
-    let transfer = if format.is_srgb() { 2 } else { 1 };
-    // The primaries of BT.709; sizes of blocks are written less one.
+    let transfer = if format.is_srgb() { SRGB } else { 1 };
+    // Sizes of blocks are written less one.
     let (width, height) = format.block_size();
-    bytes.extend([model, 1, transfer, u8::from(premultiplied), (width - 1) as u8, (height - 1) as u8, 0, 0]);
+    bytes.extend([
+        model,
+        primaries(format),
+        transfer,
+        u8::from(premultiplied),
+        (width - 1) as u8,
+        (height - 1) as u8,
+        0,
+        0,
+    ]);
     bytes.extend([format.block_bytes() as u8, 0, 0, 0, 0, 0, 0, 0]);
     for sample in samples {
         bytes.extend(sample.offset.to_le_bytes());
@@ -64,6 +118,7 @@ fn of_plain(plain: Plain) -> Vec<Sample> {
 
 /// The colour model of a block format, and its samples: each the whole block or a half of it.
 fn of_block(format: BlockFormat, srgb: bool) -> (u8, Vec<Sample>) {
+    let of_uastc = if let BlockFormat::Uastc(channels) = format { [uastc_channel(channels)] } else { [0] };
     let (model, channels): (u8, &[u8]) = match format {
         BlockFormat::Bc1 => (128, &[0]),
         BlockFormat::Bc1Alpha => (128, &[1]),
@@ -79,6 +134,7 @@ fn of_block(format: BlockFormat, srgb: bool) -> (u8, Vec<Sample>) {
         BlockFormat::EacR11 => (161, &[0]),
         BlockFormat::EacRg11 => (161, &[0, 1]),
         BlockFormat::Astc(_) => (162, &[0]),
+        BlockFormat::Uastc(_) => (UASTC, &of_uastc),
     };
     let bytes = format.block_bytes() as u16;
     let bits = if channels.len() == 1 { bytes * 8 } else { 64 };

@@ -9,6 +9,13 @@ pub use check::check;
 pub(super) use read::{Header, read};
 pub(super) use write::write;
 
+/// The width and height that a KTX2 file says, whatever its format; nothing else is looked at.
+#[cfg(feature = "model")]
+pub(crate) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    if bytes.starts_with(&IDENTIFIER) { word(20).zip(word(24)) } else { None }
+}
+
 const IDENTIFIER: [u8; 12] = [0xAB, b'K', b'T', b'X', b' ', b'2', b'0', 0xBB, b'\r', b'\n', 0x1A, b'\n'];
 /// Bytes of the identifier, the header and the index of what isn't levels.
 const HEADER: u64 = 80;

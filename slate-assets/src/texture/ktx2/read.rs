@@ -1,4 +1,4 @@
-use super::{HEADER, IDENTIFIER, LEVEL_ENTRY};
+use super::{HEADER, IDENTIFIER, LEVEL_ENTRY, descriptor};
 use crate::{
     guard,
     texture::format::{Format, Shape, most_levels, side},
@@ -31,13 +31,18 @@ impl Header {
             return Err(Error::corrupt("this is no KTX2 file: its first bytes are others"));
         }
         let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        let format = Format::of_vk(word(12)).ok_or_else(|| {
-            Error::unsupported("this KTX2 file's format is not read; Basis needs to be transcoded before")
-                .with("vkFormat", word(12))
-        })?;
+        let described = described(file, word(48).into(), word(52), length)?;
+        let format = match word(12) {
+            0 => descriptor::without_number(&described)?,
+            number => Format::of_vk(number)
+                .ok_or_else(|| Error::unsupported("this KTX2 file's format is not read").with("vkFormat", number))?,
+        };
         let (width, height, depth) = (word(20), word(24), word(28));
         if width == 0 || height == 0 {
             return Err(Error::unsupported("KTX2 textures of one dimension are not read").with("at byte", 20));
+        }
+        if depth > 0 && word(12) == 0 {
+            return Err(Error::corrupt("UASTC holds no volume").with("at byte", 28));
         }
         let shape = Shape { layers: word(32), faces: word(36), depth }.checked()?;
         if shape.layers > Shape::MOST_LAYERS {
@@ -57,9 +62,9 @@ impl Header {
                 return Err(Error::unsupported("of KTX2's compressions only zstd is read").with("scheme", other));
             }
         };
-        let mut header = Self { format, width, height, shape, levels, premultiplied: false, zstd, first: (0, 0, 0) };
+        let premultiplied = described[15] & 1 == 1;
+        let mut header = Self { format, width, height, shape, levels, premultiplied, zstd, first: (0, 0, 0) };
         header.read_index(file, length)?;
-        header.premultiplied = premultiplied(file, word(48).into(), word(52), length)?;
         Ok(header)
     }
 
@@ -117,15 +122,16 @@ pub(crate) fn read(file: &mut dyn ReadSeek, header: &Header, limits: &AssetLimit
     Ok(level)
 }
 
-/// Whether the descriptor says that colours are multiplied by alpha; one that isn't there doesn't.
-fn premultiplied(file: &mut dyn ReadSeek, place: u64, size: u32, length: u64) -> Result<bool> {
+/// The descriptor as far as it is read: up to its first sample.
+fn described(file: &mut dyn ReadSeek, place: u64, size: u32, length: u64) -> Result<[u8; 44]> {
     if size < 28 || place.saturating_add(size.into()) > length {
         return Err(Error::corrupt("the KTX2 file has no data format descriptor").with("at byte", 48));
     }
-    let mut block = [0; 16];
-    let read = file.seek(SeekFrom::Start(place)).and_then(|_| file.read_exact(&mut block));
+    let mut bytes = [0; 44];
+    let there = &mut bytes[..size.min(44) as usize];
+    let read = file.seek(SeekFrom::Start(place)).and_then(|_| file.read_exact(there));
     read.map_err(|_| ends("its data format descriptor"))?;
-    Ok(block[15] & 1 == 1)
+    Ok(bytes)
 }
 
 fn ends(within: &str) -> Error {

@@ -63,7 +63,8 @@ wire_enum! {
         /// PNG becomes WebP (`EXT_texture_webp`) where that is smaller, lossy for colours below a quality of 100; JPEG stays.
         /// Most viewers read it.
         Webp = "webp",
-        /// KTX2. glTF allows Basis' own compressions in it only, which are not written here yet: it is refused.
+        /// KTX2 in UASTC (`KHR_texture_basisu`), with mip chains and zstd: viewers turn it into what the graphics processor has,
+        /// where it stays at 8 bits a pixel. Sides become multiples of four. What holds colours and numbers at once stays.
         Ktx2 = "ktx2",
     }
 }
@@ -105,11 +106,11 @@ pub struct ModelOptions {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ModelImages {
-    /// What they are written as; default as they came. Only GLB and glTF can hold WebP.
+    /// What they are written as; default as they came. Only GLB and glTF can hold WebP and KTX2.
     pub format: ImageFormat,
     /// The longest side in pixels, 1 to 16384: larger images are filtered down to it; default: any.
     pub max_size: Option<u32>,
-    /// Effort of PNG, loss of JPEG and of WebP's colours, 0 to 100 (best); default 90. A JPEG is written anew only where it is made smaller.
+    /// Effort of PNG and KTX2, loss of JPEG and of WebP's colours, 0 to 100 (best); default 90. A JPEG is written anew only where it is made smaller.
     pub quality: u8,
 }
 
@@ -213,9 +214,12 @@ impl ModelOptions {
         if let Some(side) = max_size.filter(|side| !(1..=TextureOptions::MAX_SIDE).contains(side)) {
             return Err(Error::invalid("images.maxSize is a number of pixels from 1 to 16384").with("maxSize", side));
         }
-        if !holds_small && format == ImageFormat::Webp {
-            return Err(Error::invalid("this format holds no WebP: choose glb or gltf, or images.format keep")
-                .with("format", self.format));
+        if !holds_small && matches!(format, ImageFormat::Webp | ImageFormat::Ktx2) {
+            let held = if format == ImageFormat::Webp { "WebP" } else { "KTX2" };
+            return Err(Error::invalid(format!(
+                "this format holds no {held}: choose glb or gltf, or images.format keep"
+            ))
+            .with("format", self.format));
         }
         if self.generate_lods {
             let falling = self.lod_levels.windows(2).all(|pair| pair[0] > pair[1]);

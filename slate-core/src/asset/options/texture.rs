@@ -210,7 +210,8 @@ impl TextureOptions {
 }
 
 impl Compression {
-    /// Whether graphics processors of phones read it, and DDS files have no number for it.
+    /// Whether it is read by graphics processors of phones, or is turned into what others read, and DDS files have no number
+    /// for it.
     const fn is_for_mobile(self) -> bool {
         !matches!(self, Self::None | Self::Bc1 | Self::Bc3 | Self::Bc4 | Self::Bc5 | Self::Bc6h | Self::Bc7)
     }
@@ -260,6 +261,8 @@ wire_enum! {
         EacR11 = "eac-r11",
         /// EAC: two channels of 11 bits, 8 bits a pixel.
         EacRg11 = "eac-rg11",
+        /// UASTC, 8 bits a pixel: of Basis Universal, whose readers turn it into what a graphics processor has.
+        Uastc = "uastc",
         /// ASTC 4×4, 8 bits a pixel.
         Astc = "astc",
         /// ASTC 5×4, 6.4 bits a pixel.

@@ -7,24 +7,24 @@ pub(super) type Bits<'a> = &'a dyn Fn(u32) -> u32;
 
 /// A range of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Range {
+pub(in crate::texture::block) struct Range {
     /// How many values there are.
-    pub(super) levels: u32,
+    pub(in crate::texture::block) levels: u32,
     /// Bits of each value.
-    pub(super) bits: u32,
-    pub(super) kind: Kind,
+    pub(in crate::texture::block) bits: u32,
+    pub(in crate::texture::block) kind: Kind,
 }
 
 /// What a value has beside its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::texture::block) enum Kind {
     Bits,
     Trits,
     Quints,
 }
 
 /// All ranges, smallest first.
-pub(super) const RANGES: [Range; 21] = [
+pub(in crate::texture::block) const RANGES: [Range; 21] = [
     range(2, 1, Kind::Bits),
     range(3, 0, Kind::Trits),
     range(4, 2, Kind::Bits),
@@ -206,7 +206,7 @@ fn quints(q: u32) -> [u8; 3] {
 }
 
 /// By range, then value: the 8 bits of a colour. Section 23.13.
-pub(super) static COLORS: LazyLock<[[u8; 256]; 21]> = LazyLock::new(|| {
+pub(in crate::texture::block) static COLORS: LazyLock<[[u8; 256]; 21]> = LazyLock::new(|| {
     std::array::from_fn(|at| {
         std::array::from_fn(|value| {
             if (value as u32) < RANGES[at].levels { widen_color(RANGES[at], value as u32) as u8 } else { 0 }
@@ -252,7 +252,7 @@ fn widen_color(range: Range, value: u32) -> u32 {
 }
 
 /// Widens a weight to 0 to 64. Section 23.14.
-pub(super) fn weight(range: Range, value: u32) -> u32 {
+pub(in crate::texture::block) fn weight(range: Range, value: u32) -> u32 {
     let (low, digit) = (value & ((1 << range.bits) - 1), value >> range.bits);
     let wide = match (range.kind, range.bits) {
         (Kind::Bits, bits) => repeat(value, bits, 6),

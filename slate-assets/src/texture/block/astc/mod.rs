@@ -2,11 +2,11 @@
 
 mod colors;
 mod decode;
-mod encode;
+pub(super) mod encode;
 mod grid;
-mod ise;
+pub(super) mod ise;
 mod mode;
-mod partition;
+pub(super) mod partition;
 
 pub(super) use decode::decode;
 pub(super) use encode::{Parts, encode};

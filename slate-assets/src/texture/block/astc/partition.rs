@@ -4,7 +4,7 @@
 pub(super) const COUNT: u32 = 1024;
 
 /// The subset of a texel of a block of two dimensions; `small` where the block has fewer than 31 texels.
-pub(super) fn subset(seed: u32, x: u32, y: u32, subsets: u32, small: bool) -> usize {
+pub(in crate::texture::block) fn subset(seed: u32, x: u32, y: u32, subsets: u32, small: bool) -> usize {
     if subsets == 1 {
         return 0;
     }

@@ -1,5 +1,6 @@
 //! Endpoints as ASTC writes them, one in each lane: rounded to what the range of the colours holds.
 
+use super::Dialect;
 use crate::texture::block::wide::{LANES, Wide};
 
 /// The values that a range of colours holds, by the 8 bits that are wanted: those that are nearest.
@@ -45,6 +46,7 @@ impl Kind {
 
 /// What endpoints of all lanes have in common, and the values that each lane's range holds.
 pub(super) struct Coder<'a> {
+    pub(super) dialect: Dialect,
     pub(super) kind: Kind,
     /// The places of alpha and blue among the channels.
     pub(super) alpha: usize,
@@ -72,6 +74,7 @@ impl Coder<'_> {
         match self.kind {
             Kind::Grey | Kind::GreyAlpha => self.grey(ends),
             Kind::Scaled => self.scaled(ends),
+            Kind::Colors | Kind::ColorsAlpha if self.dialect == Dialect::Uastc => self.straight(ends),
             Kind::Colors | Kind::ColorsAlpha => self.colors(ends),
         }
     }
@@ -162,6 +165,13 @@ impl Coder<'_> {
             coded.ends[0][c] = (value * scale * Wide::splat(1.0 / 256.0)).floor();
         }
         coded
+    }
+
+    /// Two colours as they are, in either order.
+    #[inline(always)]
+    fn straight<const C: usize>(&self, ends: &[[Wide; C]; 2]) -> Coded<C> {
+        let ends = [self.nearest_end(&ends[0]), self.nearest_end(&ends[1])];
+        Coded { values: ends, ends }
     }
 
     /// Two colours as they are, or with red and green drawn to blue, which is finer where a colour is near to grey. Their

@@ -29,13 +29,13 @@ pub(super) struct Job<'a> {
 
 /// How long to look.
 #[derive(Clone, Copy)]
-pub(super) struct Search {
+pub(in crate::texture::block) struct Search {
     /// Rounds of least squares and new weights.
-    pub(super) rounds: usize,
+    pub(in crate::texture::block) rounds: usize,
     /// Rounds in which ends further apart are tried as well.
-    pub(super) spreads: usize,
+    pub(in crate::texture::block) spreads: usize,
     /// Rounds in which weights are stepped one by one at last, where a texel's is mixed of several.
-    pub(super) steps: usize,
+    pub(in crate::texture::block) steps: usize,
 }
 
 /// What was found for a job: codes of colours and weights as they are written, and the squared error.
@@ -126,7 +126,7 @@ impl<'a, const C: usize, const F: usize> Fitter<'a, C, F> {
     fn of(jobs: &[Job<'_>], places: &[usize], tables: &'a Tables) -> Self {
         let lanes = Lanes::<C, F>::of(places.iter().map(|&place| jobs[place].piece), tables);
         let (alpha, blue) = (lanes.place(3), lanes.place(2));
-        let mut coder = Coder { kind: lanes.kind, alpha, blue, held: [&HELD[0]; LANES] };
+        let mut coder = Coder { dialect: tables.dialect, kind: lanes.kind, alpha, blue, held: [&HELD[0]; LANES] };
         let (mut steps, mut step) = (Wide::default(), Wide::default());
         for (lane, &place) in places.iter().enumerate() {
             let job = &jobs[place];
@@ -369,13 +369,13 @@ impl<'a, const C: usize, const F: usize> Fitter<'a, C, F> {
     #[inline(always)]
     fn error(&self, coded: &[Coded<C>; MOST_SUBSETS], mixed: &Mixed) -> Wide {
         let mut error = Wide::default();
+        let (scale, offset) = self.coder.dialect.rounding();
         for subset in 0..self.lanes.subsets {
             let [low, high] = &coded[subset].ends;
             let (mut rounded, mut delta) = (*low, *low);
             for c in 0..C {
-                // Decoders round a half up.
-                rounded[c] = low[c] + Wide::splat(1.0 / 128.0);
-                delta[c] = (high[c] - low[c]) * Wide::splat(1.0 / 64.0);
+                rounded[c] = low[c] * Wide::splat(scale) + Wide::splat(offset);
+                delta[c] = (high[c] - low[c]) * Wide::splat(scale / 64.0);
             }
             for (at, (texel, mixed)) in self.lanes.texels.iter().zip(mixed).enumerate() {
                 let mut sum = Wide::default();

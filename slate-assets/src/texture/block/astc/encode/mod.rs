@@ -1,5 +1,6 @@
 //! Chooses subsets, planes and modes of blocks by estimates, and fits the most promising ones side by side.
 
+mod dialect;
 mod ends;
 mod fit;
 mod lanes;
@@ -15,31 +16,33 @@ use crate::texture::block::{
     Effort, Footprint,
     astc::{MOST_TEXELS, MOST_WEIGHTS, colors, ise::RANGES},
 };
+use dialect::Dialect;
+pub(in crate::texture::block) use dialect::{Found, Mode, search};
 use ends::Kind;
 use fit::{Fit, Job, Search, fit_all};
 use lanes::Piece;
 pub(crate) use repeat::Parts;
-use tables::Tables;
+pub(in crate::texture::block) use tables::Tables;
 
 /// How far each effort goes.
-struct Plan {
+pub(in crate::texture::block) struct Plan {
     /// Modes that are fitted for each way to cut a block.
-    modes: usize,
+    pub(in crate::texture::block) modes: usize,
     /// How each candidate is fitted first.
-    search: Search,
+    pub(in crate::texture::block) search: Search,
     /// Partitions of two subsets that are ranked by lines, and that are fitted.
-    lined: usize,
-    pairs: usize,
+    pub(in crate::texture::block) lined: usize,
+    pub(in crate::texture::block) pairs: usize,
     /// Channels that are tried with weights of their own, where alpha isn't.
-    apart: usize,
+    pub(in crate::texture::block) apart: usize,
     /// A block whose squared error for each texel is at most this isn't looked at with partitions.
-    enough: f32,
+    pub(in crate::texture::block) enough: f32,
     /// How many of the best candidates are fitted once more, and how.
-    finalists: usize,
-    finer: Search,
+    pub(in crate::texture::block) finalists: usize,
+    pub(in crate::texture::block) finer: Search,
 }
 
-const fn search(rounds: usize, spreads: usize, steps: usize) -> Search {
+pub(in crate::texture::block) const fn look(rounds: usize, spreads: usize, steps: usize) -> Search {
     Search { rounds, spreads, steps }
 }
 
@@ -48,11 +51,11 @@ const fn plan(modes: usize, quick: Search, [lined, pairs, apart]: [usize; 3], en
 }
 
 const PLANS: [Plan; 5] = [
-    plan(1, search(1, 0, 0), [16, 1, 0], 4.0),
-    plan(2, search(1, 0, 0), [32, 1, 1], 4.0),
-    Plan { finalists: 1, finer: search(2, 1, 0), ..plan(2, search(1, 0, 0), [48, 2, 1], 4.0) },
-    Plan { finalists: 3, finer: search(3, 1, 1), ..plan(3, search(2, 0, 0), [96, 6, 2], 2.0) },
-    Plan { finalists: 6, finer: search(3, 2, 2), ..plan(6, search(2, 0, 0), [160, 12, 3], 0.0) },
+    plan(1, look(1, 0, 0), [16, 1, 0], 4.0),
+    plan(2, look(1, 0, 0), [32, 1, 1], 4.0),
+    Plan { finalists: 1, finer: look(2, 1, 0), ..plan(2, look(1, 0, 0), [48, 2, 1], 4.0) },
+    Plan { finalists: 3, finer: look(3, 1, 1), ..plan(3, look(2, 0, 0), [96, 6, 2], 2.0) },
+    Plan { finalists: 6, finer: look(3, 2, 2), ..plan(6, look(2, 0, 0), [160, 12, 3], 0.0) },
 ];
 
 /// Blocks that are encoded together.
@@ -106,7 +109,7 @@ struct Block {
 }
 
 impl Block {
-    fn new(texels: &[[u8; 4]]) -> Self {
+    fn new(texels: &[[u8; 4]], dialect: Dialect) -> Self {
         let mut points = [[0.0; 4]; MOST_TEXELS];
         points.iter_mut().zip(texels).for_each(|(point, texel)| *point = texel.map(f32::from));
         let opaque = texels.iter().all(|texel| texel[3] == 255);
@@ -117,7 +120,7 @@ impl Block {
             (false, true) => Kind::Colors,
             (false, false) => Kind::ColorsAlpha,
         };
-        Self { points, count: texels.len(), kind }
+        Self { points, count: texels.len(), kind: dialect.kind(kind) }
     }
 }
 
@@ -142,7 +145,7 @@ impl<'a> Blocks<'a> {
             firsts: Vec::with_capacity(count),
         };
         for texels in texels.chunks_exact(tables.texels) {
-            all.blocks.push(Block::new(texels));
+            all.blocks.push(Block::new(texels, tables.dialect));
             all.firsts.push((texels[0], texels.iter().all(|texel| *texel == texels[0])));
         }
         all
@@ -181,7 +184,7 @@ impl<'a> Blocks<'a> {
         for &at in wanted {
             let kind = self.blocks[at].kind;
             cuts.push((at, Cut::whole(kind)));
-            if kind == Kind::Colors {
+            if kind == Kind::Colors && self.tables.dialect == Dialect::Astc {
                 cuts.push((at, Cut::whole(Kind::Scaled)));
             }
             if kind.has_alpha() {
@@ -216,7 +219,7 @@ impl<'a> Blocks<'a> {
             for split in splits {
                 let cut = Cut { subsets: 2, split, ..Cut::whole(kind) };
                 cuts.push((at, cut));
-                if kind == Kind::Colors {
+                if kind == Kind::Colors && self.tables.dialect == Dialect::Astc {
                     cuts.push((at, Cut { kind: Kind::Scaled, ..cut }));
                 }
             }
@@ -239,7 +242,8 @@ impl<'a> Blocks<'a> {
         let mut out = Vec::with_capacity(cuts.len() * self.plan.modes);
         for (&(block, cut), best) in cuts.iter().zip(rank::rank_all(&pieces, self.tables, self.plan.modes)) {
             let (entries, bound) = (self.tables.entries(cut), self.bound(block));
-            for (error, at) in best.iter().take_while(|(error, _)| error * 0.6 < bound) {
+            let may = |at: usize| cut.split < entries[at].splits;
+            for (error, at) in best.iter().take_while(|(error, _)| error * 0.6 < bound).filter(|&(_, at)| may(at)) {
                 out.push(Candidate { block, cut, choice: entries[at].choice, colors: entries[at].colors, error });
             }
         }

@@ -2,6 +2,7 @@
 //! with endpoints of their own.
 
 use super::{
+    Dialect,
     ends::{Coder, Kind},
     fit::HELD,
     tables::{Grid, Tables, WEIGHT_CODES},
@@ -247,7 +248,13 @@ impl Parts {
 
     /// The block with the mode and weights of this one, and the endpoints that fit the texels.
     pub(crate) fn with_weights(&self, texels: &[[f32; 4]]) -> Option<[u8; 16]> {
-        let coder = Coder { kind: self.kind?, alpha: 3, blue: 2, held: [&HELD[self.block.colors]; LANES] };
+        let coder = Coder {
+            dialect: Dialect::Astc,
+            kind: self.kind?,
+            alpha: 3,
+            blue: 2,
+            held: [&HELD[self.block.colors]; LANES],
+        };
         let (nearest, sums) = (&NEAREST[self.block.colors], self.sums(texels));
         let (mut codes, mut count) = ([0; 18], 0);
         for (subset, [plain, along]) in sums.iter().enumerate().take(self.block.subsets as usize) {

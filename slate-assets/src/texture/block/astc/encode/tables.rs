@@ -1,6 +1,6 @@
 //! What is known of a footprint before any texel is seen.
 
-use super::Cut;
+use super::{Cut, Dialect, dialect};
 use crate::texture::block::{
     Footprint,
     astc::{
@@ -38,6 +38,21 @@ pub(super) struct Choice {
     pub(super) rounding: f32,
 }
 
+impl Grid {
+    fn new(block: (usize, usize), size: (usize, usize)) -> Self {
+        let taps = grid::taps(block, size);
+        let mut shares = vec![0.0; size.0 * size.1];
+        let mut members = vec![Vec::new(); shares.len()];
+        for (texel, taps) in (0..).zip(&taps[..block.0 * block.1]) {
+            for &(at, share) in taps.iter().filter(|(_, share)| *share > 0) {
+                shares[usize::from(at)] += f32::from(share);
+                members[usize::from(at)].push((texel, f32::from(share)));
+            }
+        }
+        Self { size, taps, members, shares, is_whole: size == block }
+    }
+}
+
 impl Choice {
     fn new(bits: u32, mode: Mode, grid: usize, is_whole: bool) -> Self {
         let planes = if mode.dual { 2 } else { 0 };
@@ -68,6 +83,15 @@ pub(super) struct Entry {
     pub(super) weights: f32,
     /// What rounding its colours leaves of a channel of all texels.
     pub(super) colors_error: f32,
+    /// The partitions that it may go with are those before this one.
+    pub(super) splits: u16,
+}
+
+impl Entry {
+    fn new((at, choice): (usize, &Choice), colors: usize, texels: usize, splits: u16) -> Self {
+        let colors_error = texels as f32 * 255.0 * 255.0 * 0.45 * ROUNDING[colors];
+        Self { choice: at, grid: choice.grid, colors, weights: choice.rounding, colors_error, splits }
+    }
 }
 
 /// The most subsets that are written.
@@ -81,7 +105,8 @@ pub(super) struct Split {
 }
 
 /// All tables of a footprint.
-pub(super) struct Tables {
+pub(in crate::texture::block) struct Tables {
+    pub(super) dialect: Dialect,
     pub(super) texels: usize,
     pub(super) grids: Vec<Grid>,
     pub(super) choices: Vec<Choice>,
@@ -141,27 +166,17 @@ impl Tables {
         for (bits, mode) in Mode::all(block.0, block.1) {
             let known = grids.iter().position(|grid| grid.size == mode.size);
             let grid = known.unwrap_or_else(|| {
-                let taps = grid::taps(block, mode.size);
-                let mut shares = vec![0.0; mode.size.0 * mode.size.1];
-                let mut members = vec![Vec::new(); shares.len()];
-                for (texel, taps) in (0..).zip(&taps[..texels]) {
-                    for &(at, share) in taps.iter().filter(|(_, share)| *share > 0) {
-                        shares[usize::from(at)] += f32::from(share);
-                        members[usize::from(at)].push((texel, f32::from(share)));
-                    }
-                }
-                grids.push(Grid { size: mode.size, taps, members, shares, is_whole: mode.size == block });
+                grids.push(Grid::new(block, mode.size));
                 grids.len() - 1
             });
             choices.push(Choice::new(bits, mode, grid, mode.size == block));
         }
         let splits = [splits(block, 2)];
-        let bits = |subset: &[u8]| subset.iter().enumerate().fold(0, |bits, (at, &one)| bits | u32::from(one) << at);
         let words = |word: usize| {
-            let of = |split: &Split| bits(&split.subset[word * 32..(word * 32 + 32).min(texels)]);
+            let of = |split: &Split| seconds(&split.subset[word * 32..(word * 32 + 32).min(texels)]);
             splits[0].iter().map(of).collect()
         };
-        let seconds = (0..texels.div_ceil(32)).map(words).collect();
+        let words = (0..texels.div_ceil(32)).map(words).collect();
         let entries = std::array::from_fn(|planes| {
             std::array::from_fn(|subsets| {
                 std::array::from_fn(|pairs| entries(&choices, (planes == 1, subsets, pairs), texels))
@@ -171,7 +186,41 @@ impl Tables {
         grids.iter().enumerate().for_each(|(at, grid)| grid_of[grid.size.0][grid.size.1] = Some(at));
         let across = (2..=block.0).map(|weights| spanned(block.0, weights)).collect();
         let down = (2..=block.1).map(|weights| spanned(block.1, weights)).collect();
-        Self { texels, grids, choices, entries, size: block, across, down, grid_of, splits, seconds }
+        let dialect = Dialect::Astc;
+        Self { dialect, texels, grids, choices, entries, size: block, across, down, grid_of, splits, seconds: words }
+    }
+
+    /// Those of UASTC: blocks of 4×4 texels with a weight for each, in these modes and partitions of two subsets.
+    pub(in crate::texture::block) fn of_modes(modes: &[dialect::Mode], partitions: &[(u32, [u8; 16])]) -> Self {
+        let (block, texels) = ((4, 4), 16);
+        let mut entries: [[[Vec<Entry>; 8]; MOST_SUBSETS]; 2] = Default::default();
+        let mut choices = Vec::with_capacity(modes.len());
+        for (at, mode) in modes.iter().enumerate() {
+            let weights = Mode { size: block, range: mode.weights, dual: mode.dual };
+            let rounding = ROUNDING[mode.weights];
+            choices.push(Choice { bits: 0, mode: weights, grid: 0, colors: [[None; 8]; 2], rounding });
+            let pairs = mode.subsets * mode.channels;
+            let entry = Entry::new((at, &choices[at]), mode.colors, texels, mode.partitions);
+            entries[usize::from(mode.dual)][mode.subsets - 1][pairs - 1].push(entry);
+        }
+        let mut grid_of = [[None; 13]; 13];
+        grid_of[block.0][block.1] = Some(0);
+        let splits = partitions.iter().map(|(seed, subset)| Split { seed: *seed, subset: subset.to_vec() }).collect();
+        let seconds = partitions.iter().map(|(_, subset)| seconds(subset)).collect();
+        Self {
+            dialect: Dialect::Uastc,
+            texels,
+            grids: vec![Grid::new(block, block)],
+            choices,
+            entries,
+            size: block,
+            // There are no coarser grids to weigh.
+            across: Vec::new(),
+            down: Vec::new(),
+            grid_of,
+            splits: [splits],
+            seconds: vec![seconds],
+        }
     }
 
     /// The modes for a way to cut a block.
@@ -181,12 +230,16 @@ impl Tables {
     }
 }
 
+/// The texels of the second subset, of at most 32.
+fn seconds(subset: &[u8]) -> u32 {
+    subset.iter().enumerate().fold(0, |bits, (at, &one)| bits | u32::from(one) << at)
+}
+
 /// The modes that have room for so many colours.
 fn entries(choices: &[Choice], (dual, subsets, pairs): (bool, usize, usize), texels: usize) -> Vec<Entry> {
     let of = |(at, choice): (usize, &Choice)| {
         let colors = usize::from(choice.colors[subsets][pairs]?);
-        let colors_error = texels as f32 * 255.0 * 255.0 * 0.45 * ROUNDING[colors];
-        Some(Entry { choice: at, grid: choice.grid, colors, weights: choice.rounding, colors_error })
+        Some(Entry::new((at, choice), colors, texels, u16::MAX))
     };
     choices.iter().enumerate().filter(|(_, choice)| choice.mode.dual == dual).filter_map(of).collect()
 }
