@@ -54,6 +54,7 @@ fn images_become_ktx2_as_basis_universal_readers_want_them() {
     ]);
     let (report, files) = run(&source, &options(ImageFormat::Ktx2, None));
     assert_eq!(report["imagesProcessed"]["changed"], json!(4));
+    assert_eq!(report["validationAfter"]["errors"], 0, "{:#}", report["validationAfter"]);
     let (json, images) = opened(&files["m.glb"]);
     let textures: Vec<Value> = (0..4).map(|at| json!({"extensions": {"KHR_texture_basisu": {"source": at}}})).collect();
     assert_eq!(json["textures"], json!(textures));
