@@ -19,8 +19,11 @@ pub(super) struct Grid {
     pub(super) taps: [Taps; MOST_TEXELS],
     /// For each weight the texels that have a share of it, in sixteenths.
     pub(super) members: Vec<Vec<(u8, f32)>>,
-    /// For each weight the sum of its shares, in sixteenths.
+    /// For each weight the sum of its shares, in sixteenths, and of their squares.
     pub(super) shares: Vec<f32>,
+    pub(super) squares: Vec<f32>,
+    /// For each texel the weights that it is mixed of; shares of nothing fill up.
+    pub(super) mixes: Vec<[(u8, f32); 4]>,
     /// Whether there is a weight for each texel.
     pub(super) is_whole: bool,
 }
@@ -78,6 +81,8 @@ pub(super) struct Split {
     pub(super) seed: u32,
     /// The subset of each texel.
     pub(super) subset: Vec<u8>,
+    /// Of two subsets, the texels of that which has fewer.
+    pub(super) fewer: Vec<u8>,
 }
 
 /// All tables of a footprint.
@@ -150,7 +155,12 @@ impl Tables {
                         members[usize::from(at)].push((texel, f32::from(share)));
                     }
                 }
-                grids.push(Grid { size: mode.size, taps, members, shares, is_whole: mode.size == block });
+                let square = |members: &Vec<(u8, f32)>| members.iter().map(|(_, share)| share * share).sum();
+                let squares = members.iter().map(square).collect();
+                let mixes = taps[..texels].iter().map(|taps| taps.map(|(at, share)| (at, f32::from(share) / 16.0)));
+                let mixes = mixes.collect();
+                let is_whole = mode.size == block;
+                grids.push(Grid { size: mode.size, taps, members, shares, squares, mixes, is_whole });
                 grids.len() - 1
             });
             choices.push(Choice::new(bits, mode, grid, mode.size == block));
@@ -225,7 +235,10 @@ fn splits(block: (usize, usize), subsets: usize) -> Vec<Split> {
         if !(0..subsets).all(is_there) || all.iter().any(is_known) {
             continue;
         }
-        all.push(Split { seed, subset });
+        let seconds = subset.iter().filter(|subset| **subset > 0).count();
+        let fewer = u8::from(seconds * 2 <= texels);
+        let fewer = (0..).zip(&subset).filter(|(_, subset)| **subset == fewer).map(|(at, _)| at).collect();
+        all.push(Split { seed, subset, fewer });
     }
     all
 }
