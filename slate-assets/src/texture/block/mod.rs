@@ -24,6 +24,7 @@ mod rate;
 mod surface;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod wide;
 
 pub use format::{BlockFormat, Footprint};
