@@ -25,6 +25,7 @@ mod rate;
 mod surface;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod uastc;
 mod wide;
 

@@ -80,17 +80,24 @@ pub fn encode(
     let (across, down) = format.blocks(surface.width, surface.height);
     let line = across as usize * format.block_bytes();
     let mut out = vec![0; line * down as usize];
+    if let (Values::Rgba8(values), BlockFormat::Astc(footprint)) = (&surface.values, format) {
+        let size = (footprint.width(), footprint.height());
+        let rows = (astc::TOGETHER / across as usize).max(1);
+        out.par_chunks_mut(line * rows).enumerate().try_for_each(|(at, lines)| {
+            let mut texels = Vec::with_capacity(lines.len() / format.block_bytes() * size.0 * size.1);
+            for y in at * rows..at * rows + lines.len() / line {
+                row()?;
+                (0..across as usize).for_each(|x| push_block(values, surface, (x, y), size, &mut texels));
+            }
+            astc::encode(&texels, footprint, effort, lines);
+            Ok::<_, Error>(())
+        })?;
+        return Ok(out);
+    }
     out.par_chunks_mut(line).enumerate().try_for_each(|(y, line)| {
         row()?;
         if let Values::Rgba8(values) = &surface.values {
-            if let BlockFormat::Astc(footprint) = format {
-                let size = (footprint.width(), footprint.height());
-                let mut texels = Vec::with_capacity(across as usize * size.0 * size.1);
-                (0..across as usize).for_each(|x| push_block(values, surface, (x, y), size, &mut texels));
-                astc::encode(&texels, footprint, effort, line);
-            } else {
-                encode_row(&small_blocks(values, surface, across as usize, y), format, effort, line);
-            }
+            encode_row(&small_blocks(values, surface, across as usize, y), format, effort, line);
             return Ok(());
         }
         for (x, block) in line.chunks_exact_mut(format.block_bytes()).enumerate() {

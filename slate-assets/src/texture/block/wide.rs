@@ -1,6 +1,6 @@
 //! Eight numbers side by side: plain arrays, in the shape that compilers put in a vector register on every machine.
 
-use super::Texels;
+use super::{Texels, turn};
 use std::ops::{Add, Mul, Sub};
 
 /// How many there are.
@@ -30,11 +30,17 @@ pub(super) type Eight<'a> = [&'a Texels; LANES];
 #[inline(always)]
 pub(super) fn planes(texels: &Eight<'_>) -> [[Wide; 16]; 3] {
     let mut planes = [[Wide::default(); 16]; 3];
-    for at in 0..16 {
-        let words: [u32; LANES] = std::array::from_fn(|lane| u32::from_le_bytes(texels[lane][at]));
-        for c in 0..3 {
-            // Below 256: the same as a signed number, which machines turn into floats quicker.
-            planes[c][at] = Wide(words.map(|word| (word >> (8 * c) & 255) as i32 as f32));
+    for row in 0..4 {
+        let mut rows = [&texels[0].as_chunks::<4>().0[row]; LANES];
+        for lane in 0..LANES {
+            rows[lane] = &texels[lane].as_chunks::<4>().0[row];
+        }
+        let words = turn::turned(&rows);
+        for at in 0..4 {
+            for c in 0..3 {
+                // Below 256: the same as a signed number, which machines turn into floats quicker.
+                planes[c][row * 4 + at] = Wide(words[at].map(|word| (word >> (8 * c) & 255) as i32 as f32));
+            }
         }
     }
     planes

@@ -9,7 +9,7 @@ mod mode;
 pub(super) mod partition;
 
 pub(super) use decode::decode;
-pub(super) use encode::{Parts, encode};
+pub(super) use encode::{Parts, TOGETHER, encode};
 
 /// The most texels of a block: 12×12.
 pub(super) const MOST_TEXELS: usize = 144;

@@ -243,14 +243,12 @@ impl Lanes {
         let share = Wide::splat(1.0).over(length);
         let slope = [step[0] * share, step[1] * share, step[2] * share];
         let start = Wide::default() - from[0] * slope[0] - from[1] * slope[1] - from[2] * slope[2];
-        let mut thirds = [0u32; LANES];
+        let mut halves = [Wide::default(); 2];
         let (mut shares, mut squares, mut sums) = (Wide::default(), Wide::default(), [Wide::default(); 3]);
-        for at in 0..16 {
+        for at in (0..16).rev() {
             let place = (start + self.along(&slope, at)).held(Wide::splat(3.0));
-            let (third, bits) = place.rounded();
-            for lane in 0..LANES {
-                thirds[lane] |= (bits[lane] & 3) << (2 * at);
-            }
+            let third = place.round();
+            halves[at / 8] = halves[at / 8] * Wide::splat(4.0) + third;
             shares = shares + third;
             squares = squares + third * third;
             for c in 0..3 {
@@ -267,7 +265,7 @@ impl Lanes {
         Found {
             codes: *codes,
             error: error + double + double,
-            thirds,
+            thirds: quick::joined(halves),
             sums: Sums {
                 shares: shares * third,
                 squares: squares * Wide::splat(1.0 / 9.0),

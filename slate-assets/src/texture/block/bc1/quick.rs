@@ -122,13 +122,23 @@ fn thirds(planes: &[[Wide; 16]; 3], from: &[Wide; 3], step: &[Wide; 3]) -> [u32;
     let share = Wide::splat(3.0).over(step[0] * step[0] + step[1] * step[1] + step[2] * step[2]);
     let slope = [step[0] * share, step[1] * share, step[2] * share];
     let start = from[0] * slope[0] + from[1] * slope[1] + from[2] * slope[2];
-    let mut thirds = [0u32; LANES];
-    for at in 0..16 {
+    let mut halves = [Wide::default(); 2];
+    for at in (0..16).rev() {
         let along = planes[0][at] * slope[0] + planes[1][at] * slope[1] + planes[2][at] * slope[2];
-        let (_, bits) = (along - start).held(Wide::splat(3.0)).rounded();
-        for lane in 0..LANES {
-            thirds[lane] |= (bits[lane] & 3) << (2 * at);
-        }
+        let third = (along - start).held(Wide::splat(3.0)).round();
+        halves[at / 8] = halves[at / 8] * Wide::splat(4.0) + third;
     }
-    thirds
+    joined(halves)
+}
+
+/// Two bits a texel, of numbers that hold those of eight texels each. As floats they are put together without a look at any
+/// lane alone, for which compilers turn whole loops around.
+#[inline(always)]
+pub(super) fn joined(halves: [Wide; 2]) -> [u32; LANES] {
+    let ((_, low), (_, high)) = (halves[0].rounded(), halves[1].rounded());
+    let mut joined = [0u32; LANES];
+    for lane in 0..LANES {
+        joined[lane] = low[lane] & 0xFFFF | high[lane] << 16;
+    }
+    joined
 }

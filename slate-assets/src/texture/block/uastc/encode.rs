@@ -56,6 +56,8 @@ const QUICK: Plan = Plan {
     enough: 4.0,
     finalists: 0,
     finer: look(1, 0, 0),
+    fitted: usize::MAX,
+    sure: 0.6,
 };
 
 const FINE: Plan = Plan { finalists: 3, finer: look(3, 1, 0), ..QUICK };

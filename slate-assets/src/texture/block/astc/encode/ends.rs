@@ -104,7 +104,11 @@ impl Coder<'_> {
     #[inline(always)]
     fn nearest(&self, value: Wide) -> Wide {
         let bytes = value.bytes();
-        Wide(std::array::from_fn(|lane| self.held[lane][usize::from(bytes[lane])]))
+        let mut out = Wide::default();
+        for lane in 0..LANES {
+            out.0[lane] = self.held[lane][usize::from(bytes[lane])];
+        }
+        out
     }
 
     #[inline(always)]
@@ -186,15 +190,17 @@ impl Coder<'_> {
         let ends = wanted;
         let mut plain = [self.nearest_end(&ends[0]), self.nearest_end(&ends[1])];
         let sums = [self.sum(&plain[0]), self.sum(&plain[1])];
-        for c in 0..C {
-            if c == self.alpha {
-                continue;
-            }
-            // Too near to tell apart: one colour is as good as both.
-            let middle = (ends[0][c] + ends[1][c]) * Wide::splat(0.5);
-            let middle = self.nearest(middle.held(Wide::splat(255.0)));
-            for end in &mut plain {
-                end[c] = sums[1].less(sums[0], middle, end[c]);
+        if sums[1].is_less_anywhere(sums[0]) {
+            for c in 0..C {
+                if c == self.alpha {
+                    continue;
+                }
+                // Too near to tell apart: one colour is as good as both.
+                let middle = (ends[0][c] + ends[1][c]) * Wide::splat(0.5);
+                let middle = self.nearest(middle.held(Wide::splat(255.0)));
+                for end in &mut plain {
+                    end[c] = sums[1].less(sums[0], middle, end[c]);
+                }
             }
         }
         let mut drawn = ends;

@@ -68,7 +68,7 @@ impl<const C: usize, const F: usize> Lanes<C, F> {
 
     /// As many pieces as there are lanes or fewer.
     #[inline(always)]
-    pub(super) fn of<'a>(pieces: impl Iterator<Item = Piece<'a>> + Clone, tables: &Tables) -> Self {
+    pub(super) fn new<'a>(pieces: impl Iterator<Item = Piece<'a>> + Clone, tables: &Tables) -> Self {
         let (mut order, mut kind, mut subsets) = ([0, 1, 2, 3], Kind::Colors, 1);
         if let Some(Piece { cut, .. }) = pieces.clone().next() {
             (kind, subsets) = (cut.kind, usize::from(cut.subsets));
@@ -122,6 +122,12 @@ impl<const C: usize, const F: usize> Lanes<C, F> {
     #[inline(always)]
     pub(super) fn there(&self, at: usize, subset: usize) -> Wide {
         if self.subsets == 1 { Wide::splat(1.0) } else { self.inside[at][subset] }
+    }
+
+    /// Of the values of `S` subsets that of the one that a texel is in.
+    #[inline(always)]
+    pub(super) fn of<const S: usize>(&self, at: usize, values: &[Wide; S]) -> Wide {
+        if S == 1 { values[0] } else { Wide::splat(0.5).less(self.inside[at][1], values[1], values[0]) }
     }
 
     /// The channels of a plane.

@@ -10,11 +10,12 @@ mod split;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod weigh;
 mod weights;
 
 use crate::texture::block::{
     Effort, Footprint,
-    astc::{MOST_TEXELS, MOST_WEIGHTS, colors, ise::RANGES},
+    astc::{MOST_WEIGHTS, colors, ise::RANGES},
 };
 use dialect::Dialect;
 pub(in crate::texture::block) use dialect::{Found, Mode, search};
@@ -40,6 +41,10 @@ pub(in crate::texture::block) struct Plan {
     /// How many of the best candidates are fitted once more, and how.
     pub(in crate::texture::block) finalists: usize,
     pub(in crate::texture::block) finer: Search,
+    /// Candidates of two subsets that are fitted, the most promising of all.
+    pub(in crate::texture::block) fitted: usize,
+    /// The share of an estimated error that is sure to be left: where it is above the best found, nothing is fitted.
+    pub(in crate::texture::block) sure: f32,
 }
 
 pub(in crate::texture::block) const fn look(rounds: usize, spreads: usize, steps: usize) -> Search {
@@ -47,19 +52,30 @@ pub(in crate::texture::block) const fn look(rounds: usize, spreads: usize, steps
 }
 
 const fn plan(modes: usize, quick: Search, [lined, pairs, apart]: [usize; 3], enough: f32) -> Plan {
-    Plan { modes, search: quick, lined, pairs, apart, enough, finalists: 0, finer: quick }
+    Plan {
+        modes,
+        search: quick,
+        lined,
+        pairs,
+        apart,
+        enough,
+        finalists: 0,
+        finer: quick,
+        fitted: usize::MAX,
+        sure: 0.7,
+    }
 }
 
 const PLANS: [Plan; 5] = [
     plan(1, look(1, 0, 0), [16, 1, 0], 4.0),
     plan(2, look(1, 0, 0), [32, 1, 1], 4.0),
     Plan { finalists: 1, finer: look(2, 1, 0), ..plan(2, look(1, 0, 0), [48, 2, 1], 4.0) },
-    Plan { finalists: 3, finer: look(3, 1, 1), ..plan(3, look(2, 0, 0), [96, 6, 2], 2.0) },
-    Plan { finalists: 6, finer: look(3, 2, 2), ..plan(6, look(2, 0, 0), [160, 12, 3], 0.0) },
+    Plan { finalists: 3, finer: look(3, 1, 1), ..plan(3, look(1, 0, 0), [128, 6, 2], 2.0) },
+    Plan { finalists: 8, finer: look(3, 2, 1), fitted: 40, sure: 0.6, ..plan(6, look(1, 0, 0), [256, 16, 3], 0.0) },
 ];
 
-/// Blocks that are encoded together.
-const TOGETHER: usize = 64;
+/// Blocks that are encoded together: more of them fill more lanes.
+pub(crate) const TOGETHER: usize = 256;
 
 /// How the texels of a block are cut and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,16 +118,14 @@ struct Candidate {
 
 /// The texels of a block, as floats.
 struct Block {
-    points: [[f32; 4]; MOST_TEXELS],
-    count: usize,
+    points: Vec<[f32; 4]>,
     /// How its endpoints are written at first.
     kind: Kind,
 }
 
 impl Block {
     fn new(texels: &[[u8; 4]], dialect: Dialect) -> Self {
-        let mut points = [[0.0; 4]; MOST_TEXELS];
-        points.iter_mut().zip(texels).for_each(|(point, texel)| *point = texel.map(f32::from));
+        let points = texels.iter().map(|texel| texel.map(f32::from)).collect();
         let opaque = texels.iter().all(|texel| texel[3] == 255);
         let grey = texels.iter().all(|[r, g, b, _]| r == g && g == b);
         let kind = match (grey, opaque) {
@@ -120,7 +134,7 @@ impl Block {
             (false, true) => Kind::Colors,
             (false, false) => Kind::ColorsAlpha,
         };
-        Self { points, count: texels.len(), kind: dialect.kind(kind) }
+        Self { points, kind: dialect.kind(kind) }
     }
 }
 
@@ -166,7 +180,11 @@ impl<'a> Blocks<'a> {
         self.fit(&mut candidates, plan.search);
         let first = candidates.len();
         candidates.extend(self.ranked(&self.apart(&wanted)));
-        candidates.extend(self.ranked(&self.split(&wanted)));
+        let mut split = self.ranked(&self.split(&wanted));
+        for of_one in split.chunk_by_mut(|a, b| a.block == b.block) {
+            of_one.sort_by(|a, b| a.error.total_cmp(&b.error));
+            candidates.extend(&of_one[..of_one.len().min(plan.fitted)]);
+        }
         self.fit(&mut candidates[first..], plan.search);
         if plan.finalists > 0 {
             candidates.sort_by(|a, b| a.block.cmp(&b.block).then(a.error.total_cmp(&b.error)));
@@ -233,17 +251,18 @@ impl<'a> Blocks<'a> {
     }
 
     fn piece(&self, block: usize, cut: Cut) -> Piece<'_> {
-        Piece { points: &self.blocks[block].points[..self.tables.texels], cut }
+        Piece { points: &self.blocks[block].points, cut }
     }
 
     /// The best modes for ways to cut blocks, where they may be better than what there is.
     fn ranked(&self, cuts: &[(usize, Cut)]) -> Vec<Candidate> {
         let pieces: Vec<Piece<'_>> = cuts.iter().map(|&(block, cut)| self.piece(block, cut)).collect();
         let mut out = Vec::with_capacity(cuts.len() * self.plan.modes);
+        let sure = self.plan.sure;
         for (&(block, cut), best) in cuts.iter().zip(rank::rank_all(&pieces, self.tables, self.plan.modes)) {
             let (entries, bound) = (self.tables.entries(cut), self.bound(block));
             let may = |at: usize| cut.split < entries[at].splits;
-            for (error, at) in best.iter().take_while(|(error, _)| error * 0.6 < bound).filter(|&(_, at)| may(at)) {
+            for (error, at) in best.iter().take_while(|(error, _)| error * sure < bound).filter(|&(_, at)| may(at)) {
                 out.push(Candidate { block, cut, choice: entries[at].choice, colors: entries[at].colors, error });
             }
         }

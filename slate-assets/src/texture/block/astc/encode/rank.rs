@@ -63,7 +63,7 @@ impl<const C: usize, const F: usize> Kernel for Rank<'_, C, F> {
     #[inline(always)]
     fn run(self) {
         let Work { pieces, places, tables, entries, out } = self.0;
-        let lanes = Lanes::<C, F>::of(places.iter().map(|&place| pieces[place]), tables);
+        let lanes = Lanes::<C, F>::new(places.iter().map(|&place| pieces[place]), tables);
         let mut alongs = [[Wide::default(); 2]; MOST_TEXELS];
         let (mut off, mut spans) = (Wide::default(), [Wide::default(); 2]);
         let (mut middles, mut shares) = ([[Wide::default(); 2]; 4], [[Wide::default(); 2]; 4]);

@@ -94,7 +94,7 @@ impl<const C: usize> Kernel for Clusters<'_, C> {
 
     #[inline(always)]
     fn run(self) -> [Bits; LANES] {
-        let lanes = Lanes::<C, C>::of(self.pieces.iter().copied(), self.tables);
+        let lanes = Lanes::<C, C>::new(self.pieces.iter().copied(), self.tables);
         let mut alongs = [[Wide::default(); 2]; MOST_TEXELS];
         lanes.line(0, &mut alongs);
         let (none, one) = (Wide::default(), Wide::splat(1.0));
@@ -155,7 +155,9 @@ impl Kernel for Mismatch<'_> {
                 *count += (second ^ cluster).count_ones() as u8;
             }
         }
-        self.counts.iter_mut().for_each(|count| *count = (*count).min(texels - *count));
+        for count in self.counts.iter_mut() {
+            *count = (*count).min(texels - *count);
+        }
     }
 }
 
@@ -166,8 +168,9 @@ struct Leave<'a, const C: usize> {
     found: &'a mut Candidates,
 }
 
-/// Sums of up to four values and their ten products.
+/// Sums of up to four values and their ten products, and the room that they take in vectors.
 const FEATURES: usize = 14;
+const ROOM: usize = 16;
 
 impl<const C: usize> Kernel for Leave<'_, C> {
     type Out = ();
@@ -177,9 +180,13 @@ impl<const C: usize> Kernel for Leave<'_, C> {
         let Self { points, splits, found } = self;
         let mut mean = [0.0f32; C];
         let share = 1.0 / points.len() as f32;
-        points.iter().for_each(|point| (0..C).for_each(|c| mean[c] += point[c] * share));
+        for point in points {
+            for c in 0..C {
+                mean[c] += point[c] * share;
+            }
+        }
         let mut totals = [0.0f32; FEATURES];
-        let mut features = [[0.0f32; FEATURES]; MOST_TEXELS];
+        let mut features = [[0.0f32; ROOM]; MOST_TEXELS];
         for (features, point) in features.iter_mut().zip(points) {
             let mut at = C;
             for c in 0..C {
@@ -191,19 +198,26 @@ impl<const C: usize> Kernel for Leave<'_, C> {
                     at += 1;
                 }
             }
-            (0..at).for_each(|at| totals[at] += features[at]);
+            for at in 0..at {
+                totals[at] += features[at];
+            }
         }
         found.scores.clear();
         for near in found.near.chunks(LANES) {
             let mut sums = [Wide::default(); FEATURES];
             let mut counts = Wide::default();
-            let all: [&[u8]; LANES] =
-                std::array::from_fn(|lane| &splits[usize::from(near[lane.min(near.len() - 1)])].subset[..]);
-            for (at, features) in features.iter().enumerate().take(points.len()) {
-                let second = Wide(std::array::from_fn(|lane| f32::from(all[lane][at])));
-                counts = counts + second;
-                for feature in 0..C + C * (C + 1) / 2 {
-                    sums[feature] = sums[feature] + second * Wide::splat(features[feature]);
+            for (lane, &split) in near.iter().enumerate() {
+                let fewer = &splits[usize::from(split)].fewer;
+                let mut sum = [0.0f32; ROOM];
+                for &texel in fewer {
+                    let features = &features[usize::from(texel)];
+                    for feature in 0..ROOM {
+                        sum[feature] += features[feature];
+                    }
+                }
+                counts.0[lane] = fewer.len() as f32;
+                for feature in 0..FEATURES {
+                    sums[feature].0[lane] = sum[feature];
                 }
             }
             let mut rest = [Wide::default(); FEATURES];
@@ -230,7 +244,7 @@ fn left<const C: usize>(sums: &[Wide; FEATURES], count: Wide) -> Wide {
 
 /// The colour channels, the one that follows the others least first.
 pub(super) fn loosest(block: &Block) -> [u8; 3] {
-    let points = &block.points[..block.count];
+    let points = &block.points;
     let line = line::through(points);
     let ends = [line.at(0.0), line.at(1.0)];
     let mut off = [0, 1, 2].map(|channel: usize| {

@@ -19,8 +19,11 @@ pub(super) struct Grid {
     pub(super) taps: [Taps; MOST_TEXELS],
     /// For each weight the texels that have a share of it, in sixteenths.
     pub(super) members: Vec<Vec<(u8, f32)>>,
-    /// For each weight the sum of its shares, in sixteenths.
+    /// For each weight the sum of its shares, in sixteenths, and of their squares.
     pub(super) shares: Vec<f32>,
+    pub(super) squares: Vec<f32>,
+    /// For each texel the weights that it is mixed of; shares of nothing fill up.
+    pub(super) mixes: Vec<[(u8, f32); 4]>,
     /// Whether there is a weight for each texel.
     pub(super) is_whole: bool,
 }
@@ -49,7 +52,11 @@ impl Grid {
                 members[usize::from(at)].push((texel, f32::from(share)));
             }
         }
-        Self { size, taps, members, shares, is_whole: size == block }
+        let square = |members: &Vec<(u8, f32)>| members.iter().map(|(_, share)| share * share).sum();
+        let squares = members.iter().map(square).collect();
+        let texels = &taps[..block.0 * block.1];
+        let mixes = texels.iter().map(|taps| taps.map(|(at, share)| (at, f32::from(share) / 16.0))).collect();
+        Self { size, taps, members, shares, squares, mixes, is_whole: size == block }
     }
 }
 
@@ -102,6 +109,17 @@ pub(super) struct Split {
     pub(super) seed: u32,
     /// The subset of each texel.
     pub(super) subset: Vec<u8>,
+    /// Of two subsets, the texels of that which has fewer.
+    pub(super) fewer: Vec<u8>,
+}
+
+impl Split {
+    fn new(seed: u32, subset: Vec<u8>) -> Self {
+        let seconds = subset.iter().filter(|subset| **subset > 0).count();
+        let fewer = u8::from(seconds * 2 <= subset.len());
+        let fewer = (0..).zip(&subset).filter(|(_, subset)| **subset == fewer).map(|(at, _)| at).collect();
+        Self { seed, subset, fewer }
+    }
 }
 
 /// All tables of a footprint.
@@ -205,7 +223,7 @@ impl Tables {
         }
         let mut grid_of = [[None; 13]; 13];
         grid_of[block.0][block.1] = Some(0);
-        let splits = partitions.iter().map(|(seed, subset)| Split { seed: *seed, subset: subset.to_vec() }).collect();
+        let splits = partitions.iter().map(|(seed, subset)| Split::new(*seed, subset.to_vec())).collect();
         let seconds = partitions.iter().map(|(_, subset)| seconds(subset)).collect();
         Self {
             dialect: Dialect::Uastc,
@@ -278,7 +296,7 @@ fn splits(block: (usize, usize), subsets: usize) -> Vec<Split> {
         if !(0..subsets).all(is_there) || all.iter().any(is_known) {
             continue;
         }
-        all.push(Split { seed, subset });
+        all.push(Split::new(seed, subset));
     }
     all
 }

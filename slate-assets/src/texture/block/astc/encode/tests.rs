@@ -65,3 +65,16 @@ fn every_partition_is_there_once() {
         assert!(!bits[..at].iter().any(|other| other == second || *other == !second & 0xFFFF), "{second:04x}");
     }
 }
+
+#[test]
+fn every_weight_is_of_some_texel() {
+    for footprint in Footprint::ALL {
+        for grid in &Tables::get(footprint).grids {
+            let is_used = |(sum, squares): (&f32, &f32)| *sum > 0.0 && *squares > 0.0;
+            assert!(grid.shares.iter().zip(&grid.squares).all(is_used), "{footprint:?}: {:?}", grid.size);
+            // What texels are mixed of adds up to one.
+            let whole = |taps: &[(u8, f32); 4]| taps.iter().map(|(_, share)| share).sum::<f32>() == 1.0;
+            assert!(grid.mixes.len() == footprint.width() * footprint.height() && grid.mixes.iter().all(whole));
+        }
+    }
+}
