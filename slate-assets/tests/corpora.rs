@@ -98,7 +98,7 @@ const OTHERWISE: [&str; 1] = [
 
 /// Files that are valid, and are refused: an application is to bring the bytes that their indices are in, and what they
 /// draw can't be known before.
-const WITHOUT_BYTES: [&str; 2] = ["base/data/root/named_objects.gltf", "base/data/root/unused_objects.gltf"];
+const WITHOUT_BYTES: [&str; 2] = ["named_objects.gltf", "unused_objects.gltf"];
 
 /// Of each file the same is said as by the validator; what it finds no error in is read, and what has errors is refused, or
 /// told in the report.
