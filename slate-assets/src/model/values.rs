@@ -183,15 +183,7 @@ impl Values {
         let size = self.element_bytes();
         let columns = self.bytes.chunks_exact(size).flat_map(move |element| element.chunks_exact(size / columns));
         let numbers = columns.flat_map(move |column| column.chunks_exact(self.component.bytes()).take(rows));
-        numbers.map(|bytes| match (self.component, bytes) {
-            (Component::F32, &[a, b, c, d]) => f64::from(f32::from_le_bytes([a, b, c, d])),
-            (Component::U32, &[a, b, c, d]) => f64::from(u32::from_le_bytes([a, b, c, d])),
-            (Component::I8, &[a, ..]) => f64::from(a as i8),
-            (Component::U8, &[a, ..]) => f64::from(a),
-            (Component::I16, &[a, b, ..]) => f64::from(i16::from_le_bytes([a, b])),
-            (_, &[a, b, ..]) => f64::from(u16::from_le_bytes([a, b])),
-            _ => 0.0,
-        })
+        numbers.map(|bytes| self.raw(bytes))
     }
 
     /// The elements, normalized ones brought to 0 to 1 or −1 to 1; what is beyond `shape.width()` is 0.
@@ -215,16 +207,22 @@ impl Values {
         self.to_floats().chunks_exact(width).map(of).collect()
     }
 
-    fn number(&self, bytes: &[u8]) -> f32 {
-        let raw = match (self.component, bytes) {
-            (Component::F32, &[a, b, c, d]) => return f32::from_le_bytes([a, b, c, d]),
-            (Component::U32, &[a, b, c, d]) => return u32::from_le_bytes([a, b, c, d]) as f32,
-            (Component::I8, &[a, ..]) => f32::from(a as i8),
-            (Component::U8, &[a, ..]) => f32::from(a),
-            (Component::I16, &[a, b, ..]) => f32::from(i16::from_le_bytes([a, b])),
-            (_, &[a, b, ..]) => f32::from(u16::from_le_bytes([a, b])),
+    /// A number as it is stored, exactly.
+    fn raw(&self, bytes: &[u8]) -> f64 {
+        match (self.component, bytes) {
+            (Component::F32, &[a, b, c, d]) => f64::from(f32::from_le_bytes([a, b, c, d])),
+            (Component::U32, &[a, b, c, d]) => f64::from(u32::from_le_bytes([a, b, c, d])),
+            (Component::I8, &[a, ..]) => f64::from(a as i8),
+            (Component::U8, &[a, ..]) => f64::from(a),
+            (Component::I16, &[a, b, ..]) => f64::from(i16::from_le_bytes([a, b])),
+            (_, &[a, b, ..]) => f64::from(u16::from_le_bytes([a, b])),
             _ => 0.0,
-        };
+        }
+    }
+
+    fn number(&self, bytes: &[u8]) -> f32 {
+        // Floats come through as they are, and whole numbers of 32 bits are rounded once.
+        let raw = self.raw(bytes) as f32;
         match (self.normalized, self.component) {
             (true, Component::I8) => (raw / 127.0).max(-1.0),
             (true, Component::U8) => raw / 255.0,

@@ -112,6 +112,18 @@ impl Wide {
         Self::default().less(other, quotient, Self::default())
     }
 
+    /// The first lane that holds the least number, and that.
+    #[inline(always)]
+    pub(super) fn least(self) -> (usize, f32) {
+        let mut best = (0, self.0[0]);
+        for lane in 1..LANES {
+            if self.0[lane] < best.1 {
+                best = (lane, self.0[lane]);
+            }
+        }
+        best
+    }
+
     /// The nearest whole numbers, for values from 0 to 255.
     #[inline(always)]
     pub(super) fn bytes(self) -> [u8; LANES] {

@@ -2,7 +2,6 @@
 
 use super::{
     data::Role,
-    meshes,
     storage::{AccessorUsage, Format, Links, ViewUsage, index_of},
 };
 use crate::model::{
@@ -46,11 +45,7 @@ fn sampler(links: &mut Links<'_>, sampler: &Value) {
         let Some(accessor) = links.named(sampler, name, "accessors") else { continue };
         links.use_accessor(accessor, usage, name);
         if let Some(view) = links.view_of(accessor) {
-            links.use_view(view, ViewUsage::Other, name);
-            if links.views[view].stride.is_some() {
-                let message = "keys have no stride";
-                links.found.add_at(name, "ANIMATION_SAMPLER_ACCESSOR_WITH_BYTESTRIDE", message);
-            }
+            links.use_tight_view(view, ViewUsage::Other, name, "ANIMATION_SAMPLER_ACCESSOR_WITH_BYTESTRIDE");
         }
         if usage == AccessorUsage::AnimationInput {
             input(links, accessor, is_cubic);
@@ -65,8 +60,7 @@ fn interpolation(sampler: &Value) -> Option<&str> {
 fn input(links: &mut Links<'_>, accessor: usize, is_cubic: bool) {
     let facts = links.accessors[accessor];
     if facts.format == Some(Format::floats(Shape::Scalar)) {
-        let place = links.below("input", |links| links.found.place());
-        links.roles.push((accessor, Role::Times, place));
+        links.give_role(accessor, Role::Times, "input");
     } else {
         let code = "ANIMATION_SAMPLER_INPUT_ACCESSOR_INVALID_FORMAT";
         links.found.add_at("input", code, "times are SCALARs of floats");
@@ -110,8 +104,7 @@ fn channel(links: &mut Links<'_>, channel: &Value, samplers: &[Value], used: &mu
     let (Some(path), Some(interpolation)) = (path, interpolation(sampler)) else { return };
     let is_cubic = interpolation == "CUBICSPLINE";
     if path == "rotation" && output.format.is_some_and(|format| format.shape == Shape::Vec4) {
-        let place = links.below("sampler", |links| links.found.place());
-        links.roles.push((at, Role::Rotations { is_cubic }, place));
+        links.give_role(at, Role::Rotations { is_cubic }, "sampler");
     }
     let is_known = matches!(path, "translation" | "rotation" | "scale" | "weights");
     if is_known && !output.format.is_some_and(|format| allows(path, format)) {
@@ -119,9 +112,8 @@ fn channel(links: &mut Links<'_>, channel: &Value, samplers: &[Value], used: &mu
         links.found.add_at("sampler", code, format!("{} can't be a {path}", Format::shown(output.format)));
     }
     let (Some(times), Some(count)) = (input.and_then(|(_, input)| input.count), output.count) else { return };
-    let mesh = node.and_then(|node| index_of(node, "mesh")).and_then(|mesh| list(json, "meshes").get(mesh as usize));
     let each = match path {
-        "weights" => mesh.and_then(meshes::morphs).unwrap_or(0) as u64,
+        "weights" => node.and_then(|node| links.mesh_of(node)?.morphs).unwrap_or(0) as u64,
         _ => 1,
     };
     let expected = times.saturating_mul(if is_cubic { 3 } else { 1 }).saturating_mul(each);
@@ -144,12 +136,9 @@ fn target(links: &mut Links<'_>, node: &Value, path: Option<&str>) {
                 links.found.add_at("path", "ANIMATION_CHANNEL_TARGET_NODE_SKIN", message);
             }
         }
-        Some("weights") => {
-            let mesh = index_of(node, "mesh").and_then(|mesh| list(links.json, "meshes").get(mesh as usize));
-            if mesh.and_then(meshes::morphs).is_none() {
-                let message = "the node's mesh has no morph targets";
-                links.found.add("ANIMATION_CHANNEL_TARGET_NODE_WEIGHTS_NO_MORPHS", message);
-            }
+        Some("weights") if links.mesh_of(node).and_then(|mesh| mesh.morphs).is_none() => {
+            let message = "the node's mesh has no morph targets";
+            links.found.add("ANIMATION_CHANNEL_TARGET_NODE_WEIGHTS_NO_MORPHS", message);
         }
         _ => {}
     }

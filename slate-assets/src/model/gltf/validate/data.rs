@@ -3,7 +3,6 @@
 use super::{
     meshes,
     schema::natural,
-    semantic::Semantic,
     storage::{Accessor, Links, index_of},
 };
 use crate::model::{
@@ -35,7 +34,7 @@ pub(super) enum Role {
 
 /// How far lengths may be off: what 8 bits can't tell.
 const UNIT_3: f64 = 0.00674;
-const UNIT_4: f64 = 0.00769;
+pub(super) const UNIT_4: f64 = 0.00769;
 
 pub(super) fn check(links: &mut Links<'_>, limits: &AssetLimits, cancel: &Cancel) -> Result<()> {
     let mut room = limits.decoded_bytes;
@@ -285,8 +284,7 @@ fn influences(links: &mut Links<'_>, buffers: &[Bytes], room: &mut u64, cancel: 
         let Some(count) = joints[mesh_at] else { continue };
         for (at, primitive) in list(mesh, "primitives").iter().enumerate() {
             cancel.check()?;
-            let Some(names) = primitive.get("attributes").and_then(Value::as_object) else { continue };
-            let sets = names.keys().filter(|name| matches!(Semantic::of(name), Some(Semantic::Joints(_)))).count();
+            let sets = meshes::sets_of_joints(primitive);
             let mut read = |kind: &str| -> Option<Vec<Values>> {
                 let one = |set| {
                     values(

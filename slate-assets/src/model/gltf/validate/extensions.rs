@@ -22,30 +22,23 @@ const fn optional(name: &'static str, places: &'static [(&'static str, &'static 
     Extension { name, places, required: false, alone: false }
 }
 
-const fn of_material(name: &'static str, places: &'static [(&'static str, &'static Object)]) -> Extension {
-    optional(name, places)
-}
-
 static KNOWN: &[Extension] = &[
     optional("EXT_texture_webp", &[("texture", &WEBP)]),
     optional("KHR_animation_pointer", &[("target", &POINTER)]),
     optional("KHR_lights_punctual", &[("document", &LIGHTS), ("node", &LIGHT_OF_NODE)]),
-    of_material("KHR_materials_anisotropy", &[("material", &ANISOTROPY)]),
-    of_material("KHR_materials_clearcoat", &[("material", &CLEARCOAT)]),
-    of_material("KHR_materials_dispersion", &[("material", &DISPERSION)]),
-    of_material("KHR_materials_emissive_strength", &[("material", &EMISSIVE_STRENGTH)]),
-    of_material("KHR_materials_ior", &[("material", &IOR)]),
-    of_material("KHR_materials_iridescence", &[("material", &IRIDESCENCE)]),
-    Extension {
-        alone: true,
-        ..of_material("KHR_materials_pbrSpecularGlossiness", &[("material", &SPECULAR_GLOSSINESS)])
-    },
-    of_material("KHR_materials_sheen", &[("material", &SHEEN)]),
-    of_material("KHR_materials_specular", &[("material", &SPECULAR)]),
-    of_material("KHR_materials_transmission", &[("material", &TRANSMISSION)]),
-    Extension { alone: true, ..of_material("KHR_materials_unlit", &[("material", &UNLIT)]) },
+    optional("KHR_materials_anisotropy", &[("material", &ANISOTROPY)]),
+    optional("KHR_materials_clearcoat", &[("material", &CLEARCOAT)]),
+    optional("KHR_materials_dispersion", &[("material", &DISPERSION)]),
+    optional("KHR_materials_emissive_strength", &[("material", &EMISSIVE_STRENGTH)]),
+    optional("KHR_materials_ior", &[("material", &IOR)]),
+    optional("KHR_materials_iridescence", &[("material", &IRIDESCENCE)]),
+    Extension { alone: true, ..optional("KHR_materials_pbrSpecularGlossiness", &[("material", &SPECULAR_GLOSSINESS)]) },
+    optional("KHR_materials_sheen", &[("material", &SHEEN)]),
+    optional("KHR_materials_specular", &[("material", &SPECULAR)]),
+    optional("KHR_materials_transmission", &[("material", &TRANSMISSION)]),
+    Extension { alone: true, ..optional("KHR_materials_unlit", &[("material", &UNLIT)]) },
     optional("KHR_materials_variants", &[("document", &VARIANTS), ("primitive", &VARIANTS_OF_PRIMITIVE)]),
-    of_material("KHR_materials_volume", &[("material", &VOLUME)]),
+    optional("KHR_materials_volume", &[("material", &VOLUME)]),
     Extension { required: true, ..optional("KHR_mesh_quantization", &[]) },
     optional("KHR_node_visibility", &[("node", &VISIBILITY)]),
     optional("KHR_texture_transform", &[("textureInfo", &TEXTURE_TRANSFORM)]),
@@ -91,6 +84,7 @@ pub(super) fn declared(document: &Map<String, Value>, check: &mut Check<'_>) {
         check.found.add_at("extensionsRequired", "UNSATISFIED_DEPENDENCY", "extensionsUsed has to be there");
     }
     let (used, required) = (texts("extensionsUsed"), texts("extensionsRequired"));
+    let [all_used, all_required] = [&used, &required].map(|names| names.iter().copied().collect::<HashSet<&str>>());
     let len = check.found.enter("extensionsUsed");
     for (at, name) in used.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
         let prefix = name.split('_').next().unwrap_or_default();
@@ -103,14 +97,14 @@ pub(super) fn declared(document: &Map<String, Value>, check: &mut Check<'_>) {
         }
         match known(name) {
             None => check.found.add_at(at, "UNSUPPORTED_EXTENSION", "nothing is said of what this extension holds"),
-            Some(extension) if extension.required && !required.contains(name) => {
+            Some(extension) if extension.required && !all_required.contains(name) => {
                 check.found.add_at(at, "NON_REQUIRED_EXTENSION", "this extension has to be required, too");
             }
             Some(_) => {}
         }
     }
     check.found.leave(len);
-    for (at, name) in required.iter().enumerate().filter(|(_, name)| !used.contains(name)) {
+    for (at, name) in required.iter().enumerate().filter(|(_, name)| !all_used.contains(*name)) {
         check.found.below("extensionsRequired", |found| {
             found.add_at(at, "UNUSED_EXTENSION_REQUIRED", format!("extensionsUsed doesn't name {name}"));
         });

@@ -114,6 +114,13 @@ impl Found {
         len
     }
 
+    /// Goes along a whole pointer, which is one already; gives what [`Self::leave`] is to be given.
+    pub(super) fn enter_along(&mut self, pointer: &str) -> usize {
+        let len = self.pointer.len();
+        self.pointer.push_str(pointer);
+        len
+    }
+
     pub(super) fn leave(&mut self, len: usize) {
         self.pointer.truncate(len);
     }

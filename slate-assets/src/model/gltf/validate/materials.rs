@@ -9,27 +9,24 @@ use crate::model::gltf::{list, resolve};
 use serde_json::Value;
 
 pub(super) fn check(links: &mut Links<'_>) {
+    let types: Vec<Option<&str>> = list(links.json, "images").iter().map(told).collect();
     links.each("images", |links, at, image| {
         if let Some(view) = links.named(image, "bufferView", "bufferViews") {
-            links.use_view(view, ViewUsage::Image, "bufferView");
-            if links.views[view].stride.is_some() {
-                let message = "the bytes of an image have no stride";
-                links.found.add_at("bufferView", "IMAGE_BUFFER_VIEW_WITH_BYTESTRIDE", message);
-            }
+            links.use_tight_view(view, ViewUsage::Image, "bufferView", "IMAGE_BUFFER_VIEW_WITH_BYTESTRIDE");
         }
-        content(links, at, image);
+        content(links, at, image, types[at]);
     });
     let webp = links.declares("EXT_texture_webp");
     links.each("textures", |links, _, texture| {
         links.named(texture, "sampler", "samplers");
         if let Some(image) = links.named(texture, "source", "images") {
-            source(links, image, |media_type| matches!(media_type, "image/png" | "image/jpeg"));
+            source(links, types[image], |media_type| matches!(media_type, "image/png" | "image/jpeg"));
         }
         if webp && let Some(extension) = texture.pointer("/extensions/EXT_texture_webp") {
             links.below("extensions", |links| {
                 links.below("EXT_texture_webp", |links| {
                     if let Some(image) = links.named(extension, "source", "images") {
-                        source(links, image, |media_type| media_type == "image/webp");
+                        source(links, types[image], |media_type| media_type == "image/webp");
                     }
                 });
             });
@@ -37,10 +34,9 @@ pub(super) fn check(links: &mut Links<'_>) {
     });
     links.each("materials", |links, _, material| {
         for slot in slots(material, &|name| links.declares(name)) {
-            let parts: Vec<&str> = slot.pointer.split('/').skip(1).collect();
-            let lens: Vec<usize> = parts.iter().map(|part| links.found.enter(part)).collect();
+            let len = links.found.enter_along(&slot.pointer);
             links.named(slot.info, "index", "textures");
-            lens.first().into_iter().for_each(|&len| links.found.leave(len));
+            links.found.leave(len);
         }
     });
 }
@@ -83,18 +79,15 @@ fn told(image: &Value) -> Option<&str> {
     named.or_else(|| Some(resolve::data_uri(image.get("uri")?.as_str()?.strip_prefix("data:")?)?.0))
 }
 
-fn source(links: &mut Links<'_>, image: usize, is_right: impl Fn(&str) -> bool) {
-    let image = &list(links.json, "images")[image];
-    if let Some(media_type) = told(image)
-        && !is_right(media_type)
-    {
+fn source(links: &mut Links<'_>, media_type: Option<&str>, is_right: impl Fn(&str) -> bool) {
+    if let Some(media_type) = media_type.filter(|media_type| !is_right(media_type)) {
         let message = format!("an image of the type {media_type} can't be the source here");
         links.found.add_at("source", "TEXTURE_INVALID_IMAGE_MIME_TYPE", message);
     }
 }
 
 /// What the first bytes of an image say, where they are in the document. A data URI that says otherwise is none.
-fn content(links: &mut Links<'_>, at: usize, image: &Value) {
+fn content(links: &mut Links<'_>, at: usize, image: &Value, told: Option<&str>) {
     let data = image.get("uri").and_then(Value::as_str).and_then(|uri| uri.strip_prefix("data:"));
     let (place, first) = if let Some(data) = data {
         let Some((media_type, bytes)) = resolve::data_uri(data) else { return };
@@ -109,7 +102,7 @@ fn content(links: &mut Links<'_>, at: usize, image: &Value) {
             return;
         };
         let Some(view) = links.views.get(view) else { return };
-        let buffer = view.buffer().and_then(|buffer| links.buffers.get(buffer)?.as_ref());
+        let buffer = view.buffer.and_then(|buffer| links.buffers.get(buffer)?.as_ref());
         let bytes = buffer.zip(view.offset).and_then(|(bytes, offset)| bytes.get(usize::try_from(offset).ok()?..));
         let Some(bytes) = bytes else { return };
         ("bufferView", bytes[..bytes.len().min(24)].to_vec())
@@ -120,7 +113,7 @@ fn content(links: &mut Links<'_>, at: usize, image: &Value) {
         "image/ktx2" => links.declares("KHR_texture_basisu"),
         _ => false,
     };
-    match (resolve::media_type(&first), told(image)) {
+    match (resolve::media_type(&first), told) {
         (None, _) => {
             links.found.add("IMAGE_UNRECOGNIZED_FORMAT", format!("image {at} is of a format that is not known"));
         }

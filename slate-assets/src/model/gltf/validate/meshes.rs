@@ -12,6 +12,29 @@ use crate::model::{
     values::{Component, Shape},
 };
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// What nodes and animations ask of a mesh.
+#[derive(Clone, Copy)]
+pub(super) struct Mesh {
+    /// Whether it has primitives, all of them objects.
+    pub(super) is_whole: bool,
+    /// Whether a primitive has joints.
+    pub(super) is_skinned: bool,
+    /// How many morph targets its first primitive has; none where that has no such list, or a damaged one.
+    pub(super) morphs: Option<usize>,
+}
+
+impl Mesh {
+    pub(super) fn of(mesh: &Value) -> Self {
+        let primitives = list(mesh, "primitives");
+        Self {
+            is_whole: !primitives.is_empty() && primitives.iter().all(Value::is_object),
+            is_skinned: primitives.iter().any(|primitive| sets_of_joints(primitive) > 0),
+            morphs: primitives.first().and_then(targets_of),
+        }
+    }
+}
 
 /// Sets of one kind have the numbers 0, 1, 2, …
 pub(super) fn semantics(primitive: &Map<String, Value>, check: &mut Check<'_>) {
@@ -53,7 +76,7 @@ pub(super) fn semantics(primitive: &Map<String, Value>, check: &mut Check<'_>) {
 pub(super) fn check(links: &mut Links<'_>) {
     let quantized = links.declares("KHR_mesh_quantization");
     links.each("meshes", |links, _, mesh| {
-        if !is_whole(mesh) {
+        if !list(mesh, "primitives").iter().all(Value::is_object) {
             return;
         }
         let first = list(mesh, "primitives").first().and_then(targets_of);
@@ -86,11 +109,6 @@ fn targets_of(primitive: &Value) -> Option<usize> {
     let is_whole = |target: &Value| target.as_object().is_some_and(|target| !target.is_empty());
     let targets = primitive.get("targets")?.as_array().filter(|targets| !targets.is_empty())?;
     targets.iter().all(is_whole).then_some(targets.len())
-}
-
-/// Whether the mesh has a list of primitives that are objects.
-fn is_whole(mesh: &Value) -> bool {
-    list(mesh, "primitives").iter().all(Value::is_object)
 }
 
 fn primitive(links: &mut Links<'_>, primitive: &Value, quantized: bool) {
@@ -184,18 +202,14 @@ fn role(links: &mut Links<'_>, name: &str, accessor: usize, semantic: Semantic, 
         Semantic::Color(_) if !is_morph && format.component == Component::F32 => Role::Colors,
         _ => return,
     };
-    let place = links.below(name, |links| links.found.place());
-    links.roles.push((accessor, role, place));
+    links.give_role(accessor, role, name);
 }
 
 fn indices(links: &mut Links<'_>, accessor: usize, vertices: Option<u64>, mode: i128) {
     links.use_accessor(accessor, AccessorUsage::Indices, "indices");
     if let Some(view) = links.view_of(accessor) {
-        links.use_view(view, ViewUsage::Indices, "indices");
-        if links.views[view].stride.is_some() {
-            let message = "indices have no stride";
-            links.found.add_at("indices", "MESH_PRIMITIVE_INDICES_ACCESSOR_WITH_BYTESTRIDE", message);
-        }
+        let code = "MESH_PRIMITIVE_INDICES_ACCESSOR_WITH_BYTESTRIDE";
+        links.use_tight_view(view, ViewUsage::Indices, "indices", code);
     }
     let format = links.accessors[accessor].format;
     let is_index = |format: Format| {
@@ -206,8 +220,7 @@ fn indices(links: &mut Links<'_>, accessor: usize, vertices: Option<u64>, mode: 
         let message = format!("indices are unsigned SCALARs, no {}", Format::shown(format));
         links.found.add_at("indices", "MESH_PRIMITIVE_INDICES_ACCESSOR_INVALID_FORMAT", message);
     } else {
-        let place = links.below("indices", |links| links.found.place());
-        links.roles.push((accessor, Role::Indices { vertices, is_triangles: mode == 4 }, place));
+        links.give_role(accessor, Role::Indices { vertices, is_triangles: mode == 4 }, "indices");
     }
 }
 
@@ -296,7 +309,7 @@ fn variants(links: &mut Links<'_>, primitive: &Value) -> Vec<usize> {
     let json = links.json;
     let root = json.pointer("/extensions/KHR_materials_variants");
     let all = root.map_or(&[][..], |root| list(root, "variants"));
-    let (mut known, mut variants) = (std::collections::HashSet::new(), std::collections::BTreeSet::new());
+    let mut known = BTreeSet::new();
     let len = links.found.enter("extensions");
     links.found.enter("KHR_materials_variants");
     links.found.enter("mappings");
@@ -311,9 +324,6 @@ fn variants(links: &mut Links<'_>, primitive: &Value) -> Vec<usize> {
         for (at, variant) in list(mapping, "variants").iter().enumerate() {
             let Some(variant) = whole(variant).and_then(|variant| usize::try_from(variant).ok()) else { continue };
             links.found.below("variants", |found| {
-                if variant < all.len() {
-                    variants.insert(variant);
-                }
                 if variant >= all.len() {
                     found.add_at(at, "UNRESOLVED_REFERENCE", format!("there is no variant {variant}"));
                 } else if !known.insert(variant) {
@@ -325,22 +335,14 @@ fn variants(links: &mut Links<'_>, primitive: &Value) -> Vec<usize> {
         links.found.leave(one);
     }
     links.found.leave(len);
-    links.variants.append(&mut variants);
+    links.variants.append(&mut known);
     materials
 }
 
-/// How many sets of joints a primitive of the mesh has at most.
-pub(super) fn joints(mesh: &Value) -> impl Iterator<Item = usize> + '_ {
-    let count = |primitive: &Value| {
-        let names = primitive.get("attributes").and_then(Value::as_object).into_iter().flatten();
-        names.filter(|(name, _)| matches!(Semantic::of(name), Some(Semantic::Joints(_)))).count()
-    };
-    list(mesh, "primitives").iter().map(count)
-}
-
-/// How many morph targets the first primitive of the mesh has; none where it has no such list, or a damaged one.
-pub(super) fn morphs(mesh: &Value) -> Option<usize> {
-    list(mesh, "primitives").first().and_then(targets_of)
+/// How many sets of joints a primitive has.
+pub(super) fn sets_of_joints(primitive: &Value) -> usize {
+    let names = primitive.get("attributes").and_then(Value::as_object).into_iter().flatten();
+    names.filter(|(name, _)| matches!(Semantic::of(name), Some(Semantic::Joints(_)))).count()
 }
 
 /// The index of a mesh's accessor of this name, in a primitive.

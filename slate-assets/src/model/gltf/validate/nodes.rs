@@ -1,17 +1,14 @@
 //! Nodes, skins and scenes, and the trees that they make.
 
 use super::{
-    data::Role,
-    meshes,
+    data::{Role, UNIT_4},
+    meshes::Mesh,
     schema::{Check, natural, whole},
     storage::{AccessorUsage, Format, Links, ViewUsage, index_of},
 };
 use crate::model::{gltf::list, values::Shape};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
-
-/// A turn's length may be off by this much: what 8 bits can't tell.
-const UNIT: f64 = 0.00769;
 
 /// Nodes below one another that are followed.
 const DEPTH: usize = 4096;
@@ -24,7 +21,7 @@ pub(super) fn transform(node: &Map<String, Value>, check: &mut Check<'_>) {
     };
     if let Some(turn) = numbers("rotation", 4).filter(|turn| turn.iter().all(|number| number.abs() <= 1.0)) {
         let length = turn.iter().map(|number| number * number).sum::<f64>().sqrt();
-        if (1.0 - length).abs() > UNIT {
+        if (1.0 - length).abs() > UNIT_4 {
             check.found.add_at("rotation", "ROTATION_NON_UNIT", format!("its length is {length}, not 1"));
         }
     }
@@ -75,13 +72,16 @@ pub(super) fn check(links: &mut Links<'_>) {
     let json = links.json;
     let nodes = list(json, "nodes");
     let mut parents: Vec<Option<usize>> = vec![None; nodes.len()];
+    let lights = count_of_lights(json);
     links.each("nodes", |links, at, node| {
         links.named(node, "camera", "cameras");
         links.named(node, "skin", "skins");
-        if let Some(mesh) = links.named(node, "mesh", "meshes") {
-            self::mesh(links, node, &list(json, "meshes")[mesh]);
+        if links.named(node, "mesh", "meshes").is_some()
+            && let Some(mesh) = links.mesh_of(node).filter(|mesh| mesh.is_whole)
+        {
+            self::mesh(links, node, mesh);
         }
-        light(links, node);
+        light(links, node, lights);
         links.below("children", |links| {
             for (place, child) in list(node, "children").iter().enumerate() {
                 let Some(child) = natural(child) else { continue };
@@ -146,34 +146,31 @@ fn holds(links: &Links<'_>, node: &Value) -> bool {
         || has_extras
 }
 
-fn mesh(links: &mut Links<'_>, node: &Value, mesh: &Value) {
-    let primitives = list(mesh, "primitives");
-    if primitives.is_empty() || !primitives.iter().all(Value::is_object) {
-        return;
-    }
+fn mesh(links: &mut Links<'_>, node: &Value, mesh: Mesh) {
     let weights = list(node, "weights").len();
-    if weights > 0 && meshes::morphs(mesh) != Some(weights) {
-        let message = format!("{weights} weights of {} morph targets", meshes::morphs(mesh).unwrap_or(0));
+    if weights > 0 && mesh.morphs != Some(weights) {
+        let message = format!("{weights} weights of {} morph targets", mesh.morphs.unwrap_or(0));
         links.found.add_at("weights", "NODE_WEIGHTS_INVALID", message);
     }
     let has_skin = index_of(node, "skin").is_some_and(|skin| list(links.json, "skins").len() as u64 > skin);
-    if has_skin && meshes::joints(mesh).all(|count| count == 0) {
+    if has_skin && !mesh.is_skinned {
         links.found.add("NODE_SKIN_WITH_NON_SKINNED_MESH", "the mesh of a node with a skin has no joints");
-    } else if !has_skin && meshes::joints(mesh).any(|count| count > 0) {
+    } else if !has_skin && mesh.is_skinned {
         links.found.add("NODE_SKINNED_MESH_WITHOUT_SKIN", "the mesh has joints, and the node no skin");
     }
 }
 
-fn light(links: &mut Links<'_>, node: &Value) {
+/// How many lights the document has; none where it has no such list.
+fn count_of_lights(json: &Value) -> Option<usize> {
+    let lights = list(json.pointer("/extensions/KHR_lights_punctual")?, "lights");
+    Some(if lights.iter().all(Value::is_object) { lights.len() } else { 0 })
+}
+
+fn light(links: &mut Links<'_>, node: &Value, count: Option<usize>) {
     let Some(extension) = node.pointer("/extensions/KHR_lights_punctual") else { return };
     if !links.declares("KHR_lights_punctual") {
         return;
     }
-    let root = links.json.pointer("/extensions/KHR_lights_punctual");
-    let count = root.map(|root| {
-        let lights = list(root, "lights");
-        if lights.iter().all(Value::is_object) { lights.len() } else { 0 }
-    });
     if let Some(light) = index_of(extension, "light").and_then(|light| usize::try_from(light).ok()) {
         links.lights.insert(light);
     }
@@ -277,18 +274,13 @@ fn inverse_bind(links: &mut Links<'_>, accessor: usize, joints: u64) {
     const NAME: &str = "inverseBindMatrices";
     links.use_accessor(accessor, AccessorUsage::InverseBindMatrices, NAME);
     if let Some(view) = links.view_of(accessor) {
-        links.use_view(view, ViewUsage::InverseBindMatrices, NAME);
-        if links.views[view].stride.is_some() {
-            let message = "these matrices have no stride";
-            links.found.add_at(NAME, "SKIN_IBM_ACCESSOR_WITH_BYTESTRIDE", message);
-        }
+        links.use_tight_view(view, ViewUsage::InverseBindMatrices, NAME, "SKIN_IBM_ACCESSOR_WITH_BYTESTRIDE");
     }
     let facts = links.accessors[accessor];
     if facts.format != Some(Format::floats(Shape::Mat4)) {
         links.found.add_at(NAME, "SKIN_IBM_INVALID_FORMAT", "these are MAT4 of floats");
     } else {
-        let place = links.below(NAME, |links| links.found.place());
-        links.roles.push((accessor, Role::InverseBind, place));
+        links.give_role(accessor, Role::InverseBind, NAME);
     }
     if facts.count.is_some_and(|count| count < joints) {
         let message = format!("{} matrices of {joints} joints", facts.count.unwrap_or(0));

@@ -64,16 +64,21 @@ fn bounds(accessor: &Map<String, Value>, name: &str, component: Component, shape
         let message = format!("{} numbers, where {} belong", list.len(), shape.width());
         return check.found.add_at(name, "ARRAY_LENGTH_NOT_IN_LIST", message);
     }
-    for entry in list {
-        let is_right = if component == Component::F32 { entry.is_number() } else { whole(entry).is_some() };
-        if !is_right {
-            check.found.add_at(name, "ARRAY_TYPE_MISMATCH", "an entry is no number of the accessor's type");
-        } else if let Some((least, most)) = component.whole_numbers()
-            && whole(entry).is_some_and(|number| number < least || number > most)
-        {
+    for entry in list.iter().filter(|entry| !is_of(entry, component)) {
+        if whole(entry).is_some() {
             let message = format!("{} is beyond the accessor's type", shown(entry));
             check.found.add_at(name, "INVALID_GL_VALUE", message);
+        } else {
+            check.found.add_at(name, "ARRAY_TYPE_MISMATCH", "an entry is no number of the accessor's type");
         }
+    }
+}
+
+/// Whether an accessor of this type can hold the number.
+pub(super) fn is_of(number: &Value, component: Component) -> bool {
+    match component.whole_numbers() {
+        Some((least, most)) => whole(number).is_some_and(|number| (least..=most).contains(&number)),
+        None => number.is_number(),
     }
 }
 

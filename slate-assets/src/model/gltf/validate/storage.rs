@@ -1,11 +1,6 @@
 //! Links between objects, those of buffers, their views and accessors first.
 
-use super::{
-    data::Role,
-    extensions,
-    found::Found,
-    schema::{natural, whole},
-};
+use super::{data::Role, extensions, found::Found, meshes::Mesh, rules::is_of, schema::natural};
 use crate::model::{
     gltf::list,
     values::{Component, Shape},
@@ -16,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A buffer view, as far as it holds what it should.
 pub(super) struct View {
-    buffer: Option<usize>,
+    pub(super) buffer: Option<usize>,
     pub(super) offset: Option<u64>,
     length: Option<u64>,
     pub(super) stride: Option<u64>,
@@ -101,6 +96,7 @@ pub(super) struct Links<'a> {
     pub(super) found: &'a mut Found,
     pub(super) views: Vec<View>,
     pub(super) accessors: Vec<Accessor>,
+    meshes: Vec<Mesh>,
     /// By list, which entries something names.
     pub(super) used: BTreeMap<&'static str, Vec<bool>>,
     /// The lights that nodes hold.
@@ -115,6 +111,7 @@ impl<'a> Links<'a> {
     pub(super) fn new(json: &'a Value, buffers: &'a [Option<Bytes>], is_glb: bool, found: &'a mut Found) -> Self {
         let views = list(json, "bufferViews").iter().map(View::of).collect();
         let accessors = list(json, "accessors").iter().map(Accessor::of).collect();
+        let meshes = list(json, "meshes").iter().map(Mesh::of).collect();
         let used = LISTS.iter().map(|&name| (name, vec![false; list(json, name).len()])).collect();
         Self {
             json,
@@ -124,6 +121,7 @@ impl<'a> Links<'a> {
             found,
             views,
             accessors,
+            meshes,
             used,
             lights: BTreeSet::new(),
             variants: BTreeSet::new(),
@@ -134,6 +132,11 @@ impl<'a> Links<'a> {
     /// Whether the document says that it uses an extension.
     pub(super) fn declares(&self, name: &str) -> bool {
         self.declared.contains(name)
+    }
+
+    /// The mesh that a node shows.
+    pub(super) fn mesh_of(&self, node: &Value) -> Option<Mesh> {
+        index_of(node, "mesh").and_then(|mesh| self.meshes.get(mesh as usize)).copied()
     }
 
     /// The entry of a list that `object` names by `name`; it counts as used. One that isn't there is an issue.
@@ -196,6 +199,20 @@ impl<'a> Links<'a> {
                 }
             }
         }
+    }
+
+    /// The same of a view whose elements lie close together: one that has a stride is an issue with this code.
+    pub(super) fn use_tight_view(&mut self, view: usize, usage: ViewUsage, name: &str, code: &'static str) {
+        self.use_view(view, usage, name);
+        if self.views[view].stride.is_some() {
+            self.found.add_at(name, code, "only vertices may have a stride");
+        }
+    }
+
+    /// Says what the numbers of an accessor are to be, as `name` does.
+    pub(super) fn give_role(&mut self, accessor: usize, role: Role, name: &str) {
+        let place = self.found.below(name, |found| found.place());
+        self.roles.push((accessor, role, place));
     }
 
     /// Says what an accessor is used for, as `name` does.
@@ -295,10 +312,7 @@ impl<'a> Links<'a> {
     /// The indices or values of a sparse accessor: `width` is the bytes of a number and of an element.
     fn part(&mut self, part: &Value, width: Option<(usize, u64)>, count: u64) {
         let Some(view) = self.named(part, "bufferView", "bufferViews") else { return };
-        self.use_view(view, ViewUsage::Other, "bufferView");
-        if self.views[view].stride.is_some() {
-            self.found.add_at("bufferView", "BUFFER_VIEW_INVALID_BYTE_STRIDE", "only vertices may have a stride");
-        }
+        self.use_tight_view(view, ViewUsage::Other, "bufferView", "BUFFER_VIEW_INVALID_BYTE_STRIDE");
         if let Some((number, element)) = width {
             self.fits(offset_of(part), number, element.saturating_mul(count), view);
         }
@@ -351,11 +365,6 @@ impl View {
             vertices: BTreeSet::new(),
         }
     }
-
-    /// The buffer that it is of.
-    pub(super) fn buffer(&self) -> Option<usize> {
-        self.buffer
-    }
 }
 
 impl Accessor {
@@ -381,14 +390,6 @@ impl Accessor {
             has_bounds: has("min") && has("max"),
             usage: None,
         }
-    }
-}
-
-/// Whether an accessor of this type can hold the number.
-pub(super) fn is_of(number: &Value, component: Component) -> bool {
-    match component.whole_numbers() {
-        Some((least, most)) => whole(number).is_some_and(|number| (least..=most).contains(&number)),
-        None => number.is_number(),
     }
 }
 

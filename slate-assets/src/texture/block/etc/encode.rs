@@ -307,13 +307,8 @@ impl Kernel for FitTables<'_> {
                 errors = errors + off * off;
             }
         }
-        let mut best = (0, errors.0[0]);
-        for table in 1..LANES {
-            if errors.0[table] < best.1 {
-                best = (table, errors.0[table]);
-            }
-        }
-        (best.0, best.1 as i32)
+        let (table, error) = errors.least();
+        (table, error as i32)
     }
 }
 

@@ -312,13 +312,7 @@ impl Kernel for AllTables<'_> {
                 errors = errors + off * off;
             }
         }
-        let mut best = (0, errors.0[0]);
-        for table in 1..LANES {
-            if errors.0[table] < best.1 {
-                best = (table, errors.0[table]);
-            }
-        }
-        best
+        errors.least()
     }
 }
 
