@@ -13,10 +13,12 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
-/// How long a writer is held back while the reader doesn't move, once: a reader that hangs must not stop a game.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The share of its log that a writer which is held back may still fill in a second. What a program leaves in its pipe when it
+/// ends, some 100 KiB, the engine throws away unless it is taken within two seconds, and nothing tells before then that
+/// the program has ended: so no writer is ever brought to a stand.
+const TRICKLE: u64 = 16;
 /// What the engine writes around a line of its log.
 const AROUND: u64 = 80;
 
@@ -34,6 +36,26 @@ struct Counts {
     read: AtomicU64,
     ended: AtomicBool,
     rings: Notify,
+}
+
+/// What a writer that is held back waits for: that the log is read on, or that whoever listens turns out to hang.
+#[derive(Default)]
+pub(crate) struct Pace {
+    hangs: AtomicBool,
+    changed: Notify,
+}
+
+impl Pace {
+    /// The reader got on.
+    pub(crate) fn moved(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Whether the listener hangs: nobody is held back for one that does, as it must not stop a game.
+    pub(crate) fn set_hangs(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::Release);
+        self.changed.notify_one();
+    }
 }
 
 /// How much output there has been.
@@ -56,25 +78,23 @@ impl Count {
 }
 
 impl Bell {
-    /// Counts what `attached` yields. A writer is held back whose output takes more than `ahead` bytes in the log beyond
-    /// what was read, while `progress` says that the reader moves.
-    pub(crate) fn hang(mut attached: AttachContainerResults, ahead: u64, progress: Arc<Notify>) -> Self {
+    /// Counts what `attached` yields. A writer is held back, to [`TRICKLE`], whose output takes more than an eighth of the
+    /// log's `capacity` in bytes beyond what was read, unless the listener hangs.
+    pub(crate) fn hang(mut attached: AttachContainerResults, capacity: u64, pace: Arc<Pace>) -> Self {
         let counts = Arc::new(Counts::default());
         let told = Arc::clone(&counts);
         let task = tokio::spawn(async move {
-            let mut given_up = None;
             while let Some(Ok(output)) = attached.output.next().await {
-                told.count(&output);
-                loop {
-                    let read = told.read.load(Ordering::Acquire);
-                    if told.now().room().saturating_sub(read) <= ahead || given_up == Some(read) {
-                        break;
+                let room = told.count(&output).room();
+                // What isn't taken from here fills the engine's buffers, and then the program waits in its own write.
+                let held = async {
+                    while told.unread() > capacity / 8 && !pace.hangs.load(Ordering::Acquire) {
+                        pace.changed.notified().await;
                     }
-                    // What isn't read from here fills the engine's buffers, and then the program waits in its own write.
-                    if tokio::time::timeout(PATIENCE, progress.notified()).await.is_err() {
-                        given_up = Some(read);
-                    }
-                }
+                };
+                let longest = Duration::from_secs(TRICKLE).mul_f64(room as f64 / capacity as f64);
+                // Passed in vain: the next piece is taken all the same.
+                let _in_time: Result<_, _> = timeout(longest, held).await;
             }
             told.ended.store(true, Ordering::Release);
             told.rings.notify_one();
@@ -104,12 +124,20 @@ impl Counts {
         Count { bytes: self.bytes.load(Ordering::Acquire), lines: self.lines.load(Ordering::Acquire) }
     }
 
-    fn count(&self, output: &LogOutput) {
+    /// Room in the log that isn't known to have been read.
+    fn unread(&self) -> u64 {
+        self.now().room().saturating_sub(self.read.load(Ordering::Acquire))
+    }
+
+    /// Counts a piece of output in, and gives its own count.
+    fn count(&self, output: &LogOutput) -> Count {
         let bytes = output.as_ref();
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.lines.fetch_add(lines, Ordering::Release);
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Release);
+        let count =
+            Count { bytes: bytes.len() as u64, lines: bytes.iter().filter(|byte| **byte == b'\n').count() as u64 };
+        self.lines.fetch_add(count.lines, Ordering::Release);
+        self.bytes.fetch_add(count.bytes, Ordering::Release);
         self.rings.notify_one();
+        count
     }
 }
 

@@ -1,22 +1,25 @@
 use super::{
     Numbering,
-    bell::{Bell, Count},
+    bell::{Bell, Count, Pace},
 };
 use crate::{
     backend::Shared,
     error::{PLACE, translate},
     instance, resident,
 };
-use bollard::query_parameters::{AttachContainerOptions, LogsOptions, WaitContainerOptions};
-use futures_util::StreamExt;
+use bollard::{
+    container::LogOutput,
+    query_parameters::{AttachContainerOptions, LogsOptions, WaitContainerOptions},
+};
+use futures_util::{Stream, StreamExt};
 use slate_core::{
     Error, ErrorKind, Result, Timestamp,
     runtime::{InstanceState, LogChunk, LogCursor, LogOptions},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{Notify, mpsc::Sender},
-    time::Instant,
+    sync::mpsc::Sender,
+    time::{Instant, timeout},
 };
 
 /// Chunks handed on at once.
@@ -25,6 +28,8 @@ const BATCH: usize = 256;
 const PAUSE: Duration = Duration::from_millis(20);
 /// A look at the container where nothing rings: a connection may have gone without a word.
 const LOOK: Duration = Duration::from_secs(15);
+/// A listener that takes nothing for so long hangs: no writer is held back for it any more.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Entries read beyond those that the bell counted, so that readings overlap.
 const OVERLAP: u64 = 64;
 
@@ -40,7 +45,7 @@ pub(crate) async fn follow(shared: Arc<Shared>, id: String, options: LogOptions,
         fresh: false,
         since: options.since.map(Timestamp::as_micros),
         has_agent: false,
-        progress: Arc::default(),
+        pace: Arc::default(),
     };
     let read = reader.run(&options).await;
     if let Err(Stop::Failed(error)) = read {
@@ -83,8 +88,8 @@ struct Reader {
     since: Option<i64>,
     /// Whether an agent's answers are among the lines, which are nobody's output.
     has_agent: bool,
-    /// Told while it reads: a writer is held back for a slow reader, not for one that hangs.
-    progress: Arc<Notify>,
+    /// How the reading gets on: a writer is held back for a slow reader, not for one that hangs.
+    pace: Arc<Pace>,
 }
 
 /// Which part of a log is read.
@@ -159,8 +164,7 @@ impl Reader {
         let mut numbering = Numbering::of(self.has_agent);
         let mut cursors = Vec::new();
         let mut output = Box::pin(self.shared.docker.logs(&self.id, Some(query(&entries.min(MOST).to_string(), 0))));
-        while let Some(entry) = output.next().await {
-            let entry = entry.map_err(|error| translate(error, "logs"))?;
+        while let Some(entry) = self.next(&mut output).await? {
             cursors.extend(numbering.take(entry).map(|chunk| (chunk.cursor.0, chunk.partial)));
         }
         Ok(cursors)
@@ -171,8 +175,8 @@ impl Reader {
         let mut numbering = Numbering::of(self.has_agent);
         let mut kept = Count::default();
         let mut output = Box::pin(self.shared.docker.logs(&self.id, Some(query("all", 0))));
-        while let Some(entry) = output.next().await {
-            if let Some(chunk) = numbering.take(entry.map_err(|error| translate(error, "logs"))?) {
+        while let Some(entry) = self.next(&mut output).await? {
+            if let Some(chunk) = numbering.take(entry) {
                 kept.bytes += chunk.line.len() as u64;
                 kept.lines += u64::from(!chunk.partial);
             }
@@ -212,7 +216,7 @@ impl Reader {
                 },
             };
             let log = self.shared.options.log;
-            let bell = Bell::hang(attached, log.file.bytes() * u64::from(log.files) / 8, Arc::clone(&self.progress));
+            let bell = Bell::hang(attached, log.file.bytes() * u64::from(log.files), Arc::clone(&self.pace));
             self.read(Part::Rest).await?;
             self.ring(&bell).await?;
             if self.ended_within(PAUSE).await? {
@@ -244,7 +248,7 @@ impl Reader {
                 self.read(Part::Rest).await?;
             }
             bell.read(count);
-            self.progress.notify_one();
+            self.pace.moved();
             read = count;
             self.pause(PAUSE).await?;
         }
@@ -291,18 +295,13 @@ impl Reader {
         let mut batch = Vec::new();
         let mut joined = self.last.is_none() && !self.fresh;
         let mut output = Box::pin(self.shared.docker.logs(&self.id, Some(query(&tail, since))));
-        let mut entries = 0;
-        while let Some(entry) = output.next().await {
-            entries += 1;
-            if entries % BATCH == 0 {
-                self.progress.notify_one();
-            }
+        while let Some(entry) = self.next(&mut output).await.transpose() {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
                     // What was read is not read again: it is handed on first.
                     self.hand_on(&mut batch).await?;
-                    return Err(translate(error, "logs").into());
+                    return Err(error.into());
                 }
             };
             let Some(mut chunk) = numbering.take(entry) else { continue };
@@ -341,11 +340,32 @@ impl Reader {
         Ok(whole)
     }
 
+    /// The next entry of a log that the engine gives out; none at its end.
+    async fn next(
+        &self,
+        output: &mut (impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin),
+    ) -> Result<Option<LogOutput>> {
+        match timeout(self.shared.options.timeout, output.next()).await {
+            Ok(entry) => entry.transpose().map_err(|error| translate(error, "logs")),
+            Err(_) => Err(Error::timed_out("the engine stopped in the middle of a log")),
+        }
+    }
+
     async fn hand_on(&self, batch: &mut Vec<LogChunk>) -> Result<(), Stop> {
         if batch.is_empty() {
             return Ok(());
         }
-        self.to.send(Ok(std::mem::take(batch))).await.map_err(|_| Stop::Unheard)
+        let room = match timeout(PATIENCE, self.to.reserve()).await {
+            Ok(room) => room,
+            Err(_) => {
+                self.pace.set_hangs(true);
+                let room = self.to.reserve().await;
+                self.pace.set_hangs(false);
+                room
+            }
+        };
+        room.map_err(|_| Stop::Unheard)?.send(Ok(std::mem::take(batch)));
+        Ok(())
     }
 }
 
