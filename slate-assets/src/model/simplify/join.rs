@@ -4,12 +4,14 @@ use super::{
     Surface,
     collapse::Piece,
     cut::Cut,
+    level::{Share, Slots},
     quadric::Fields,
-    queue::Haste,
+    queue::{Haste, Queue},
     ring::lives,
     topology::{NONE, Place, Sides, Topology},
 };
 use rayon::prelude::*;
+use slate_core::{Cancel, Result};
 use std::hint::select_unpredictable;
 
 /// The corners of a triangle between pieces: the piece of each, and its place and wedge there.
@@ -48,20 +50,79 @@ impl Between {
     }
 }
 
-/// All pieces and what is between them as one, with edges that go on where those of the pieces stopped.
-pub(super) fn join(pieces: &[Piece], between: &Between, haste: Haste) -> Piece {
+/// A surface whose pieces are joined: all of them, or their edges only.
+pub(super) struct Joined {
+    /// What is joined.
+    pub(super) piece: Piece,
+    /// What of each piece is in there.
+    numbers: Vec<Numbers>,
+    pub(super) is_all: bool,
+}
+
+/// So many collapses away from what is between the pieces, all that isn't joined stays as it is.
+const REACH: usize = 1;
+/// Of so many triangles near what is between the pieces one may go; else all is joined.
+const SPARE: usize = 2;
+
+/// Joins pieces and what is between them, so that a surface of so many triangles can be left: all there is, or where enough
+/// is there to go only what is near.
+pub(super) fn join(pieces: &[Piece], between: &Between, target: usize, all: bool, haste: Haste) -> Joined {
     let mut used: Vec<Vec<u32>> = vec![Vec::new(); pieces.len()];
     between.corners.iter().flatten().for_each(|corner| used[corner.piece].push(corner.wedge));
-    let mut numbers: Vec<Numbers> =
-        pieces.par_iter().zip(used).map(|(piece, used)| Numbers::of(piece, &used)).collect();
+    let with_used = || pieces.par_iter().zip(&used);
+    let left = between.len() + pieces.iter().map(|piece| piece.triangles).sum::<usize>();
+    let mut numbers: Option<Vec<Numbers>> =
+        (!all).then(|| with_used().map(|(piece, used)| Numbers::near(piece, used)).collect());
+    numbers = numbers.filter(|numbers| {
+        let near = numbers.iter().map(|numbers| numbers.triangles.left.len()).sum::<usize>();
+        left.saturating_sub(target) < (near + between.len()) / SPARE
+    });
+    let is_all = numbers.is_none();
+    let mut numbers = numbers.unwrap_or_else(|| with_used().map(|(piece, used)| Numbers::of(piece, used)).collect());
     let mut total = [0; 4];
     for numbers in &mut numbers {
         numbers.begin_at(&mut total);
     }
+    let piece = joined(pieces, between, &numbers, total, haste);
+    Joined { piece, numbers, is_all }
+}
+
+impl Joined {
+    /// How many triangles are left of it all.
+    pub(super) fn triangles(&self, pieces: &[Piece]) -> usize {
+        self.piece.triangles + self.outside(pieces)
+    }
+
+    fn outside(&self, pieces: &[Piece]) -> usize {
+        pieces.iter().zip(&self.numbers).map(|(piece, numbers)| piece.triangles - numbers.triangles.left.len()).sum()
+    }
+
+    /// Simplifies what is joined until at most so many triangles are left of it all. Whether they are.
+    pub(super) fn reduce(&mut self, target: usize, pieces: &[Piece], cancel: &Cancel) -> Result<bool> {
+        self.piece.reduce(target.saturating_sub(self.outside(pieces)), cancel)?;
+        Ok(self.triangles(pieces) <= target)
+    }
+
+    /// What isn't joined of each of these pieces, and what is.
+    pub(super) fn shares<'a>(&'a self, pieces: &'a [Piece]) -> Vec<Share<'a>> {
+        let mut shares = Vec::with_capacity(pieces.len() + 1);
+        let (mut slots, mut first) = (Vec::with_capacity(self.piece.sources.len()), 0);
+        for (piece, numbers) in pieces.iter().zip(&self.numbers) {
+            slots.extend(numbers.wedges.left.iter().map(|wedge| first + wedge));
+            shares.push(Share { piece, joined: &numbers.triangles.numbers, slots: Slots::From(first) });
+            first += piece.sources.len() as u32;
+        }
+        shares.push(Share { piece: &self.piece, joined: &[], slots: Slots::Each(slots) });
+        shares
+    }
+}
+
+/// What has these numbers as one piece, with edges that go on where those of the pieces stopped.
+fn joined(pieces: &[Piece], between: &Between, numbers: &[Numbers], total: [u32; 4], haste: Haste) -> Piece {
     let mut all = Whole::with_room(total, &pieces[0]);
     let mut rest = all.slices();
     let slices: Vec<Slices<'_>> = numbers.iter().map(|numbers| rest.take(numbers.counts())).collect();
-    let each = pieces.par_iter().zip(&numbers).zip(slices);
+    let each = pieces.par_iter().zip(numbers).zip(slices);
     each.for_each(|((piece, numbers), mut slices)| numbers.pack(piece, &mut slices));
 
     let Whole { mut topology, numbers: mut triangles, mut fields, sources, blocked, mut blocked_edges } = all;
@@ -72,7 +133,10 @@ pub(super) fn join(pieces: &[Piece], between: &Between, haste: Haste) -> Piece {
     }
     triangles.extend(&between.numbers);
     let added = first..topology.corners.len();
-    let held = std::mem::take(&mut topology.held);
+    let rim = numbers.iter().flat_map(|numbers| numbers.rim.iter().map(|&place| numbers.places.of(place)));
+    let mut is_rim = vec![false; topology.places.len()];
+    rim.for_each(|place| is_rim[place as usize] = true);
+    let held = std::mem::replace(&mut topology.held, is_rim);
     let places: Vec<u32> = (0..held.len() as u32).filter(|&place| held[place as usize]).collect();
     topology.list_more(first);
     topology.add_planes(added.clone());
@@ -84,18 +148,24 @@ pub(super) fn join(pieces: &[Piece], between: &Between, haste: Haste) -> Piece {
 
     let mut piece = Piece::new(topology, fields, sources, triangles, haste);
     blocked_edges.resize(piece.topology.edges.len(), false);
-    (piece.blocked, piece.blocked_edges) = (blocked, blocked_edges);
-    for (from, numbers) in pieces.iter().zip(&numbers) {
-        piece.queue.append(&from.queue, |edge| numbers.edges.get(edge));
-        for edge in from.batch.rest().iter().filter_map(|&edge| numbers.edges.get(edge)) {
-            piece.queue.push(edge, 0.0);
+    let is_free = |edge: u32| !piece.topology.edges[edge as usize].iter().any(|&end| piece.topology.held[end as usize]);
+    for (edge, is_blocked) in blocked_edges.iter_mut().enumerate() {
+        *is_blocked &= is_free(edge as u32);
+    }
+    let mut queue = Queue::new(haste, piece.topology.edges.len());
+    for (from, numbers) in pieces.iter().zip(numbers) {
+        let number = |edge: u32| numbers.edges.get(edge).filter(|&edge| is_free(edge));
+        queue.append(&from.queue, number);
+        for edge in from.batch.rest().iter().filter_map(|&edge| number(edge)) {
+            queue.push(edge, 0.0);
         }
     }
-    for (edge, _) in
-        piece.topology.edges.iter().enumerate().filter(|(_, ends)| ends.iter().any(|&end| held[end as usize]))
-    {
-        piece.queue.push(edge as u32, 0.0);
+    for (edge, ends) in piece.topology.edges.iter().enumerate() {
+        if ends.iter().any(|&end| held[end as usize]) && is_free(edge as u32) {
+            queue.push(edge as u32, 0.0);
+        }
     }
+    (piece.blocked, piece.blocked_edges, piece.queue) = (blocked, blocked_edges, queue);
     piece
 }
 
@@ -122,6 +192,20 @@ impl Renumbered {
         let numbers = numbers.collect();
         left.truncate(count);
         Self { numbers, left, first: 0 }
+    }
+
+    /// Nothing out of so many.
+    fn none(count: usize) -> Self {
+        Self { numbers: vec![NONE; count], left: Vec::new(), first: 0 }
+    }
+
+    /// Adds one, unless it is there.
+    fn add(&mut self, old: u32) {
+        let number = &mut self.numbers[old as usize];
+        if *number == NONE {
+            *number = self.left.len() as u32;
+            self.left.push(old);
+        }
     }
 
     fn get(&self, old: u32) -> Option<u32> {
@@ -152,10 +236,42 @@ struct Numbers {
     wedges: Renumbered,
     triangles: Renumbered,
     edges: Renumbered,
+    /// The places at the end of what is joined, which stay.
+    rim: Vec<u32>,
 }
 
 impl Numbers {
-    /// Of a piece, of which triangles between the pieces have these wedges.
+    /// Of what is near the held places of a piece, of which triangles between the pieces have these wedges.
+    fn near(piece: &Piece, used: &[u32]) -> Self {
+        let topology = &piece.topology;
+        let [mut places, mut triangles] = [topology.places.len(), topology.corners.len()].map(Renumbered::none);
+        let [mut wedges, mut edges] = [piece.sources.len(), topology.edges.len()].map(Renumbered::none);
+        let held = (0..topology.held.len() as u32).filter(|&place| topology.held[place as usize]);
+        held.for_each(|place| places.add(place));
+        let mut free = 0;
+        for _ in 0..=REACH {
+            // The triangles at the places that were found last, and their corners.
+            let around = std::mem::replace(&mut free, places.left.len())..places.left.len();
+            for at in around {
+                let Place { first, count, .. } = topology.places[places.left[at] as usize];
+                for corner in &topology.lists[first as usize..][..count as usize] {
+                    let corners = &topology.corners[(corner / 4) as usize];
+                    if lives(corners) {
+                        triangles.add(corner / 4);
+                        corners.iter().for_each(|&place| places.add(place));
+                    }
+                }
+            }
+        }
+        used.iter().for_each(|&wedge| wedges.add(wedge));
+        for sides in triangles.left.iter().map(|&triangle| &topology.sides[triangle as usize]) {
+            sides.wedges.iter().for_each(|&wedge| wedges.add(wedge));
+            sides.edges.iter().filter(|edge| **edge != NONE).for_each(|&edge| edges.add(edge));
+        }
+        Self { rim: places.left[free..].to_vec(), places, wedges, triangles, edges }
+    }
+
+    /// Of all that is left of a piece, of which triangles between the pieces have these wedges.
     fn of(piece: &Piece, used: &[u32]) -> Self {
         let topology = &piece.topology;
         let place = |(place, held): (&Place, &bool)| (place.count > 0) | held;
@@ -167,7 +283,7 @@ impl Numbers {
         let edge = |[a, b]: &[u32; 2]| (a != b) & is_left(a) & is_left(b);
         let edges = Renumbered::new(topology.edges.iter().map(edge));
         let triangles = Renumbered::new(topology.corners.iter().map(lives));
-        Self { places, wedges: Renumbered::new(wedges.into_iter()), triangles, edges }
+        Self { places, wedges: Renumbered::new(wedges.into_iter()), triangles, edges, rim: Vec::new() }
     }
 
     /// Begins with these numbers, and leaves those that are next.
@@ -225,7 +341,7 @@ fn fill<T>(to: &mut [T], from: impl Iterator<Item = T>) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to = from);
 }
 
-/// What is left of all pieces, under new numbers.
+/// What is joined of all pieces, under new numbers.
 struct Whole {
     topology: Topology,
     numbers: Vec<u32>,

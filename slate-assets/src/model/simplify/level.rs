@@ -1,8 +1,11 @@
 use super::{
     Surface,
     collapse::Piece,
+    ring::lives,
     topology::{NONE, Space},
 };
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A simplified surface.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,36 +22,118 @@ pub struct Level {
     pub triangles: Vec<u32>,
 }
 
+/// What of a surface is in one piece.
+pub(super) struct Share<'a> {
+    pub(super) piece: &'a Piece,
+    /// For each triangle another number than [`NONE`] where it is in another share; nothing where none is.
+    pub(super) joined: &'a [u32],
+    pub(super) slots: Slots,
+}
+
+/// The numbers of a piece's wedges among those of all pieces.
+pub(super) enum Slots {
+    /// One after the other, from this one.
+    From(u32),
+    Each(Vec<u32>),
+}
+
+impl Slots {
+    fn of(&self, wedge: u32) -> u32 {
+        match self {
+            Self::From(first) => first + wedge,
+            Self::Each(slots) => slots[wedge as usize],
+        }
+    }
+}
+
+impl<'a> Share<'a> {
+    /// All of a piece.
+    pub(super) fn all(piece: &'a Piece) -> Self {
+        Self { piece, joined: &[], slots: Slots::From(0) }
+    }
+
+    /// Enters the triangles that are here by their numbers in the surface, counted from `first`.
+    fn enter(&self, first: u32, order: &[AtomicU32]) {
+        let is_meant = |triangle: usize| self.joined.get(triangle).is_none_or(|number| *number == NONE);
+        let triangles = self.piece.topology.corners.iter().zip(&self.piece.numbers).enumerate();
+        for (triangle, (_, number)) in triangles.filter(|(at, (corners, _))| lives(corners) & is_meant(*at)) {
+            order[*number as usize].store(first + triangle as u32, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A triangle on its way from a share: its number in the surface, and its corners.
+#[derive(Clone, Copy, Default)]
+struct Moved {
+    number: u32,
+    share: usize,
+    places: [u32; 3],
+    wedges: [u32; 3],
+}
+
 impl Level {
-    /// The surface as it is in the piece that all of it is in.
-    pub(super) fn of(surface: &Surface<'_>, space: Space, piece: &Piece) -> Self {
-        let (triangles, vertices) = (piece.triangles, piece.sources.len().min(piece.triangles * 3));
+    /// The surface as it is in these shares.
+    pub(super) fn of(surface: &Surface<'_>, space: Space, shares: &[Share<'_>]) -> Self {
+        /// So many triangles of the surface are looked at together, so that memory is waited for once.
+        const TOGETHER: usize = 512;
+        let (width, ranges) = (surface.weights.len(), ranges(surface));
+        let (mut firsts, mut next, mut triangles, mut slots) = (Vec::with_capacity(shares.len()), 0, 0, 0);
+        for Share { piece, .. } in shares {
+            firsts.push(next);
+            next += piece.numbers.len() as u32;
+            triangles += piece.triangles;
+            slots += piece.sources.len();
+        }
+        // What is where the surface's triangles were. Each share enters its own, so that the order of threads is no matter.
+        let order: Vec<AtomicU32> = (0..surface.indices.len() / 3).map(|_| AtomicU32::new(NONE)).collect();
+        shares.par_iter().zip(&firsts).for_each(|(share, &first)| share.enter(first, &order));
+        let most = slots.min(triangles * 3);
         let mut level = Self {
-            positions: Vec::with_capacity(vertices),
-            attributes: Vec::with_capacity(vertices * piece.fields.width),
-            sources: Vec::with_capacity(vertices),
+            positions: Vec::with_capacity(most),
+            attributes: Vec::with_capacity(most * width),
+            sources: Vec::with_capacity(most),
             indices: Vec::with_capacity(triangles * 3),
             triangles: Vec::with_capacity(triangles),
         };
-        let making = Making { surface, space, piece, ranges: ranges(surface) };
-        let mut vertices = vec![NONE; piece.sources.len()];
-        // In the surface's order.
-        let mut order = vec![NONE; surface.indices.len() / 3];
-        piece.topology.living().for_each(|triangle| order[piece.numbers[triangle] as usize] = triangle as u32);
-        for triangle in order.into_iter().filter(|triangle| *triangle != NONE).map(|triangle| triangle as usize) {
-            for corner in 0..3 {
-                let place = piece.topology.corners[triangle][corner];
-                let wedge = piece.topology.sides[triangle].wedges[corner];
-                let vertex = &mut vertices[wedge as usize];
-                if *vertex == NONE {
-                    *vertex = level.positions.len() as u32;
-                    level.sources.push(piece.sources[wedge as usize]);
-                    level.positions.push(making.position(place));
-                    making.values(place, wedge, &mut level.attributes);
-                }
-                level.indices.push(*vertex);
+        let makings: Vec<Making<'_>> =
+            shares.iter().map(|share| Making { surface, space, piece: share.piece, ranges: &ranges }).collect();
+        let mut vertices = vec![NONE; slots];
+        let mut moved = [Moved::default(); TOGETHER];
+        for (chunk, order) in order.chunks(TOGETHER).enumerate() {
+            // Without branches: nobody could foresee which triangles are left.
+            let mut count = 0;
+            for (at, id) in order.iter().map(|id| id.load(Ordering::Relaxed)).enumerate() {
+                moved[count].number = (chunk * TOGETHER + at) as u32;
+                moved[count].places[0] = id;
+                count += usize::from(id != NONE);
             }
-            level.triangles.push(piece.numbers[triangle]);
+            let moved = &mut moved[..count];
+            for triangle in moved.iter_mut() {
+                let id = triangle.places[0];
+                triangle.share = firsts.partition_point(|&first| first <= id) - 1;
+                let (topology, at) = (&shares[triangle.share].piece.topology, (id - firsts[triangle.share]) as usize);
+                (triangle.places, triangle.wedges) = (topology.corners[at], topology.sides[at].wedges);
+            }
+            // The places are brought near.
+            let versions = moved.iter().flat_map(|triangle| {
+                let places = &shares[triangle.share].piece.topology.places;
+                triangle.places.map(|place| places[place as usize].version)
+            });
+            std::hint::black_box(versions.fold(0, |seen, version| seen ^ version));
+            for &Moved { number, share, places, wedges } in moved.iter() {
+                let (Share { piece, slots, .. }, making) = (&shares[share], &makings[share]);
+                for (place, wedge) in places.into_iter().zip(wedges) {
+                    let vertex = &mut vertices[slots.of(wedge) as usize];
+                    if *vertex == NONE {
+                        *vertex = level.positions.len() as u32;
+                        level.sources.push(piece.sources[wedge as usize]);
+                        level.positions.push(making.position(place));
+                        making.values(place, wedge, &mut level.attributes);
+                    }
+                    level.indices.push(*vertex);
+                }
+                level.triangles.push(number);
+            }
         }
         level
     }
@@ -60,7 +145,7 @@ struct Making<'a> {
     space: Space,
     piece: &'a Piece,
     /// The least and most of each attribute: what fits best beyond them is not meant.
-    ranges: Vec<[f32; 2]>,
+    ranges: &'a [[f32; 2]],
 }
 
 impl Making<'_> {

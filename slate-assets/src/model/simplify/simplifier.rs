@@ -2,8 +2,8 @@ use super::{
     Surface,
     collapse::Piece,
     cut::{Cut, Part, cut},
-    join::{Between, join},
-    level::Level,
+    join::{Between, Joined, join},
+    level::{Level, Share},
     quadric::Fields,
     queue::Haste,
     ring::SLACK,
@@ -22,8 +22,10 @@ pub struct Simplifier<'a> {
     haste: Haste,
     /// The pieces, and what lies between them; none where the surface is whole.
     pieces: Option<(Vec<Piece>, Between)>,
-    /// All of the surface, where it isn't in pieces or was joined last.
+    /// All of the surface, where it isn't in pieces.
     whole: Option<Piece>,
+    /// The pieces joined, as they were left last.
+    joined: Option<Joined>,
 }
 
 impl<'a> Simplifier<'a> {
@@ -34,7 +36,7 @@ impl<'a> Simplifier<'a> {
     pub fn new(surface: &Surface<'a>) -> Result<Self> {
         check(surface)?;
         let (space, haste) = (Space::of(surface.positions), Haste::of(surface.indices.len() / 3));
-        let mut simplifier = Self { surface: *surface, space, haste, pieces: None, whole: None };
+        let mut simplifier = Self { surface: *surface, space, haste, pieces: None, whole: None, joined: None };
         if let Some(cut) = cut(surface) {
             let made = cut.pieces.par_iter().map(|part| simplifier.piece(&cut, part));
             let (pieces, places): (Vec<_>, Vec<_>) = made.unzip();
@@ -71,10 +73,11 @@ impl<'a> Simplifier<'a> {
 
     /// How many triangles are left.
     pub fn triangles(&self) -> usize {
-        match (&self.whole, &self.pieces) {
-            (Some(whole), _) => whole.triangles,
-            (None, Some((pieces, between))) => left(pieces, between),
-            (None, None) => 0,
+        match (&self.whole, &self.pieces, &self.joined) {
+            (Some(whole), ..) => whole.triangles,
+            (None, Some((pieces, _)), Some(joined)) => joined.triangles(pieces),
+            (None, Some((pieces, between)), None) => left(pieces, between),
+            (None, None, _) => 0,
         }
     }
 
@@ -84,20 +87,31 @@ impl<'a> Simplifier<'a> {
     /// # Errors
     /// `Canceled`.
     pub fn reduce(&mut self, target: usize, cancel: &Cancel) -> Result<Level> {
-        if self.whole.as_ref().is_none_or(|whole| whole.triangles > target)
-            && let Some((pieces, between)) = &mut self.pieces
-        {
+        if let Some(whole) = &mut self.whole {
+            whole.reduce(target, cancel)?;
+            return Ok(Level::of(&self.surface, self.space, &[Share::all(whole)]));
+        }
+        let has_enough = self.triangles() > target;
+        let Some((pieces, between)) = &mut self.pieces else { return Ok(Level::default()) };
+        if has_enough || self.joined.is_none() {
             let all = self.surface.indices.len() / 3;
             let last = between.len() as f64 * LAST * (1.0 - target as f64 / all as f64);
+            self.joined = None;
             thin(pieces, between, target + last.max(0.0) as usize, cancel)?;
-            self.whole = Some(join(pieces, between, self.haste));
+            let mut joined = join(pieces, between, target, target <= WHOLE, self.haste);
+            if !joined.reduce(target, pieces, cancel)? && !joined.is_all {
+                joined = join(pieces, between, target, true, self.haste);
+                joined.reduce(target, pieces, cancel)?;
+            }
+            if joined.is_all && joined.piece.triangles <= WHOLE {
+                self.pieces = None;
+                let whole = self.whole.insert(joined.piece);
+                return Ok(Level::of(&self.surface, self.space, &[Share::all(whole)]));
+            }
+            self.joined = Some(joined);
         }
-        let Some(whole) = &mut self.whole else { return Ok(Level::default()) };
-        whole.reduce(target, cancel)?;
-        if whole.triangles <= WHOLE {
-            self.pieces = None;
-        }
-        Ok(Level::of(&self.surface, self.space, whole))
+        let shares = self.joined.as_ref().map(|joined| joined.shares(pieces)).unwrap_or_default();
+        Ok(Level::of(&self.surface, self.space, &shares))
     }
 }
 
@@ -189,10 +203,12 @@ fn check(surface: &Surface<'_>) -> Result<()> {
     if surface.indices.len() >= NONE as usize / SLACK / 2 {
         return Err(Error::limit_exceeded("a surface has less than 238 million triangles"));
     }
-    if surface.indices.iter().any(|&at| at as usize >= count) {
+    // Many at a time, all of them: quicker than to stop at the first.
+    if surface.indices.iter().fold(0, |most, &at| most.max(at as usize + 1)) > count {
         return Err(Error::invalid("an index of the surface is beyond its vertices"));
     }
-    if surface.positions.iter().flatten().chain(surface.attributes).any(|number| !number.is_finite()) {
+    let are_finite = |numbers: &[f32]| numbers.iter().fold(true, |are, number| are & number.is_finite());
+    if !are_finite(surface.positions.as_flattened()) || !are_finite(surface.attributes) {
         return Err(Error::invalid("a number of the surface is not finite"));
     }
     Ok(())
