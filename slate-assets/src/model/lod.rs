@@ -16,7 +16,7 @@ use slate_core::{
 /// Meshes of fewer triangles stay as they are in every level: nothing is gained, and boxes would lose their corners.
 const LEAST: usize = 24;
 /// Points of each surface that an error is measured at: as many as the surface has triangles, but not fewer or more than these.
-const SAMPLES: [u32; 2] = [500, 4000];
+const SAMPLES: [u32; 2] = [500, 3000];
 /// Pixels of the screen's height that an error is judged by.
 const PIXELS: f64 = 1080.0;
 

@@ -7,12 +7,11 @@ use super::{
     level::{Share, Slots},
     quadric::Fields,
     queue::{Haste, Queue},
-    ring::lives,
+    renumber::Numbers,
     topology::{NONE, Place, Sides, Topology},
 };
 use rayon::prelude::*;
 use slate_core::{Cancel, Result};
-use std::hint::select_unpredictable;
 
 /// The corners of a triangle between pieces: the piece of each, and its place and wedge there.
 #[derive(Clone, Copy)]
@@ -59,8 +58,6 @@ pub(super) struct Joined {
     pub(super) is_all: bool,
 }
 
-/// So many collapses away from what is between the pieces, all that isn't joined stays as it is.
-const REACH: usize = 1;
 /// Of so many triangles near what is between the pieces one may go; else all is joined.
 const SPARE: usize = 2;
 
@@ -169,137 +166,8 @@ fn joined(pieces: &[Piece], between: &Between, numbers: &[Numbers], total: [u32;
     piece
 }
 
-/// New numbers of what is left.
-struct Renumbered {
-    /// Told from `first`, [`NONE`] where it is gone.
-    numbers: Vec<u32>,
-    /// The old numbers of what is left.
-    left: Vec<u32>,
-    first: u32,
-}
-
-impl Renumbered {
-    /// Without branches: nobody could foresee what is left.
-    fn new(are_left: impl ExactSizeIterator<Item = bool>) -> Self {
-        let mut count = 0;
-        let mut left = vec![0; are_left.len() + 1];
-        let numbers = are_left.enumerate().map(|(old, is_left)| {
-            left[count] = old as u32;
-            let number = select_unpredictable(is_left, count as u32, NONE);
-            count += usize::from(is_left);
-            number
-        });
-        let numbers = numbers.collect();
-        left.truncate(count);
-        Self { numbers, left, first: 0 }
-    }
-
-    /// Nothing out of so many.
-    fn none(count: usize) -> Self {
-        Self { numbers: vec![NONE; count], left: Vec::new(), first: 0 }
-    }
-
-    /// Adds one, unless it is there.
-    fn add(&mut self, old: u32) {
-        let number = &mut self.numbers[old as usize];
-        if *number == NONE {
-            *number = self.left.len() as u32;
-            self.left.push(old);
-        }
-    }
-
-    fn get(&self, old: u32) -> Option<u32> {
-        let number = self.numbers[old as usize];
-        (number != NONE).then(|| self.first + number)
-    }
-
-    /// Of something that is left.
-    fn of(&self, old: u32) -> u32 {
-        self.first + self.numbers[old as usize]
-    }
-
-    /// Of something that is left, or of nothing.
-    fn of_some(&self, old: u32) -> u32 {
-        if old == NONE { NONE } else { self.of(old) }
-    }
-
-    /// What is left of a list, in order; nothing of an empty one.
-    fn left<'a, T>(&'a self, all: &'a [T]) -> impl ExactSizeIterator<Item = &'a T> {
-        let left = if all.is_empty() { &[][..] } else { &self.left };
-        left.iter().map(|&old| &all[old as usize])
-    }
-}
-
-/// The numbers that everything of a piece gets.
-struct Numbers {
-    places: Renumbered,
-    wedges: Renumbered,
-    triangles: Renumbered,
-    edges: Renumbered,
-    /// The places at the end of what is joined, which stay.
-    rim: Vec<u32>,
-}
-
 impl Numbers {
-    /// Of what is near the held places of a piece, of which triangles between the pieces have these wedges.
-    fn near(piece: &Piece, used: &[u32]) -> Self {
-        let topology = &piece.topology;
-        let [mut places, mut triangles] = [topology.places.len(), topology.corners.len()].map(Renumbered::none);
-        let [mut wedges, mut edges] = [piece.sources.len(), topology.edges.len()].map(Renumbered::none);
-        let held = (0..topology.held.len() as u32).filter(|&place| topology.held[place as usize]);
-        held.for_each(|place| places.add(place));
-        let mut free = 0;
-        for _ in 0..=REACH {
-            // The triangles at the places that were found last, and their corners.
-            let around = std::mem::replace(&mut free, places.left.len())..places.left.len();
-            for at in around {
-                let Place { first, count, .. } = topology.places[places.left[at] as usize];
-                for corner in &topology.lists[first as usize..][..count as usize] {
-                    let corners = &topology.corners[(corner / 4) as usize];
-                    if lives(corners) {
-                        triangles.add(corner / 4);
-                        corners.iter().for_each(|&place| places.add(place));
-                    }
-                }
-            }
-        }
-        used.iter().for_each(|&wedge| wedges.add(wedge));
-        for sides in triangles.left.iter().map(|&triangle| &topology.sides[triangle as usize]) {
-            sides.wedges.iter().for_each(|&wedge| wedges.add(wedge));
-            sides.edges.iter().filter(|edge| **edge != NONE).for_each(|&edge| edges.add(edge));
-        }
-        Self { rim: places.left[free..].to_vec(), places, wedges, triangles, edges }
-    }
-
-    /// Of all that is left of a piece, of which triangles between the pieces have these wedges.
-    fn of(piece: &Piece, used: &[u32]) -> Self {
-        let topology = &piece.topology;
-        let place = |(place, held): (&Place, &bool)| (place.count > 0) | held;
-        let places = Renumbered::new(topology.places.iter().zip(&topology.held).map(place));
-        let mut wedges = vec![false; piece.sources.len()];
-        let corners = topology.living().flat_map(|triangle| topology.sides[triangle].wedges);
-        corners.chain(used.iter().copied()).for_each(|wedge| wedges[wedge as usize] = true);
-        let is_left = |place: &u32| places.numbers[*place as usize] != NONE;
-        let edge = |[a, b]: &[u32; 2]| (a != b) & is_left(a) & is_left(b);
-        let edges = Renumbered::new(topology.edges.iter().map(edge));
-        let triangles = Renumbered::new(topology.corners.iter().map(lives));
-        Self { places, wedges: Renumbered::new(wedges.into_iter()), triangles, edges, rim: Vec::new() }
-    }
-
-    /// Begins with these numbers, and leaves those that are next.
-    fn begin_at(&mut self, next: &mut [u32; 4]) {
-        let all = [&mut self.places, &mut self.wedges, &mut self.triangles, &mut self.edges];
-        for (numbers, next) in all.into_iter().zip(next) {
-            numbers.first = *next;
-            *next += numbers.left.len() as u32;
-        }
-    }
-
-    /// How many places, wedges, triangles and edges are left.
-    fn counts(&self) -> [usize; 4] {
-        [&self.places, &self.wedges, &self.triangles, &self.edges].map(|numbers| numbers.left.len())
-    }
-
+    /// Copies what is joined of a piece to where it goes.
     fn pack(&self, piece: &Piece, to: &mut Slices<'_>) {
         let (topology, places, triangles) = (&piece.topology, &self.places, &self.triangles);
         let renumbered = triangles.left(&topology.corners).map(|ends| ends.map(|end| places.of(end)));

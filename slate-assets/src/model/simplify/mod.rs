@@ -27,6 +27,7 @@ mod level;
 mod measure;
 mod quadric;
 mod queue;
+mod renumber;
 mod ring;
 mod simplifier;
 mod topology;
