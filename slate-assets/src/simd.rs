@@ -48,12 +48,12 @@ fn with_sse41<K: Kernel>(kernel: K) -> K::Out {
 
 #[cfg(all(target_arch = "x86_64", not(test)))]
 #[inline(always)]
-fn plain() -> bool {
+pub(crate) fn plain() -> bool {
     false
 }
 
 #[cfg(all(target_arch = "x86_64", test))]
-use tests::plain;
+pub(crate) use tests::plain;
 
 #[cfg(test)]
 pub(crate) use tests::plainly;
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn plain() -> bool {
+    pub(crate) fn plain() -> bool {
         PLAIN.get()
     }
 

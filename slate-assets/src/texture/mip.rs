@@ -7,6 +7,7 @@ use super::{
     resample::{self, Kernel, resample},
     transfer::LINEAR_8,
 };
+use crate::simd;
 use rayon::prelude::*;
 use slate_core::{
     Cancel, Result,
@@ -30,7 +31,7 @@ pub(super) fn kernel(filter: MipFilter) -> Option<Kernel> {
 pub(super) fn half(source: &Floats, options: &TextureOptions, cancel: &Cancel) -> Result<Floats> {
     let (width, height, kind) = (source.width, source.height, options.kind);
     let Some(kernel) = kernel(options.mip_filter) else {
-        return filter(width, height, source.channels, kind, cancel, |at| source.data[at]);
+        return half_by_box(source, kind, cancel);
     };
     let mut level = resample(source, kernel, (width / 2).max(1), (height / 2).max(1), cancel)?;
     level
@@ -50,26 +51,14 @@ pub(super) fn half_of_pixels(source: &Pixels, kind: TextureKind, cancel: &Cancel
             _ => {}
         }
     }
-    let (width, height, light): (_, _, &[f32; 256]) = (source.width, source.height, &LINEAR_8);
-    match (&source.data, kind, source.channels) {
-        // With known channels this takes an eighth of the time.
-        (Samples::U8(samples), TextureKind::Color, 3) => {
-            filter(width, height, 3, kind, cancel, |at| working_color::<3>(samples, light, at))
-        }
-        (Samples::U8(samples), TextureKind::Color, 4) => {
-            filter(width, height, 4, kind, cancel, |at| working_color::<4>(samples, light, at))
-        }
-        _ => filter(width, height, source.channels, kind, cancel, |at| source.working(at, kind)),
-    }
-}
-
-/// [`Pixels::working`] of a colour of 8 bits.
-#[inline(always)]
-fn working_color<const C: usize>(samples: &[u8], light: &[f32; 256], at: usize) -> [f32; 4] {
-    let pixel = &samples.as_chunks::<C>().0[at];
-    let weight = if C == 4 { f32::from(pixel[C - 1]) / 255.0 + LEAST_WEIGHT } else { 1.0 + LEAST_WEIGHT };
-    let [r, g, b] = [0, 1, 2].map(|channel: usize| light[usize::from(pixel[channel])] * weight);
-    [r, g, b, weight]
+    let means = Means::new(source.width, source.height, kind);
+    let width = source.width as usize;
+    let data = means.rows(cancel, |rows, first, out| {
+        let mut pixels = vec![[0.0; 4]; rows.1 * width];
+        source.working(first, kind, &mut pixels);
+        means.row(&pixels, rows, out);
+    })?;
+    Ok(means.floats(source.channels, data))
 }
 
 /// The commonest case, of whole squares of colours of 8 bits: the same sums in the same order, row by row.
@@ -131,37 +120,94 @@ fn settled(pixel: [f32; 4], kind: TextureKind) -> [f32; 4] {
     if kind == TextureKind::Normal { unit(pixel) } else { pixel.map(|value| value.max(0.0)) }
 }
 
-fn filter(
-    width: u32,
-    height: u32,
-    channels: u8,
+/// The next level by the box.
+fn half_by_box(source: &Floats, kind: TextureKind, cancel: &Cancel) -> Result<Floats> {
+    let means = Means::new(source.width, source.height, kind);
+    let data = means.rows(cancel, |rows, first, out| means.row(&source.data[first..], rows, out))?;
+    Ok(means.floats(source.channels, data))
+}
+
+/// The means of the areas that the pixels of the next level cover.
+struct Means {
+    old: (u32, u32),
+    new: (u32, u32),
     kind: TextureKind,
-    cancel: &Cancel,
-    pixel: impl Fn(usize) -> [f32; 4] + Sync,
-) -> Result<Floats> {
-    let (new_width, new_height) = ((width / 2).max(1), (height / 2).max(1));
-    let all_columns: Vec<Taps> = (0..new_width).map(|x| taps(x, width, new_width)).collect();
-    let mut data = vec![[0.0f32; 4]; new_width as usize * new_height as usize];
-    data.par_chunks_mut(new_width as usize).enumerate().try_for_each(|(y, row)| {
-        cancel.check()?;
-        let (rows, row_count) = taps(y as u32, height, new_height);
-        for (x, out) in row.iter_mut().enumerate() {
-            let (columns, column_count) = all_columns[x];
+    columns: Vec<Taps>,
+}
+
+impl Means {
+    fn new(width: u32, height: u32, kind: TextureKind) -> Self {
+        let new = ((width / 2).max(1), (height / 2).max(1));
+        let columns = (0..new.0).map(|x| taps(x, width, new.0)).collect();
+        Self { old: (width, height), new, kind, columns }
+    }
+
+    /// All rows of the level, each from the shares of the larger image's rows and the place of their first pixel.
+    fn rows(&self, cancel: &Cancel, row: impl Fn(Taps, usize, &mut [[f32; 4]]) + Sync) -> Result<Vec<[f32; 4]>> {
+        let mut data = vec![[0.0f32; 4]; self.new.0 as usize * self.new.1 as usize];
+        data.par_chunks_mut(self.new.0 as usize).enumerate().try_for_each(|(y, out)| {
+            cancel.check()?;
+            row(taps(y as u32, self.old.1, self.new.1), y * 2 * self.old.0 as usize, out);
+            Ok::<_, slate_core::Error>(())
+        })?;
+        Ok(data)
+    }
+
+    /// A row of the level, from these rows of the larger image and their shares.
+    fn row(&self, pixels: &[[f32; 4]], (shares, count): Taps, out: &mut [[f32; 4]]) {
+        let columns = &self.columns[..];
+        let width = self.old.0 as usize;
+        // Known counts let the loops be unrolled; each side has as many pixels for all.
+        match (count, columns[0].1) {
+            (2, 2) => simd::run(MeanRow::<2, 2> { pixels, width, shares, columns, out }),
+            (2, 3) => simd::run(MeanRow::<2, 3> { pixels, width, shares, columns, out }),
+            (3, 2) => simd::run(MeanRow::<3, 2> { pixels, width, shares, columns, out }),
+            (3, 3) => simd::run(MeanRow::<3, 3> { pixels, width, shares, columns, out }),
+            (1, 1) => simd::run(MeanRow::<1, 1> { pixels, width, shares, columns, out }),
+            (1, 2) => simd::run(MeanRow::<1, 2> { pixels, width, shares, columns, out }),
+            (1, _) => simd::run(MeanRow::<1, 3> { pixels, width, shares, columns, out }),
+            (2, _) => simd::run(MeanRow::<2, 1> { pixels, width, shares, columns, out }),
+            _ => simd::run(MeanRow::<3, 1> { pixels, width, shares, columns, out }),
+        }
+        if self.kind == TextureKind::Normal {
+            out.iter_mut().for_each(|pixel| *pixel = unit(*pixel));
+        }
+    }
+
+    fn floats(&self, channels: u8, data: Vec<[f32; 4]>) -> Floats {
+        Floats { width: self.new.0, height: self.new.1, channels, data }
+    }
+}
+
+/// A row of means of `R` rows and `C` columns.
+struct MeanRow<'a, const R: usize, const C: usize> {
+    /// From the first row on.
+    pixels: &'a [[f32; 4]],
+    width: usize,
+    shares: [f32; 3],
+    columns: &'a [Taps],
+    out: &'a mut [[f32; 4]],
+}
+
+impl<const R: usize, const C: usize> simd::Kernel for MeanRow<'_, R, C> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (x, (out, (columns, _))) in self.out.iter_mut().zip(self.columns).enumerate() {
             let mut sum = [0.0f32; 4];
-            for (dy, row_share) in rows.iter().enumerate().take(row_count) {
-                for (dx, column_share) in columns.iter().enumerate().take(column_count) {
-                    let source = pixel((y * 2 + dy) * width as usize + x * 2 + dx);
-                    let share = row_share * column_share;
-                    for (sum, value) in sum.iter_mut().zip(source) {
-                        *sum += value * share;
+            for row in 0..R {
+                let pixels = &self.pixels[row * self.width + x * 2..][..C];
+                for column in 0..C {
+                    let share = self.shares[row] * columns[column];
+                    for channel in 0..4 {
+                        sum[channel] += pixels[column][channel] * share;
                     }
                 }
             }
-            *out = if kind == TextureKind::Normal { unit(sum) } else { sum };
+            *out = sum;
         }
-        Ok::<_, slate_core::Error>(())
-    })?;
-    Ok(Floats { width: new_width, height: new_height, channels, data })
+    }
 }
 
 /// An odd side of 2m+1 pixels is cut in m equal parts: each covers two whole pixels and a bit, spread over three.
@@ -186,19 +232,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colors_of_bytes_are_what_any_pixel_is() {
-        let samples: Vec<u8> = (0..=255u8).flat_map(|value| [value, 255 - value, value / 3, value]).collect();
+    fn squares_of_bytes_are_the_means_of_any_pixels() {
+        let kind = TextureKind::Color;
         for channels in [3u8, 4] {
-            let count = samples.len() / usize::from(channels);
-            let data = Samples::U8(samples[..count * usize::from(channels)].to_vec());
-            let pixels = Pixels { width: count as u32, height: 1, channels, data };
-            for at in 0..count {
-                let found = if channels == 3 {
-                    working_color::<3>(&samples, &LINEAR_8, at)
-                } else {
-                    working_color::<4>(&samples, &LINEAR_8, at)
-                };
-                assert_eq!(found, pixels.working(at, TextureKind::Color), "{channels} channels, {at}");
+            let samples =
+                (0..64 * 32 * u32::from(channels)).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+            let pixels = Pixels { width: 64, height: 32, channels, data: Samples::U8(samples) };
+            let quick = half_of_pixels(&pixels, kind, &Cancel::new()).unwrap();
+            let by_means = half_by_box(&Floats::of(&pixels, kind), kind, &Cancel::new()).unwrap();
+            assert!(quick.data == by_means.data, "{channels} channels");
+        }
+    }
+
+    #[test]
+    fn means_are_the_sums_of_their_shares() {
+        for (width, height) in [(1, 1), (1, 2), (1, 5), (2, 1), (2, 3), (7, 1), (4, 4), (9, 6), (6, 9), (11, 13)] {
+            let data: Vec<[f32; 4]> =
+                (0..width * height).map(|at| [at as f32, 1.0, (at * at % 17) as f32, 0.5]).collect();
+            let source = Floats { width, height, channels: 4, data };
+            let half = half_by_box(&source, TextureKind::Mask, &Cancel::new()).unwrap();
+            for (at, found) in half.data.iter().enumerate() {
+                let (x, y) = (at as u32 % half.width, at as u32 / half.width);
+                let ((across, columns), (down, rows)) = (taps(x, width, half.width), taps(y, height, half.height));
+                let mut wanted = [0.0f32; 4];
+                for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                    let pixel = source.data[(y as usize * 2 + row) * width as usize + x as usize * 2 + column];
+                    (0..4).for_each(|c| wanted[c] += pixel[c] * (down[row] * across[column]));
+                }
+                assert_eq!(*found, wanted, "{width}x{height} at {x}, {y}");
             }
         }
     }

@@ -53,43 +53,57 @@ impl Pixels {
             }
     }
 
-    /// One pixel ready to be filtered: see [`Floats`].
-    pub(super) fn working(&self, at: usize, kind: TextureKind) -> [f32; 4] {
-        let start = at * usize::from(self.channels);
-        let range = start..start + usize::from(self.channels);
-        let srgb = matches!(kind, TextureKind::Color | TextureKind::Hdr);
-        let mut raw = [0.0; 4];
-        match &self.data {
-            Samples::U8(samples) => {
-                let alpha = self.has_alpha().then_some(usize::from(self.channels) - 1);
-                for (channel, &sample) in samples[range].iter().enumerate() {
-                    let linear = srgb && alpha != Some(channel);
-                    raw[channel] = if linear { LINEAR_8[usize::from(sample)] } else { f32::from(sample) / 255.0 };
-                }
-            }
-            Samples::U16(samples) => {
-                let alpha = self.has_alpha().then_some(usize::from(self.channels) - 1);
-                for (channel, &sample) in samples[range].iter().enumerate() {
-                    let linear = srgb && alpha != Some(channel);
-                    raw[channel] = if linear { LINEAR_16[usize::from(sample)] } else { f32::from(sample) / 65_535.0 };
-                }
-            }
-            Samples::F32(samples) => raw[..usize::from(self.channels)].copy_from_slice(&samples[range]),
+    /// As many pixels as there is room for, from this one on, ready to be filtered: see [`Floats`].
+    pub(super) fn working(&self, first: usize, kind: TextureKind, out: &mut [[f32; 4]]) {
+        // With known channels this takes an eighth of the time.
+        match self.channels {
+            1 => self.working_of::<1>(first, kind, out),
+            2 => self.working_of::<2>(first, kind, out),
+            3 => self.working_of::<3>(first, kind, out),
+            _ => self.working_of::<4>(first, kind, out),
         }
-        let [r, g, b, a] = match self.channels {
-            1 => [raw[0], raw[0], raw[0], 1.0],
-            2 => [raw[0], raw[0], raw[0], raw[1]],
-            3 => [raw[0], raw[1], raw[2], 1.0],
-            _ => raw,
-        };
-        match kind {
+    }
+
+    fn working_of<const C: usize>(&self, first: usize, kind: TextureKind, out: &mut [[f32; 4]]) {
+        let srgb = matches!(kind, TextureKind::Color | TextureKind::Hdr);
+        let (plain_8, plain_16) = (|sample: u8| f32::from(sample) / 255.0, |sample: u16| f32::from(sample) / 65_535.0);
+        match &self.data {
+            Samples::U8(samples) if srgb => {
+                let light: &[f32; 256] = &LINEAR_8;
+                ready::<C, _>(&samples[first * C..], kind, out, |sample| light[usize::from(sample)], plain_8);
+            }
+            Samples::U8(samples) => ready::<C, _>(&samples[first * C..], kind, out, plain_8, plain_8),
+            Samples::U16(samples) if srgb => {
+                let light: &[f32] = &LINEAR_16[..];
+                ready::<C, _>(&samples[first * C..], kind, out, |sample| light[usize::from(sample)], plain_16);
+            }
+            Samples::U16(samples) => ready::<C, _>(&samples[first * C..], kind, out, plain_16, plain_16),
+            Samples::F32(samples) => ready::<C, _>(&samples[first * C..], kind, out, |sample| sample, |sample| sample),
+        }
+    }
+}
+
+/// Pixels of `C` channels, whose samples stand for what `color` and, of the last of two or four, `alpha` tell.
+#[inline(always)]
+fn ready<const C: usize, T: Copy>(
+    samples: &[T],
+    kind: TextureKind,
+    out: &mut [[f32; 4]],
+    color: impl Fn(T) -> f32,
+    alpha: impl Fn(T) -> f32,
+) {
+    for (out, pixel) in out.iter_mut().zip(samples.as_chunks::<C>().0) {
+        let a = if C == 2 || C == 4 { alpha(pixel[C - 1]) } else { 1.0 };
+        let r = color(pixel[0]);
+        let [g, b] = if C > 2 { [color(pixel[1]), color(pixel[C.min(3) - 1])] } else { [r, r] };
+        *out = match kind {
             TextureKind::Normal => [r * 2.0 - 1.0, g * 2.0 - 1.0, b * 2.0 - 1.0, a],
             TextureKind::Mask => [r, g, b, a],
             _ => {
                 let weight = a + LEAST_WEIGHT;
                 [r * weight, g * weight, b * weight, weight]
             }
-        }
+        };
     }
 }
 
@@ -105,8 +119,9 @@ pub(super) struct Floats {
 
 impl Floats {
     pub(super) fn of(pixels: &Pixels, kind: TextureKind) -> Self {
-        let count = pixels.width as usize * pixels.height as usize;
-        let data = (0..count).into_par_iter().map(|at| pixels.working(at, kind)).collect();
+        let width = pixels.width as usize;
+        let mut data = vec![[0.0; 4]; width * pixels.height as usize];
+        data.par_chunks_mut(width).enumerate().for_each(|(y, row)| pixels.working(y * width, kind, row));
         Self { width: pixels.width, height: pixels.height, channels: pixels.channels, data }
     }
 

@@ -1,6 +1,7 @@
 //! Images brought to other sizes by kernels wider than a texel.
 
 use super::{math::sin, pixels::Floats};
+use crate::simd;
 use rayon::prelude::*;
 use slate_core::{Cancel, Result};
 use std::f64::consts::PI;
@@ -29,26 +30,79 @@ pub(super) fn resample(source: &Floats, kernel: Kernel, width: u32, height: u32,
     let mut wide = vec![[0.0f32; 4]; width as usize * source.height as usize];
     wide.par_chunks_mut(width as usize).zip(source.data.par_chunks(old_width)).try_for_each(|(out, row)| {
         cancel.check()?;
-        for (out, taps) in out.iter_mut().zip(&columns) {
-            for (pixel, &weight) in row[taps.first..].iter().zip(&taps.weights) {
-                add(out, pixel, weight);
-            }
-        }
+        simd::run(Across { row, columns: &columns, out });
         Ok::<_, slate_core::Error>(())
     })?;
     let rows = taps(kernel, source.height, height);
     let mut data = vec![[0.0f32; 4]; width as usize * height as usize];
     data.par_chunks_mut(width as usize).zip(&rows).try_for_each(|(out, taps)| {
         cancel.check()?;
-        let from = wide[taps.first * width as usize..].chunks_exact(width as usize);
-        for (row, &weight) in from.zip(&taps.weights) {
-            out.iter_mut().zip(row).for_each(|(out, pixel)| add(out, pixel, weight));
-        }
+        simd::run(Down { rows: &wide[taps.first * width as usize..], weights: &taps.weights, out });
         Ok::<_, slate_core::Error>(())
     })?;
     Ok(Floats { width, height, channels, data })
 }
 
+/// A row of an image brought to another width.
+struct Across<'a> {
+    row: &'a [[f32; 4]],
+    columns: &'a [Taps],
+    out: &'a mut [[f32; 4]],
+}
+
+impl simd::Kernel for Across<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (out, taps) in self.out.iter_mut().zip(self.columns) {
+            let mut sum = [0.0; 4];
+            for (pixel, &weight) in self.row[taps.first..].iter().zip(&taps.weights) {
+                add(&mut sum, pixel, weight);
+            }
+            *out = sum;
+        }
+    }
+}
+
+/// A row of an image brought to another height.
+struct Down<'a> {
+    /// From the first that counts on, each as long as `out`.
+    rows: &'a [[f32; 4]],
+    weights: &'a [f32],
+    out: &'a mut [[f32; 4]],
+}
+
+/// Pixels of a row that are summed together, so that their sums stay in registers.
+const TOGETHER: usize = 8;
+
+impl simd::Kernel for Down<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let width = self.out.len();
+        let (many, rest) = self.out.as_chunks_mut::<TOGETHER>();
+        let left = width - rest.len();
+        for (at, out) in many.iter_mut().enumerate() {
+            let mut sums = [[0.0; 4]; TOGETHER];
+            for (y, &weight) in self.weights.iter().enumerate() {
+                let row = &self.rows[y * width + at * TOGETHER..][..TOGETHER];
+                for (sum, pixel) in sums.iter_mut().zip(row) {
+                    add(sum, pixel, weight);
+                }
+            }
+            *out = sums;
+        }
+        for (x, out) in rest.iter_mut().enumerate() {
+            for (y, &weight) in self.weights.iter().enumerate() {
+                add(out, &self.rows[y * width + left + x], weight);
+            }
+        }
+    }
+}
+
+#[inline(always)]
 pub(super) fn add(sum: &mut [f32; 4], pixel: &[f32; 4], weight: f32) {
     for (sum, value) in sum.iter_mut().zip(pixel) {
         *sum += value * weight;

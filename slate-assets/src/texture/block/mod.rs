@@ -20,6 +20,7 @@ mod eac;
 mod etc;
 mod format;
 mod line;
+mod narrow;
 mod partitions;
 mod rate;
 mod surface;

@@ -1,4 +1,4 @@
-use super::{BlockFormat, Effort, Texels, astc, bc1, bc4, bc6h, bc7, eac, etc, uastc};
+use super::{BlockFormat, Effort, Texels, astc, bc1, bc4, bc6h, bc7, eac, etc, narrow::Row, uastc};
 use rayon::prelude::*;
 use slate_core::{Error, Result};
 
@@ -97,7 +97,12 @@ pub fn encode(
     out.par_chunks_mut(line).enumerate().try_for_each(|(y, line)| {
         row()?;
         if let Values::Rgba8(values) = &surface.values {
-            encode_row(&small_blocks(values, surface, across as usize, y), format, effort, line);
+            let lines = lines(values, surface, y);
+            if format == BlockFormat::Bc1 && bc1::is_quick(effort) {
+                bc1::encode_quickly(lines, effort, line.as_chunks_mut().0);
+            } else {
+                encode_row(&small_blocks(lines, across as usize), lines, format, effort, line);
+            }
             return Ok(());
         }
         for (x, block) in line.chunks_exact_mut(format.block_bytes()).enumerate() {
@@ -109,7 +114,7 @@ pub fn encode(
 }
 
 /// Encodes a row of blocks of 4×4 texels of 8 bits.
-fn encode_row(texels: &[Texels], format: BlockFormat, effort: Effort, line: &mut [u8]) {
+fn encode_row(texels: &[Texels], lines: [Row<'_>; 4], format: BlockFormat, effort: Effort, line: &mut [u8]) {
     use BlockFormat as F;
     let size = format.block_bytes();
     let mut put = |at: usize, from: usize, half: [u8; 8]| line[at * size + from..][..8].copy_from_slice(&half);
@@ -136,9 +141,9 @@ fn encode_row(texels: &[Texels], format: BlockFormat, effort: Effort, line: &mut
         }
     }
     match format {
-        F::Bc1 => bc1::encode(texels, bc1::Alpha::None, effort, |at, block| put(at, 0, block)),
-        F::Bc1Alpha => bc1::encode(texels, bc1::Alpha::Punched, effort, |at, block| put(at, 0, block)),
-        F::Bc3 => bc1::encode(texels, bc1::Alpha::Elsewhere, effort, |at, block| put(at, 8, block)),
+        F::Bc1 => bc1::encode(texels, lines, bc1::Alpha::None, effort, |at, block| put(at, 0, block)),
+        F::Bc1Alpha => bc1::encode(texels, lines, bc1::Alpha::Punched, effort, |at, block| put(at, 0, block)),
+        F::Bc3 => bc1::encode(texels, lines, bc1::Alpha::Elsewhere, effort, |at, block| put(at, 8, block)),
         F::Etc2Rgb => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 0, block)),
         F::Etc2Rgba1 => etc::encode(texels, etc::Alpha::Punched, effort, |at, block| put(at, 0, block)),
         F::Etc2Rgba => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 8, block)),
@@ -152,19 +157,23 @@ fn encode_row(texels: &[Texels], format: BlockFormat, effort: Effort, line: &mut
     }
 }
 
-/// The texels of a row of blocks of 4×4; those beyond the surface are its last ones.
-fn small_blocks(values: &[u8], surface: &Surface, across: usize, y: usize) -> Vec<Texels> {
+/// The four lines of a row of blocks; those beyond the surface are its last one.
+fn lines<'a>(values: &'a [u8], surface: &Surface, y: usize) -> [Row<'a>; 4] {
     let (width, height) = (surface.width as usize, surface.height as usize);
+    [0, 1, 2, 3].map(|row| values[(y * 4 + row).min(height - 1) * width * 4..][..width * 4].as_chunks().0)
+}
+
+/// The texels of a row of blocks of 4×4; those beyond the surface are its last ones.
+fn small_blocks(lines: [Row<'_>; 4], across: usize) -> Vec<Texels> {
     let mut blocks = vec![[[0; 4]; 16]; across];
-    for row in 0..4 {
-        let line = values[(y * 4 + row).min(height - 1) * width * 4..][..width * 4].as_chunks::<4>().0;
+    for (row, line) in lines.into_iter().enumerate() {
         let (inside, rest) = line.as_chunks::<4>();
         for (block, texels) in blocks.iter_mut().zip(inside) {
             block[row * 4..][..4].copy_from_slice(texels);
         }
         if let Some(block) = blocks.get_mut(inside.len()) {
             for column in 0..4 {
-                block[row * 4 + column] = *rest.get(column).unwrap_or(&line[width - 1]);
+                block[row * 4 + column] = *rest.get(column).unwrap_or(&line[line.len() - 1]);
             }
         }
     }

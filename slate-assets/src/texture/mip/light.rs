@@ -103,7 +103,7 @@ fn half<const C: usize, T: Copy + Sync>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::texture::mip::filter;
+    use crate::texture::mip::half_by_box;
     use slate_core::asset::TextureKind;
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
             let cancel = Cancel::new();
             let (mut pixels, mut level) = first(&source, &cancel).unwrap().unwrap();
             let kind = TextureKind::Color;
-            let mut floats = filter(48, 96, channels, kind, &cancel, |at| source.working(at, kind)).unwrap();
+            let mut floats = half_by_box(&Floats::of(&source, kind), kind, &cancel).unwrap();
             let mut levels = 1;
             loop {
                 let (Samples::U8(found), Samples::U8(wanted)) = (&pixels.data, floats.to_pixels(kind, 8).data) else {
@@ -132,8 +132,7 @@ mod tests {
                 assert!(moved * 50 <= off.len(), "{channels} channels, level {levels}: {moved} of {}", off.len());
                 let Some(next) = level.next(&cancel).unwrap() else { break };
                 (pixels, level) = next;
-                let (width, height) = (floats.width, floats.height);
-                floats = filter(width, height, channels, kind, &cancel, |at| floats.data[at]).unwrap();
+                floats = half_by_box(&floats, kind, &cancel).unwrap();
                 levels += 1;
             }
             // 24×48, 12×24, 6×12 and 3×6.

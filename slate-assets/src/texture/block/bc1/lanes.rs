@@ -3,7 +3,7 @@
 //! Texels are held as their distance from the mean of their block: then the sums over the texels of one choice of selectors,
 //! of the shares, their squares, and the texels by their shares, tell both its error and the colours that fit it best.
 
-use super::{MOST, SHIFT, quick};
+use super::{MOST, SHIFT};
 use crate::{
     simd::{self, Kernel},
     texture::block::{
@@ -11,7 +11,6 @@ use crate::{
         wide::{Eight, LANES, Wide, planes},
     },
 };
-use quick::{Once, Range};
 
 /// Eight blocks as they are written.
 pub(super) struct Packed {
@@ -23,12 +22,6 @@ pub(super) struct Packed {
 
 /// Blocks of eight times sixteen texels.
 pub(super) fn encode(texels: &Eight<'_>, effort: Effort) -> Packed {
-    if effort < Effort::FASTEST {
-        return simd::run(Range { texels });
-    }
-    if effort < Effort::FAST {
-        return simd::run(Once { texels });
-    }
     let (lanes, axis, mut best) = simd::run(Guess { texels, refits: 3 });
     if effort >= Effort::NORMAL {
         best.take(&simd::run(Cluster { lanes: &lanes, axis: &axis }));
@@ -89,15 +82,15 @@ impl Kernel for Step<'_> {
 }
 
 /// A block whose texels lie no further apart is nearly of one colour.
-pub(super) const NEAR: f32 = 4.0;
+const NEAR: f32 = 4.0;
 
 /// The two colours, in codes of 5, 6 and 5 bits.
 pub(super) type Codes = [[Wide; 3]; 2];
 
-pub(super) struct Lanes {
+struct Lanes {
     /// Red, green and blue of all texels, without the mean.
-    pub(super) planes: [[Wide; 16]; 3],
-    pub(super) mean: [Wide; 3],
+    planes: [[Wide; 16]; 3],
+    mean: [Wide; 3],
     /// The sum of squares of all of them.
     square: Wide,
 }
@@ -114,11 +107,11 @@ struct Found {
 
 /// Sums over all texels, each of which is a share of the way from the first colour to the second.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Sums {
-    pub(super) shares: Wide,
-    pub(super) squares: Wide,
+struct Sums {
+    shares: Wide,
+    squares: Wide,
     /// Of the texels by their shares.
-    pub(super) texels: [Wide; 3],
+    texels: [Wide; 3],
 }
 
 impl Sums {
@@ -135,7 +128,7 @@ impl Sums {
 
 impl Lanes {
     #[inline(always)]
-    pub(super) fn new(texels: &Eight<'_>) -> Self {
+    fn new(texels: &Eight<'_>) -> Self {
         let mut planes = planes(texels);
         let mut sums = [Wide::default(); 3];
         for c in 0..3 {
@@ -155,7 +148,7 @@ impl Lanes {
     }
 
     #[inline(always)]
-    pub(super) fn matrix(&self) -> [[Wide; 3]; 3] {
+    fn matrix(&self) -> [[Wide; 3]; 3] {
         let mut matrix = [[Wide::default(); 3]; 3];
         for at in 0..16 {
             for row in 0..3 {
@@ -173,7 +166,7 @@ impl Lanes {
     }
 
     #[inline(always)]
-    pub(super) fn along(&self, axis: &[Wide; 3], at: usize) -> Wide {
+    fn along(&self, axis: &[Wide; 3], at: usize) -> Wide {
         self.planes[0][at] * axis[0] + self.planes[1][at] * axis[1] + self.planes[2][at] * axis[2]
     }
 
@@ -207,21 +200,8 @@ impl Lanes {
 
     /// What a code stands for, without the mean.
     #[inline(always)]
-    pub(super) fn value(&self, code: Wide, c: usize) -> Wide {
+    fn value(&self, code: Wide, c: usize) -> Wide {
         (code * Wide::splat(255.0 / MOST[c])).round() - self.mean[c]
-    }
-
-    /// The codes nearest to the solution by least squares.
-    #[inline(always)]
-    pub(super) fn refit_near(&self, of: &Sums) -> Codes {
-        let [first, second] = of.shares_of_ends();
-        let mut codes = [[Wide::default(); 3]; 2];
-        for c in 0..3 {
-            let (unit, most) = (Wide::splat(MOST[c] / 255.0), Wide::splat(MOST[c]));
-            codes[0][c] = ((self.mean[c] - first * of.texels[c]) * unit).held(most).round();
-            codes[1][c] = ((self.mean[c] + second * of.texels[c]) * unit).held(most).round();
-        }
-        codes
     }
 
     /// The code just below a value without the mean, that has one above it.
@@ -265,7 +245,7 @@ impl Lanes {
         Found {
             codes: *codes,
             error: error + double + double,
-            thirds: quick::joined(halves),
+            thirds: joined(halves),
             sums: Sums {
                 shares: shares * third,
                 squares: squares * Wide::splat(1.0 / 9.0),
@@ -403,9 +383,21 @@ impl Found {
     }
 }
 
+/// Two bits a texel, of numbers that hold those of eight texels each. As floats they are put together without a look at any
+/// lane alone, for which compilers turn whole loops around.
+#[inline(always)]
+fn joined(halves: [Wide; 2]) -> [u32; LANES] {
+    let ((_, low), (_, high)) = (halves[0].rounded(), halves[1].rounded());
+    let mut joined = [0u32; LANES];
+    for lane in 0..LANES {
+        joined[lane] = low[lane] & 0xFFFF | high[lane] << 16;
+    }
+    joined
+}
+
 /// Blocks of these codes, with two bits a texel for the thirds of the way from the first to the second.
 #[inline(always)]
-pub(super) fn pack(codes: &Codes, thirds: &[u32; LANES]) -> Packed {
+fn pack(codes: &Codes, thirds: &[u32; LANES]) -> Packed {
     // Every other bit: the lower of each selector.
     const LOWER: u32 = 0x5555_5555;
     let (first, second) = (color(&codes[0]), color(&codes[1]));
@@ -433,7 +425,7 @@ fn color(codes: &[Wide; 3]) -> [u32; LANES] {
 
 /// The whole number just below, of a whole one perhaps the one before: the value lies between it and the next in any case.
 #[inline(always)]
-pub(super) fn floor(value: Wide) -> Wide {
+fn floor(value: Wide) -> Wide {
     (value - Wide::splat(0.5)).round()
 }
 

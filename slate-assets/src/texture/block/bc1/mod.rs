@@ -3,7 +3,13 @@
 mod lanes;
 mod quick;
 
-use super::{Effort, Texels, line, wide::eights};
+pub(super) use quick::Strips;
+
+use super::{
+    Effort, Texels, line,
+    narrow::{self, Row},
+    wide::eights,
+};
 use crate::simd::{self, Kernel};
 
 /// The greatest code of red, green and blue, and where it stands in a colour.
@@ -71,16 +77,39 @@ impl Found {
     }
 }
 
-/// Encodes the colours of blocks in 8 bytes each.
-pub(super) fn encode(texels: &[Texels], alpha: Alpha, effort: Effort, mut put: impl FnMut(usize, [u8; 8])) {
-    for (first, eight) in eights(texels) {
-        let packed = lanes::encode(&eight, effort);
-        let blocks = packed.ends.into_iter().zip(packed.words);
-        for (at, ((ends, words), texels)) in (first..).zip(blocks.zip(&texels[first..])) {
-            let block = (u64::from(words) << 32 | u64::from(ends)).to_le_bytes();
-            let block = if alpha == Alpha::Punched { simd::run(Punched { texels, block, effort }) } else { block };
-            put(at, block);
+/// Encodes opaque blocks of a row of these lines, with no effort or little.
+pub(super) fn encode_quickly(lines: [Row<'_>; 4], effort: Effort, out: &mut [[u8; 8]]) {
+    let refits = if effort < Effort::FASTEST { 0 } else { 2 };
+    narrow::run(Strips { lines, refits, out });
+}
+
+/// Whether so much effort is for [`encode_quickly`].
+pub(super) fn is_quick(effort: Effort) -> bool {
+    effort < Effort::FAST
+}
+
+/// Encodes the colours of a row of blocks in 8 bytes each, from their texels, which are those of these lines.
+pub(super) fn encode(
+    texels: &[Texels],
+    lines: [Row<'_>; 4],
+    alpha: Alpha,
+    effort: Effort,
+    mut put: impl FnMut(usize, [u8; 8]),
+) {
+    let mut blocks = vec![[0; 8]; texels.len()];
+    if is_quick(effort) {
+        encode_quickly(lines, effort, &mut blocks);
+    } else {
+        for (first, eight) in eights(texels) {
+            let packed = lanes::encode(&eight, effort);
+            for ((out, ends), words) in blocks[first..].iter_mut().zip(packed.ends).zip(packed.words) {
+                *out = (u64::from(words) << 32 | u64::from(ends)).to_le_bytes();
+            }
         }
+    }
+    for (at, (block, texels)) in blocks.into_iter().zip(texels).enumerate() {
+        let block = if alpha == Alpha::Punched { simd::run(Punched { texels, block, effort }) } else { block };
+        put(at, block);
     }
 }
 

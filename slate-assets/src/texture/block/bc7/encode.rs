@@ -3,7 +3,7 @@
 use super::{
     MODES, Mode, Parity,
     ends::Grid,
-    estimate::Estimates,
+    estimate::{Estimates, Lone},
     fit::{Fit, Job, Search, fit_all},
 };
 use crate::texture::block::{Effort, Texels, bits::Writer, partitions};
@@ -42,12 +42,27 @@ const fn plan(quick: Search, counts: [usize; 4], finalists: usize, finer: Search
 const PLANS: [Plan; 5] = [
     plan(QUICK, [0, 0, 0, 0], 0, QUICK, [60.0, 0.0]),
     plan(QUICK, [1, 0, 1, 0], 0, QUICK, [60.0, 800.0]),
-    plan(QUICK, [4, 2, 1, 0], 1, search(0, false, 1, 0), [60.0, 400.0]),
-    plan(QUICK, [8, 4, 2, 4], 2, search(1, true, 1, 1), [20.0, 100.0]),
-    plan(QUICK, [24, 12, 12, 4], 4, search(2, true, 2, 3), [0.0, 0.0]),
+    plan(GUESS, [3, 1, 1, 0], 1, search(1, false, 1, 0), [60.0, 400.0]),
+    plan(GUESS, [6, 3, 1, 4], 2, search(1, true, 1, 1), [20.0, 200.0]),
+    plan(GUESS, [16, 8, 8, 4], 8, search(2, true, 2, 4), [0.0, 0.0]),
 ];
 
+/// One guess: what is behind by little now is often ahead when it is fitted finer.
+const GUESS: Search = search(0, false, 0, 0);
 const QUICK: Search = search(1, false, 0, 0);
+
+/// What isn't fitted: whose error is estimated to be so many times that of the best yet.
+struct Hopeful {
+    partition: f32,
+    alpha: f32,
+    /// Of a channel other than alpha that is alone.
+    lone: f32,
+}
+
+const HOPEFUL: Hopeful = Hopeful { partition: 2.0, alpha: 4.0, lone: 1.2 };
+
+/// No plan has more finalists.
+const MOST_FINALISTS: usize = 8;
 
 /// Blocks that are encoded together.
 const TOGETHER: usize = 64;
@@ -63,8 +78,8 @@ pub(crate) fn encode(blocks: &[Texels], effort: Effort, out: &mut [u8]) {
 }
 
 /// Blocks while they are looked at.
-struct Blocks {
-    points: Vec<[[f32; 4]; 16]>,
+struct Blocks<'a> {
+    texels: &'a [Texels],
     opaque: Vec<bool>,
     plan: &'static Plan,
     best: Vec<Found>,
@@ -115,10 +130,9 @@ struct Found {
 
 const NOTHING: Fit = Fit { codes: [[0; 4]; 2], lowest: [0; 2], indices: [0; 16], error: 0.0 };
 
-impl Blocks {
-    fn new(blocks: &[Texels], plan: &'static Plan) -> Self {
-        let points = blocks.iter().map(|texels| texels.map(|texel| texel.map(f32::from))).collect();
-        let opaque = blocks.iter().map(|texels| texels.iter().all(|texel| texel[3] == 255)).collect();
+impl<'a> Blocks<'a> {
+    fn new(texels: &'a [Texels], plan: &'static Plan) -> Self {
+        let opaque = texels.iter().map(|texels| texels.iter().all(|texel| texel[3] == 255)).collect();
         let none = Found {
             mode: &MODES[6],
             partition: 0,
@@ -128,18 +142,22 @@ impl Blocks {
             alpha: None,
             error: f32::MAX,
         };
-        Self { points, opaque, plan, best: vec![none; blocks.len()], fits: Vec::new(), alphas: Vec::new() }
+        Self { texels, opaque, plan, best: vec![none; texels.len()], fits: Vec::new(), alphas: Vec::new() }
     }
 
     fn found(mut self) -> Vec<Found> {
         let plan = self.plan;
-        let mut candidates: Vec<Candidate> = (0..self.points.len()).map(|block| Candidate::of(block, 6, 0)).collect();
+        let mut candidates: Vec<Candidate> = (0..self.texels.len()).map(|block| Candidate::of(block, 6, 0)).collect();
         self.fit(&mut candidates, plan.search);
-        let rest: Vec<usize> = (0..self.points.len()).filter(|&block| self.best[block].error > plan.enough).collect();
+        let rest: Vec<usize> = (0..self.texels.len()).filter(|&block| self.best[block].error > plan.enough).collect();
+        let first = candidates.len();
+        for &block in &rest {
+            self.two(block, &mut candidates);
+        }
+        self.fit(&mut candidates[first..], plan.search);
         let first = candidates.len();
         for &block in &rest {
             self.split(block, &mut candidates);
-            self.two(block, &mut candidates);
         }
         self.fit(&mut candidates[first..], plan.search);
         let first = candidates.len();
@@ -148,27 +166,47 @@ impl Blocks {
         }
         self.fit(&mut candidates[first..], plan.search);
         if plan.finalists > 0 {
-            candidates.retain(|candidate| rest.binary_search(&candidate.block).is_ok());
-            candidates.sort_by(|a, b| a.block.cmp(&b.block).then(a.error.total_cmp(&b.error)));
-            let mut finalists: Vec<Candidate> = Vec::new();
-            for of_one in candidates.chunk_by(|a, b| a.block == b.block) {
-                finalists.extend(&of_one[..of_one.len().min(plan.finalists)]);
-            }
+            let mut finalists = self.finalists(&candidates, &rest);
             self.fit(&mut finalists, plan.finer);
         }
         self.best
     }
 
+    /// The best candidates of each of these blocks, the best first.
+    fn finalists(&self, candidates: &[Candidate], blocks: &[usize]) -> Vec<Candidate> {
+        let wanted = self.plan.finalists.min(MOST_FINALISTS);
+        let mut best = vec![[(f32::MAX, 0); MOST_FINALISTS]; self.texels.len()];
+        for (at, one) in candidates.iter().enumerate() {
+            let best = &mut best[one.block][..wanted];
+            if let Some(place) = best.iter().position(|(error, _)| one.error < *error) {
+                best[place..].rotate_right(1);
+                best[place] = (one.error, at);
+            }
+        }
+        let of = |block: &usize| best[*block].into_iter().filter(|(error, _)| *error < f32::MAX);
+        blocks.iter().flat_map(of).map(|(_, at)| candidates[at]).collect()
+    }
+
     /// Modes 4 and 5: one channel has endpoints and indices of its own.
     fn split(&self, block: usize, out: &mut Vec<Candidate>) {
         let rotations = self.plan.rotations;
+        if rotations == 0 && self.opaque[block] {
+            return;
+        }
+        let lone = Lone::new(&self.texels[block]);
         // Alpha first; the others only where they are asked for.
         for rotation in 0..rotations.max(usize::from(!self.opaque[block])) {
             if rotation == 0 && self.opaque[block] && rotations < 4 {
                 continue;
             }
-            for (number, selector) in [(5, 0), (4, 0), (4, 1)] {
-                out.push(Candidate { rotation, selector, ..Candidate::of(block, number, 0) });
+            let of = |number, selector| Candidate { rotation, selector, ..Candidate::of(block, number, 0) };
+            let order = of(5, 0).order();
+            for (number, selector, bits) in [(5, 0, [2, 2]), (4, 0, [2, 3]), (4, 1, [3, 2])] {
+                let is_alpha = rotation == 0 && !self.opaque[block];
+                let hopeful = if is_alpha { HOPEFUL.alpha } else { HOPEFUL.lone };
+                if lone.error(order, bits) < self.best[block].error * hopeful {
+                    out.push(of(number, selector));
+                }
             }
         }
     }
@@ -179,10 +217,10 @@ impl Blocks {
         if two == 0 {
             return;
         }
-        let estimates = Estimates::new(&self.points[block], 2, if opaque { 3 } else { 4 }, 64);
+        let estimates = Estimates::new(&self.texels[block], 2, if opaque { 3 } else { 4 }, 64);
         let mut add = |number: usize, rounding: f32, wanted: usize| {
             for (error, partition) in estimates.best(64, rounding, wanted).iter() {
-                if error < self.best[block].error * 1.5 {
+                if error < self.best[block].error * HOPEFUL.partition {
                     out.push(Candidate::of(block, number, partition));
                 }
             }
@@ -200,7 +238,7 @@ impl Blocks {
         if self.plan.three == 0 || !self.opaque[block] {
             return;
         }
-        let estimates = Estimates::new(&self.points[block], 3, 3, 64);
+        let estimates = Estimates::new(&self.texels[block], 3, 3, 64);
         for (number, partitions, rounding) in [(2, 64, 1.0 / 9.0), (0, 16, 1.0 / 49.0)] {
             for (error, partition) in estimates.best(partitions, rounding, self.plan.three).iter() {
                 if error < self.best[block].error {
@@ -230,7 +268,7 @@ impl Blocks {
         for one in &*these {
             for subset in 0..mode.subsets {
                 let mask = partitions::mask(mode.subsets, one.partition, subset);
-                jobs.push(Job { points: &self.points[one.block], mask, order: [0, 1, 2, 3] });
+                jobs.push(Job { texels: &self.texels[one.block], mask, order: [0, 1, 2, 3] });
             }
         }
         fit_all(&jobs, &Grid::of(mode), search, &mut self.fits);
@@ -250,7 +288,7 @@ impl Blocks {
         if selector == 1 {
             widths.swap(0, 1);
         }
-        let job = |one: &Candidate, order| Job { points: &self.points[one.block], mask: u16::MAX, order };
+        let job = |one: &Candidate, order| Job { texels: &self.texels[one.block], mask: u16::MAX, order };
         let grid = |channels, bits, index_bits| Grid { channels, bits, parity: Parity::None, index_bits };
         let lone = |one: &&mut Candidate| job(one, [one.order()[3]; 4]);
         let jobs: Vec<Job<'_>> = these.iter().map(lone).collect();
@@ -291,6 +329,10 @@ impl Found {
             // The place of the anchor among the subset's texels.
             turn(fit, (mask & ((1 << anchor) - 1)).count_ones() as usize, first);
             anchors |= 1 << anchor;
+            if mask == u16::MAX {
+                color = fit.indices;
+                break;
+            }
             let mut rest = mask;
             for index in fit.indices.iter().take(mask.count_ones() as usize) {
                 color[rest.trailing_zeros() as usize & 15] = *index;

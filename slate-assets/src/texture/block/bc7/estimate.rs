@@ -3,7 +3,7 @@
 use crate::{
     simd::{self, Kernel},
     texture::block::{
-        line, partitions,
+        Texels, line, partitions,
         wide::{LANES, Wide},
     },
 };
@@ -54,7 +54,7 @@ const PAIRS: [(usize, usize); 10] = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2,
 
 impl Estimates {
     /// The first `partitions` partitions of two or three subsets; `channels` is 3 where alpha doesn't count.
-    pub(super) fn new(texels: &[[f32; 4]; 16], subsets: usize, channels: usize, partitions: usize) -> Self {
+    pub(super) fn new(texels: &Texels, subsets: usize, channels: usize, partitions: usize) -> Self {
         let masks: &Masks = if subsets == 2 { &TWO } else { &THREE };
         let groups = partitions.div_ceil(LANES).min(GROUPS);
         // Known numbers of channels let all loops be unrolled.
@@ -113,7 +113,7 @@ impl Kernel for Rank<'_> {
 }
 
 struct New<'a, const C: usize> {
-    texels: &'a [[f32; 4]; 16],
+    texels: &'a Texels,
     masks: &'a Masks,
     groups: usize,
 }
@@ -184,18 +184,57 @@ impl Best {
     }
 }
 
+/// How the channels of a block spread: what is left where one of them has endpoints and indices of its own.
+pub(super) struct Lone {
+    /// Sums of the products of what channels differ from their mean by.
+    products: [[f32; 4]; 4],
+}
+
+impl Lone {
+    pub(super) fn new(texels: &Texels) -> Self {
+        let mut products = [[0.0; 4]; 4];
+        for texel in &features::<4>(texels) {
+            for (at, &(row, column)) in PAIRS.iter().enumerate() {
+                products[row][column] += texel[4 + at];
+            }
+        }
+        for row in 1..4 {
+            for column in 0..row {
+                products[row][column] = products[column][row];
+            }
+        }
+        Self { products }
+    }
+
+    /// The error to expect with the last channel of an order alone, and indices of so many bits for the others and for it.
+    pub(super) fn error(&self, order: [u8; 4], [others, lone]: [u32; 2]) -> f32 {
+        let [a, b, c, d] = order.map(|channel| usize::from(channel & 3));
+        let (mut trace, mut squares) = (0.0, 0.0);
+        for (row, column) in [(a, a), (b, b), (c, c), (a, b), (a, c), (b, c)] {
+            let product = self.products[row][column];
+            squares += product * product * if row == column { 1.0 } else { 2.0 };
+            trace += if row == column { product } else { 0.0 };
+        }
+        // As `line::spread` has it: near the greatest eigenvalue, and never below.
+        let along = squares.sqrt().min(trace);
+        // What lies along is rounded to steps.
+        let rounded = |spread: f32, bits: u32| spread / ((1 << bits) - 1) as f32 / ((1 << bits) - 1) as f32;
+        trace - along + rounded(along, others) + rounded(self.products[d][d], lone)
+    }
+}
+
 #[inline(always)]
-fn features<const C: usize>(texels: &[[f32; 4]; 16]) -> [[f32; FEATURES]; 16] {
+fn features<const C: usize>(texels: &Texels) -> [[f32; FEATURES]; 16] {
     let mut mean = [0.0f32; 4];
     for texel in texels {
         for channel in 0..C {
-            mean[channel] += texel[channel] * (1.0 / 16.0);
+            mean[channel] += f32::from(texel[channel]) * (1.0 / 16.0);
         }
     }
     let mut out = [[0.0; FEATURES]; 16];
     for (features, texel) in out.iter_mut().zip(texels) {
         for channel in 0..C {
-            features[channel] = texel[channel] - mean[channel];
+            features[channel] = f32::from(texel[channel]) - mean[channel];
         }
         for (at, &(a, b)) in PAIRS.iter().enumerate().take(C * (C + 1) / 2) {
             features[4 + at] = features[a] * features[b];

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     simd::{self, Kernel},
     texture::block::{
-        line,
+        Texels, line, turn,
         wide::{LANES, Wide},
     },
 };
@@ -15,7 +15,7 @@ use crate::{
 /// A subset to fit.
 #[derive(Clone, Copy)]
 pub(super) struct Job<'a> {
-    pub(super) points: &'a [[f32; 4]; 16],
+    pub(super) texels: &'a Texels,
     /// The texels that are in it, as bits.
     pub(super) mask: u16,
     /// The channel that is fitted first, second and so on.
@@ -112,16 +112,19 @@ struct Found<const C: usize> {
 impl<const C: usize> Lanes<C> {
     #[inline(always)]
     fn of(jobs: &[Job<'_>], places: &[usize]) -> Self {
+        if places.len() == LANES && places.iter().all(|&place| jobs[place].mask == u16::MAX) {
+            return Self::of_whole(jobs, places);
+        }
         let mut planes = [[Wide::default(); C]; 16];
         let mut there = [Wide::default(); 16];
         let (mut count, mut most) = (Wide::default(), 0);
         for (lane, &place) in places.iter().enumerate() {
-            let Job { points, mask, order } = jobs[place];
+            let Job { texels, mask, order } = jobs[place];
             let (mut rest, mut number) = (mask, 0);
             while rest != 0 {
-                let texel = &points[rest.trailing_zeros() as usize & 15];
+                let texel = &texels[rest.trailing_zeros() as usize & 15];
                 for channel in 0..C {
-                    planes[number][channel].0[lane] = texel[usize::from(order[channel] & 3)];
+                    planes[number][channel].0[lane] = texel[usize::from(order[channel] & 3)].into();
                 }
                 there[number].0[lane] = 1.0;
                 number += 1;
@@ -130,6 +133,41 @@ impl<const C: usize> Lanes<C> {
             count.0[lane] = number as f32;
             most = most.max(number);
         }
+        Self::with(planes, there, count, most)
+    }
+
+    /// Of as many whole blocks as there are lanes.
+    #[inline(always)]
+    fn of_whole(jobs: &[Job<'_>], places: &[usize]) -> Self {
+        let mut shifts = [[0; LANES]; C];
+        let mut texels = [jobs[places[0]].texels; LANES];
+        for (lane, &place) in places.iter().enumerate() {
+            texels[lane] = jobs[place].texels;
+            for channel in 0..C {
+                shifts[channel][lane] = 8 * u32::from(jobs[place].order[channel] & 3);
+            }
+        }
+        let mut planes = [[Wide::default(); C]; 16];
+        for row in 0..4 {
+            let mut rows = [&texels[0].as_chunks::<4>().0[row]; LANES];
+            for lane in 0..LANES {
+                rows[lane] = &texels[lane].as_chunks::<4>().0[row];
+            }
+            let words = turn::turned(&rows);
+            for at in 0..4 {
+                for channel in 0..C {
+                    for lane in 0..LANES {
+                        let value = (words[at][lane] >> shifts[channel][lane] & 255) as i32;
+                        planes[row * 4 + at][channel].0[lane] = value as f32;
+                    }
+                }
+            }
+        }
+        Self::with(planes, [Wide::splat(1.0); 16], Wide::splat(16.0), 16)
+    }
+
+    #[inline(always)]
+    fn with(planes: [[Wide; C]; 16], there: [Wide; 16], count: Wide, most: usize) -> Self {
         let mut sums = [Wide::default(); C];
         for texel in &planes[..most] {
             for channel in 0..C {
@@ -148,11 +186,11 @@ impl<const C: usize> Lanes<C> {
             if !self.code(&ends, scale, search.all_lowest, &mut best) {
                 break;
             }
-            ends = self.refit(&best);
+            ends = self.refit(&best.weights, &best.ends);
         }
         for number in 0..search.spreads * 3 {
             let (low, high) = (number % 3 != 1, number % 3 != 0);
-            let ends = self.refit(&self.drawn_in(&best, low, high, scale));
+            let ends = self.refit(&self.drawn_in(&best.weights, low, high, scale), &best.ends);
             self.code(&ends, scale, search.all_lowest, &mut best);
         }
         for _ in 0..search.steps {
@@ -228,7 +266,7 @@ impl<const C: usize> Lanes<C> {
         }
         let mut helped = false;
         for ends in &tried[..count] {
-            helped |= best.take(&self.pick(ends, scale));
+            helped |= best.take(&self.pick(ends, scale), self.most);
         }
         helped
     }
@@ -275,10 +313,10 @@ impl<const C: usize> Lanes<C> {
 
     /// The ends that fit the weights best, by least squares; those of before where the weights don't tell them apart.
     #[inline(always)]
-    fn refit(&self, found: &Found<C>) -> [[Wide; C]; 2] {
+    fn refit(&self, weights: &[Wide; 16], ends: &[End<C>; 2]) -> [[Wide; C]; 2] {
         let (mut f, mut ff, mut far) = (Wide::default(), Wide::default(), [Wide::default(); C]);
         for at in 0..self.most {
-            let weight = found.weights[at] * Wide::splat(1.0 / 64.0) * self.there[at];
+            let weight = weights[at] * Wide::splat(1.0 / 64.0) * self.there[at];
             f = f + weight;
             ff = ff + weight * weight;
             for c in 0..C {
@@ -290,7 +328,7 @@ impl<const C: usize> Lanes<C> {
         let determinant = nn * ff - nf * nf;
         let scale = Wide::splat(1.0).over(determinant);
         let least = Wide::splat(1e-4);
-        let mut ends = [found.ends[0].values, found.ends[1].values];
+        let mut ends = [ends[0].values, ends[1].values];
         for c in 0..C {
             let near = self.sums[c] - far[c];
             ends[0][c] = least.less(determinant, (near * ff - far[c] * nf) * scale, ends[0][c]);
@@ -301,23 +339,23 @@ impl<const C: usize> Lanes<C> {
 
     /// The texels at the lowest or the highest weight, or both, a step further inside.
     #[inline(always)]
-    fn drawn_in(&self, found: &Found<C>, low: bool, high: bool, scale: &Scale) -> Found<C> {
+    fn drawn_in(&self, weights: &[Wide; 16], low: bool, high: bool, scale: &Scale) -> [Wide; 16] {
         let (mut least, mut most) = (Wide::splat(64.0), Wide::default());
         for at in 0..self.most {
-            let weight = found.weights[at] * self.there[at];
+            let weight = weights[at] * self.there[at];
             most = most.max(weight);
             // Places without a texel are as far off as can be.
-            least = least.min(found.weights[at] + Wide::splat(64.0) - self.there[at] * Wide::splat(64.0));
+            least = least.min(weights[at] + Wide::splat(64.0) - self.there[at] * Wide::splat(64.0));
         }
         let step = Wide::splat(64.0).over(scale.steps);
-        let mut moved = *found;
+        let mut moved = *weights;
         for at in 0..self.most {
-            let weight = found.weights[at];
+            let weight = weights[at];
             if low {
-                moved.weights[at] = least.less(weight, weight, weight + step);
+                moved[at] = least.less(weight, weight, weight + step);
             }
             if high {
-                moved.weights[at] = weight.less(most, moved.weights[at], moved.weights[at] - step);
+                moved[at] = weight.less(most, moved[at], moved[at] - step);
             }
         }
         moved
@@ -334,7 +372,7 @@ impl<const C: usize> Lanes<C> {
                     let code = ends[end].codes[channel] + Wide::splat(step);
                     ends[end].codes[channel] = code.held(scale.most);
                     ends[end].values[channel] = value(ends[end].codes[channel], ends[end].lowest, scale);
-                    helped |= best.take(&self.pick(&ends, scale));
+                    helped |= best.take(&self.pick(&ends, scale), self.most);
                 }
             }
         }
@@ -343,11 +381,11 @@ impl<const C: usize> Lanes<C> {
 }
 
 impl<const C: usize> Found<C> {
-    /// Takes over the lanes in which another is better; whether there are any.
+    /// Takes over the lanes in which another of so many texels is better; whether there are any.
     #[inline(always)]
-    fn take(&mut self, other: &Self) -> bool {
+    fn take(&mut self, other: &Self, texels: usize) -> bool {
         let (new, old) = (other.error, self.error);
-        for at in 0..16 {
+        for at in 0..texels {
             self.weights[at] = new.less(old, other.weights[at], self.weights[at]);
         }
         for end in 0..2 {

@@ -67,7 +67,7 @@ const fn plan(modes: usize, quick: Search, [lined, pairs, apart]: [usize; 3], en
 }
 
 const PLANS: [Plan; 5] = [
-    plan(1, look(1, 0, 0), [16, 1, 0], 4.0),
+    plan(1, look(1, 0, 0), [24, 1, 0], 6.0),
     plan(2, look(1, 0, 0), [32, 1, 1], 4.0),
     Plan { finalists: 1, finer: look(2, 1, 0), ..plan(2, look(1, 0, 0), [48, 2, 1], 4.0) },
     Plan { finalists: 3, finer: look(3, 1, 1), ..plan(3, look(1, 0, 0), [128, 6, 2], 2.0) },

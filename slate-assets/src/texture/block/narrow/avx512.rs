@@ -1,0 +1,279 @@
+//! Sixteen blocks in the vectors of AVX-512.
+
+#![allow(unsafe_code, reason = "instructions of AVX-512, which are run where they were looked for")]
+
+use super::{Kernel, Lanes, Row};
+use std::arch::x86_64::*;
+
+/// A machine that has AVX-512 for whole numbers of 8 and 16 bits.
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    pub(super) fn found() -> Option<Self> {
+        let found = std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bw");
+        found.then_some(Self(()))
+    }
+
+    pub(super) fn run(&self, kernel: impl Kernel) {
+        // SAFETY: AVX-512 was found.
+        unsafe { run(kernel) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn run(kernel: impl Kernel) {
+    kernel.run::<Avx512>();
+}
+
+// SAFETY of all below: only `run` has kernels use these lanes, where AVX-512 was found.
+impl Lanes for Avx512 {
+    const BLOCKS: usize = 16;
+
+    type Bytes = __m512i;
+    type Words = __m512i;
+    type Floats = __m512;
+
+    #[inline(always)]
+    fn row(texels: Row<'_>) -> [__m512i; 3] {
+        let texels: &[[u8; 4]; 64] = &texels.as_chunks().0[0];
+        // SAFETY: see above; each of the four loads stays within the 64 texels.
+        unsafe {
+            // Reds, greens, blues and alphas of each block together.
+            let apart = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+            let [mut a, mut b, mut c, mut d] = [apart; 4];
+            for (at, to) in [&mut a, &mut b, &mut c, &mut d].into_iter().enumerate() {
+                *to = _mm512_shuffle_epi8(_mm512_loadu_si512(texels.as_ptr().add(at * 16).cast()), apart);
+            }
+            let (left, right) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+            let blue = _mm512_unpacklo_epi64(_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+            [_mm512_unpacklo_epi64(left, right), _mm512_unpackhi_epi64(left, right), blue]
+        }
+    }
+
+    #[inline(always)]
+    fn min(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_min_epu8(a, b) }
+    }
+
+    #[inline(always)]
+    fn max(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_max_epu8(a, b) }
+    }
+
+    #[inline(always)]
+    fn least(of: __m512i) -> __m512i {
+        unsafe {
+            let two = _mm512_min_epu8(of, turned(of));
+            _mm512_min_epu8(_mm512_srli_epi16(two, 8), _mm512_and_si512(two, low()))
+        }
+    }
+
+    #[inline(always)]
+    fn most(of: __m512i) -> __m512i {
+        unsafe {
+            let two = _mm512_max_epu8(of, turned(of));
+            _mm512_max_epu8(_mm512_srli_epi16(two, 8), _mm512_and_si512(two, low()))
+        }
+    }
+
+    #[inline(always)]
+    fn beyond(of: __m512i, base: __m512i) -> __m512i {
+        unsafe { _mm512_sub_epi8(of, _mm512_or_si512(base, _mm512_slli_epi16(base, 8))) }
+    }
+
+    #[inline(always)]
+    fn products(a: __m512i, b: __m512i) -> __m512i {
+        unsafe {
+            let signed = _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(b), _mm512_setzero_si512(), a);
+            _mm512_maddubs_epi16(_mm512_abs_epi8(b), signed)
+        }
+    }
+
+    #[inline(always)]
+    fn sums(values: [__m512i; 4], by: &[__m512i; 4]) -> [__m512; 2] {
+        unsafe {
+            let (mut plain, mut weighed) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+            for row in 0..4 {
+                plain = _mm512_add_epi16(plain, _mm512_maddubs_epi16(values[row], _mm512_set1_epi8(1)));
+                weighed = _mm512_add_epi16(weighed, _mm512_maddubs_epi16(values[row], by[row]));
+            }
+            let one = _mm512_set1_epi16(1);
+            [_mm512_cvtepi32_ps(_mm512_madd_epi16(plain, one)), _mm512_cvtepi32_ps(_mm512_madd_epi16(weighed, one))]
+        }
+    }
+
+    #[inline(always)]
+    fn dot(row: &[__m512i; 3], by: &[__m512i; 3]) -> [__m512i; 2] {
+        unsafe {
+            let mut along = [_mm512_setzero_si512(); 2];
+            for c in 0..3 {
+                let even = _mm512_maddubs_epi16(row[c], _mm512_and_si512(by[c], low()));
+                let odd = _mm512_maddubs_epi16(row[c], _mm512_slli_epi16(by[c], 8));
+                along = [_mm512_add_epi16(along[0], even), _mm512_add_epi16(along[1], odd)];
+            }
+            along
+        }
+    }
+
+    #[inline(always)]
+    fn passed([even, odd]: [__m512i; 2], thresholds: &[__m512i; 3]) -> __m512i {
+        unsafe { _mm512_or_si512(count(even, thresholds), _mm512_slli_epi16(count(odd, thresholds), 8)) }
+    }
+
+    #[inline(always)]
+    fn word(value: i16) -> __m512i {
+        unsafe { _mm512_set1_epi16(value) }
+    }
+
+    #[inline(always)]
+    fn add(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_add_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_sub_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_mullo_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn part(of: __m512i, by: __m512i) -> __m512i {
+        unsafe { _mm512_mulhrs_epi16(of, by) }
+    }
+
+    #[inline(always)]
+    fn held_sum(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_adds_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn abs(of: __m512i) -> __m512i {
+        unsafe { _mm512_abs_epi16(of) }
+    }
+
+    #[inline(always)]
+    fn same(a: &[__m512i; 3], b: &[__m512i; 3], yes: __m512i, no: __m512i) -> __m512i {
+        unsafe {
+            let two = _mm512_mask_cmpeq_epi16_mask(_mm512_cmpeq_epi16_mask(a[0], b[0]), a[1], b[1]);
+            _mm512_mask_blend_epi16(_mm512_mask_cmpeq_epi16_mask(two, a[2], b[2]), no, yes)
+        }
+    }
+
+    #[inline(always)]
+    fn falls(of: __m512i, yes: __m512i, no: __m512i) -> __m512i {
+        unsafe { _mm512_mask_blend_epi16(_mm512_movepi16_mask(of), no, yes) }
+    }
+
+    #[inline(always)]
+    fn both(of: __m512i) -> __m512i {
+        unsafe { _mm512_adds_epi16(of, turned(of)) }
+    }
+
+    #[inline(always)]
+    fn floats(of: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(_mm512_srai_epi32(of, 16)) }
+    }
+
+    #[inline(always)]
+    fn round(of: __m512) -> __m512i {
+        unsafe {
+            let whole = _mm512_cvtps_epi32(of);
+            _mm512_mask_blend_epi16(SECOND, whole, _mm512_slli_epi32(whole, 16))
+        }
+    }
+
+    #[inline(always)]
+    fn float(value: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn plus(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn minus(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn times(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn over(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn held(of: __m512, most: __m512) -> __m512 {
+        unsafe { _mm512_min_ps(_mm512_max_ps(of, _mm512_setzero_ps()), most) }
+    }
+
+    #[inline(always)]
+    fn bc1(first: __m512i, second: __m512i, thirds: &[__m512i; 4], out: &mut [[u8; 8]]) {
+        let out: &mut [[u8; 8]; 16] = &mut out.as_chunks_mut().0[0];
+        // SAFETY: see above; both stores are within the sixteen blocks.
+        unsafe {
+            let (upper, lower) = (_mm512_slli_epi32(bits(thirds[1]), 8), _mm512_slli_epi32(bits(thirds[3]), 24));
+            let rest = _mm512_or_si512(bits(thirds[0]), _mm512_slli_epi32(bits(thirds[2]), 16));
+            let word = _mm512_or_si512(_mm512_or_si512(upper, lower), rest);
+            // Every other bit; none, one, two and three thirds are the selectors 0, 2, 3 and 1.
+            let every = _mm512_set1_epi32(0x5555_5555);
+            let half = _mm512_srli_epi32(word, 1);
+            let higher = _mm512_and_si512(_mm512_xor_si512(word, half), every);
+            let word = _mm512_or_si512(_mm512_add_epi32(higher, higher), _mm512_and_si512(half, every));
+
+            let most = _mm512_max_epu16(first, second);
+            let ends = _mm512_mask_blend_epi16(SECOND, most, _mm512_min_epu16(first, second));
+            let turned = _mm512_mask_xor_epi32(word, _mm512_cmpneq_epi32_mask(most, first), word, every);
+            let word = _mm512_maskz_mov_epi32(_mm512_cmpneq_epi32_mask(first, second), turned);
+            let (some, others) = (_mm512_unpacklo_epi32(ends, word), _mm512_unpackhi_epi32(ends, word));
+            let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_permutexvar_epi64(order, some));
+            _mm512_storeu_si512(out.as_mut_ptr().add(8).cast(), _mm512_permutexvar_epi64(order, others));
+        }
+    }
+}
+
+/// The second number of each block.
+const SECOND: __mmask32 = 0xAAAA_AAAA;
+
+/// The lower byte of each number of 16 bits.
+#[inline(always)]
+fn low() -> __m512i {
+    unsafe { _mm512_set1_epi16(0xFF) }
+}
+
+/// Both numbers of each block in the place of the other.
+#[inline(always)]
+fn turned(of: __m512i) -> __m512i {
+    unsafe { _mm512_ror_epi32(of, 16) }
+}
+
+/// How many thresholds each number is beyond.
+#[inline(always)]
+fn count(along: __m512i, thresholds: &[__m512i; 3]) -> __m512i {
+    unsafe {
+        let one = _mm512_set1_epi16(1);
+        let [a, b, c] = *thresholds;
+        let first = _mm512_maskz_mov_epi16(_mm512_cmpgt_epi16_mask(along, a), one);
+        let second = _mm512_mask_add_epi16(first, _mm512_cmpgt_epi16_mask(along, b), first, one);
+        _mm512_mask_add_epi16(second, _mm512_cmpgt_epi16_mask(along, c), second, one)
+    }
+}
+
+/// Two bits of each of four texels in a row together.
+#[inline(always)]
+fn bits(thirds: __m512i) -> __m512i {
+    unsafe {
+        let two = _mm512_maddubs_epi16(thirds, _mm512_set1_epi16(0x0401));
+        _mm512_madd_epi16(two, _mm512_set1_epi32(0x0010_0001))
+    }
+}
