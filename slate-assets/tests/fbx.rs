@@ -260,6 +260,39 @@ fn told(script: &str) -> Option<Value> {
 }
 
 #[test]
+fn what_an_animation_holds_still_elsewhere_is_kept() {
+    let key = |at: u32, value: f32| {
+        format!(
+            "AnimationCurve: {at}, \"AnimCurve::\", \"\" {{\nDefault: {value}\nKeyVer: 4008\nKeyTime: *1 {{ a: 0 }}\n\
+             KeyValueFloat: *1 {{ a: {value} }}\nKeyAttrFlags: *1 {{ a: 4 }}\nKeyAttrDataFloat: *4 {{ a: 0,0,0,0 }}\n\
+             KeyAttrRefCount: *1 {{ a: 1 }}\n}}\n"
+        )
+    };
+    // Stretched threefold for as long as the take is played; turned as it is without.
+    let (stretched, turned) = (key(601, 3.0), key(603, 0.0));
+    let nodes = ["600, \"AnimCurveNode::S\"", "602, \"AnimCurveNode::R\""]
+        .map(|name| format!("AnimationCurveNode: {name}, \"\" {{\nProperties70:  {{\n}}\n}}\n"));
+    let objects = format!("{}{stretched}{}{turned}}}\nConnections:  {{\n", nodes[0], nodes[1]);
+    let more = "C: \"OO\",600,501\nC: \"OP\",600,200, \"Lcl Scaling\"\nC: \"OP\",601,600, \"d|X\"\n\
+                C: \"OO\",602,501\nC: \"OP\",602,200, \"Lcl Rotation\"\nC: \"OP\",603,602, \"d|X\"\n";
+    let text = support::fbx::square().replace("}\nConnections:  {\n", &(objects + more));
+    let (_, files) =
+        support::run(&ModelProcessor, &AssetInput::from_bytes("s.fbx", text), &options(), &AssetLimits::default())
+            .unwrap();
+    let (document, buffers, _) = gltf::import_slice(&files["s.glb"]).unwrap();
+    let walk = document.animations().next().unwrap();
+    let mut scales = Vec::new();
+    for channel in walk.channels() {
+        match channel.reader(|buffer| Some(&buffers[buffer.index()])).read_outputs().unwrap() {
+            gltf::animation::util::ReadOutputs::Scales(values) => scales.extend(values),
+            gltf::animation::util::ReadOutputs::Rotations(_) => panic!("it is turned as it is without"),
+            _ => {}
+        }
+    }
+    assert!(!scales.is_empty() && scales.iter().all(|[x, ..]| *x == 3.0), "{scales:?}");
+}
+
+#[test]
 fn a_foreign_reader_plays_the_same() {
     let Some(played) = told(PLAYED) else { return };
     let played: Vec<[f32; 6]> = serde_json::from_value(played).unwrap();

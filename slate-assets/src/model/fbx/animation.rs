@@ -1,6 +1,6 @@
 use super::{
     super::{
-        ir::{Animation, Channel, Model, Rest, Sampler},
+        ir::{Animation, Channel, Model, Rest, Sampler, Transform},
         values::{Shape, Values},
     },
     finite,
@@ -32,14 +32,14 @@ pub(super) fn read(scene: &Scene, model: &mut Model, shapes: &Shapes, work: &Wor
         let mut take = Take { begin: baked.playback_time_begin, animation: Animation::default() };
         for node in &baked.nodes {
             let Some(place) = node.node.checked_sub(1).filter(|&place| place < model.nodes.len()) else { continue };
-            let still = |constant: bool, keys: usize| keys == 0 || constant && keys < 2;
-            if !still(node.constant_translation, node.translation_keys.len()) {
+            let Transform::Parts { translation, rotation, scale } = model.nodes[place].transform else { continue };
+            if !stays(node.constant_translation, &node.translation_keys, translation) {
                 take.add(place, "translation", Shape::Vec3, &node.translation_keys);
             }
-            if !still(node.constant_rotation, node.rotation_keys.len()) {
+            if !stays(node.constant_rotation, &node.rotation_keys, rotation) {
                 take.add(place, "rotation", Shape::Vec4, &node.rotation_keys);
             }
-            if !still(node.constant_scale, node.scale_keys.len()) {
+            if !stays(node.constant_scale, &node.scale_keys, scale) {
                 take.add(place, "scale", Shape::Vec3, &node.scale_keys);
             }
         }
@@ -50,6 +50,19 @@ pub(super) fn read(scene: &Scene, model: &mut Model, shapes: &Shapes, work: &Wor
         }
     }
     Ok(())
+}
+
+/// Whether nothing moves, and nothing is held elsewhere than the node is without the animation.
+fn stays<const N: usize>(constant: bool, keys: &[BakedKey<N>], rest: [f32; N]) -> bool {
+    let is_rest = |key: &BakedKey<N>| {
+        let near = |sign: f32| {
+            let mut pairs = key.value.iter().zip(rest);
+            pairs.all(|(value, rest)| (finite(*value) - sign * rest).abs() <= 1e-5 * rest.abs().max(1.0))
+        };
+        // A quaternion and its negative are one rotation.
+        near(1.0) || N == 4 && near(-1.0)
+    };
+    keys.is_empty() || constant && keys.len() < 2 && keys.iter().all(is_rest)
 }
 
 struct Take {
