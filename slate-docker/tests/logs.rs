@@ -37,7 +37,10 @@ async fn with_logs_of(mib: u64) -> Option<DockerBackend> {
 
 fn writer() -> slate_core::runtime::RuntimeSpec {
     // About 70 bytes a line, 30 MB in the log: the engine's files are written over again and again.
-    let script = format!("seq 1 {MANY} | sed 's/$/ the lamp is lit and the harbour is dark, says the keeper/'");
+    // It stays for a while: of a program that ends at once, an engine that is too busy for two seconds throws away what is left
+    // in the pipe.
+    let script =
+        format!("seq 1 {MANY} | sed 's/$/ the lamp is lit and the harbour is dark, says the keeper/'; sleep 4");
     spec("writer", &script)
 }
 

@@ -13,12 +13,18 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
-/// The share of its log that a writer which is held back may still fill in a second. What a program leaves in its pipe when it
-/// ends, some 100 KiB, the engine throws away unless it is taken within two seconds, and nothing tells before then that
-/// the program has ended: so no writer is ever brought to a stand.
-const TRICKLE: u64 = 16;
+/// How much of its log a writer that is held back may still fill in a second, in bytes; an eighth of it at most. What a program
+/// leaves in its pipe when it ends, some 100 KiB, the engine throws away unless it is taken within two seconds, and nothing
+/// tells before then that the program has ended: so no writer is ever brought to a stand.
+const TRICKLE: u64 = 512 * 1024;
+/// So much of what it might have been given is made up for where this task came late.
+const LATE: Duration = Duration::from_secs(1);
 /// What the engine writes around a line of its log.
 const AROUND: u64 = 80;
 
@@ -84,17 +90,26 @@ impl Bell {
         let counts = Arc::new(Counts::default());
         let told = Arc::clone(&counts);
         let task = tokio::spawn(async move {
+            let is_ahead = || told.unread() > capacity / 8 && !pace.hangs.load(Ordering::Acquire);
+            let rate = TRICKLE.min(capacity / 8).max(1);
+            let mut next = Instant::now();
             while let Some(Ok(output)) = attached.output.next().await {
                 let room = told.count(&output).room();
+                let now = Instant::now();
+                if !is_ahead() {
+                    next = now;
+                    continue;
+                }
                 // What isn't taken from here fills the engine's buffers, and then the program waits in its own write.
+                next =
+                    next.max(now.checked_sub(LATE).unwrap_or(now)) + Duration::from_secs_f64(room as f64 / rate as f64);
                 let held = async {
-                    while told.unread() > capacity / 8 && !pace.hangs.load(Ordering::Acquire) {
+                    while is_ahead() {
                         pace.changed.notified().await;
                     }
                 };
-                let longest = Duration::from_secs(TRICKLE).mul_f64(room as f64 / capacity as f64);
                 // Passed in vain: the next piece is taken all the same.
-                let _in_time: Result<_, _> = timeout(longest, held).await;
+                let _in_time: Result<_, _> = timeout_at(next, held).await;
             }
             told.ended.store(true, Ordering::Release);
             told.rings.notify_one();
