@@ -49,6 +49,11 @@ impl Between {
     }
 }
 
+/// How many triangles are left of pieces and between them.
+pub(super) fn left(pieces: &[Piece], between: &Between) -> usize {
+    pieces.iter().map(|piece| piece.triangles).sum::<usize>() + between.len()
+}
+
 /// A surface whose pieces are joined: all of them, or their edges only.
 pub(super) struct Joined {
     /// What is joined.
@@ -67,12 +72,12 @@ pub(super) fn join(pieces: &[Piece], between: &Between, target: usize, all: bool
     let mut used: Vec<Vec<u32>> = vec![Vec::new(); pieces.len()];
     between.corners.iter().flatten().for_each(|corner| used[corner.piece].push(corner.wedge));
     let with_used = || pieces.par_iter().zip(&used);
-    let left = between.len() + pieces.iter().map(|piece| piece.triangles).sum::<usize>();
+    let excess = left(pieces, between).saturating_sub(target);
     let mut numbers: Option<Vec<Numbers>> =
         (!all).then(|| with_used().map(|(piece, used)| Numbers::near(piece, used)).collect());
     numbers = numbers.filter(|numbers| {
         let near = numbers.iter().map(|numbers| numbers.triangles.left.len()).sum::<usize>();
-        left.saturating_sub(target) < (near + between.len()) / SPARE
+        excess < (near + between.len()) / SPARE
     });
     let is_all = numbers.is_none();
     let mut numbers = numbers.unwrap_or_else(|| with_used().map(|(piece, used)| Numbers::of(piece, used)).collect());

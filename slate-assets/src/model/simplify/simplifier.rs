@@ -2,7 +2,7 @@ use super::{
     Surface,
     collapse::Piece,
     cut::{Cut, Part, cut},
-    join::{Between, Joined, join},
+    join::{Between, Joined, join, left},
     level::{Level, Share},
     quadric::Fields,
     queue::Haste,
@@ -20,12 +20,17 @@ pub struct Simplifier<'a> {
     surface: Surface<'a>,
     space: Space,
     haste: Haste,
-    /// The pieces, and what lies between them; none where the surface is whole.
-    pieces: Option<(Vec<Piece>, Between)>,
-    /// All of the surface, where it isn't in pieces.
-    whole: Option<Piece>,
-    /// The pieces joined, as they were left last.
-    joined: Option<Joined>,
+    state: State,
+}
+
+enum State {
+    Whole(Piece),
+    Pieces {
+        pieces: Vec<Piece>,
+        between: Between,
+        /// The pieces joined, as they were left last.
+        joined: Option<Joined>,
+    },
 }
 
 impl<'a> Simplifier<'a> {
@@ -36,48 +41,25 @@ impl<'a> Simplifier<'a> {
     pub fn new(surface: &Surface<'a>) -> Result<Self> {
         check(surface)?;
         let (space, haste) = (Space::of(surface.positions), Haste::of(surface.indices.len() / 3));
-        let mut simplifier = Self { surface: *surface, space, haste, pieces: None, whole: None, joined: None };
-        if let Some(cut) = cut(surface) {
-            let made = cut.pieces.par_iter().map(|part| simplifier.piece(&cut, part));
+        let state = if let Some(cut) = cut(surface) {
+            let made = cut.pieces.par_iter().map(|part| piece(surface, &cut, part, space, haste));
             let (pieces, places): (Vec<_>, Vec<_>) = made.unzip();
             let between = Between::new(surface, &cut, &places);
-            simplifier.pieces = Some((pieces, between));
+            State::Pieces { pieces, between, joined: None }
         } else {
             let [vertices, triangles] =
                 [surface.positions.len(), surface.indices.len() / 3].map(|count| (0..count as u32).collect());
-            simplifier.whole = Some(planned(surface, &[], vertices, triangles, space, haste).0);
-        }
-        Ok(simplifier)
-    }
-
-    /// A part of the surface as a surface of its own, and the place of each of its vertices.
-    fn piece(&self, cut: &Cut, part: &Part) -> (Piece, Vec<u32>) {
-        let (whole, width) = (&self.surface, self.surface.weights.len());
-        let positions: Vec<_> = part.vertices.iter().map(|&vertex| whole.positions[vertex as usize]).collect();
-        let triangles = whole.indices.as_chunks::<3>().0;
-        let corners = part.triangles.iter().flat_map(|&triangle| triangles[triangle as usize]);
-        let indices: Vec<u32> = corners.map(|vertex| cut.homes[vertex as usize].1).collect();
-        let attributes = part.vertices.iter().flat_map(|&vertex| &whole.attributes[vertex as usize * width..][..width]);
-        let attributes: Vec<f32> = attributes.copied().collect();
-        let locked = part.vertices.iter().filter_map(|&vertex| whole.locked.get(vertex as usize).copied());
-        let locked: Vec<bool> = locked.collect();
-        let surface = Surface {
-            positions: &positions,
-            indices: &indices,
-            attributes: &attributes,
-            weights: whole.weights,
-            locked: &locked,
+            State::Whole(planned(surface, &[], vertices, triangles, space, haste).0)
         };
-        planned(&surface, &part.held, part.vertices.clone(), part.triangles.clone(), self.space, self.haste)
+        Ok(Self { surface: *surface, space, haste, state })
     }
 
     /// How many triangles are left.
     pub fn triangles(&self) -> usize {
-        match (&self.whole, &self.pieces, &self.joined) {
-            (Some(whole), ..) => whole.triangles,
-            (None, Some((pieces, _)), Some(joined)) => joined.triangles(pieces),
-            (None, Some((pieces, between)), None) => left(pieces, between),
-            (None, None, _) => 0,
+        match &self.state {
+            State::Whole(whole) => whole.triangles,
+            State::Pieces { pieces, joined: Some(joined), .. } => joined.triangles(pieces),
+            State::Pieces { pieces, between, joined: None } => left(pieces, between),
         }
     }
 
@@ -87,32 +69,57 @@ impl<'a> Simplifier<'a> {
     /// # Errors
     /// `Canceled`.
     pub fn reduce(&mut self, target: usize, cancel: &Cancel) -> Result<Level> {
-        if let Some(whole) = &mut self.whole {
-            whole.reduce(target, cancel)?;
-            return Ok(Level::of(&self.surface, self.space, &[Share::all(whole)]));
-        }
-        let has_enough = self.triangles() > target;
-        let Some((pieces, between)) = &mut self.pieces else { return Ok(Level::default()) };
-        if has_enough || self.joined.is_none() {
-            let all = self.surface.indices.len() / 3;
-            let last = between.len() as f64 * LAST * (1.0 - target as f64 / all as f64);
-            self.joined = None;
-            thin(pieces, between, target + last.max(0.0) as usize, cancel)?;
-            let mut joined = join(pieces, between, target, target <= WHOLE, self.haste);
-            if !joined.reduce(target, pieces, cancel)? && !joined.is_all {
-                joined = join(pieces, between, target, true, self.haste);
-                joined.reduce(target, pieces, cancel)?;
+        let level = |shares: &[Share<'_>]| Level::of(&self.surface, self.space, shares);
+        let (pieces, between, joined) = match &mut self.state {
+            State::Whole(whole) => {
+                whole.reduce(target, cancel)?;
+                return Ok(level(&[Share::all(whole)]));
             }
-            if joined.is_all && joined.piece.triangles <= WHOLE {
-                self.pieces = None;
-                let whole = self.whole.insert(joined.piece);
-                return Ok(Level::of(&self.surface, self.space, &[Share::all(whole)]));
+            State::Pieces { pieces, between, joined } => (pieces, between, joined),
+        };
+        let now = match joined.take() {
+            Some(before) if before.triangles(pieces) <= target => before,
+            _ => {
+                let all = self.surface.indices.len() / 3;
+                let last = between.len() as f64 * LAST * (1.0 - target as f64 / all as f64);
+                thin(pieces, between, target + last.max(0.0) as usize, cancel)?;
+                let mut near = join(pieces, between, target, target <= WHOLE, self.haste);
+                if !near.reduce(target, pieces, cancel)? && !near.is_all {
+                    near = join(pieces, between, target, true, self.haste);
+                    near.reduce(target, pieces, cancel)?;
+                }
+                near
             }
-            self.joined = Some(joined);
+        };
+        let reduced = level(&now.shares(pieces));
+        if now.is_all && now.piece.triangles <= WHOLE {
+            self.state = State::Whole(now.piece);
+        } else {
+            *joined = Some(now);
         }
-        let shares = self.joined.as_ref().map(|joined| joined.shares(pieces)).unwrap_or_default();
-        Ok(Level::of(&self.surface, self.space, &shares))
+        Ok(reduced)
     }
+}
+
+/// A part of a surface as a surface of its own, and the place of each of its vertices.
+fn piece(whole: &Surface<'_>, cut: &Cut, part: &Part, space: Space, haste: Haste) -> (Piece, Vec<u32>) {
+    let width = whole.weights.len();
+    let positions: Vec<_> = part.vertices.iter().map(|&vertex| whole.positions[vertex as usize]).collect();
+    let triangles = whole.indices.as_chunks::<3>().0;
+    let corners = part.triangles.iter().flat_map(|&triangle| triangles[triangle as usize]);
+    let indices: Vec<u32> = corners.map(|vertex| cut.homes[vertex as usize].1).collect();
+    let attributes = part.vertices.iter().flat_map(|&vertex| &whole.attributes[vertex as usize * width..][..width]);
+    let attributes: Vec<f32> = attributes.copied().collect();
+    let locked = part.vertices.iter().filter_map(|&vertex| whole.locked.get(vertex as usize).copied());
+    let locked: Vec<bool> = locked.collect();
+    let surface = Surface {
+        positions: &positions,
+        indices: &indices,
+        attributes: &attributes,
+        weights: whole.weights,
+        locked: &locked,
+    };
+    planned(&surface, &part.held, part.vertices.clone(), part.triangles.clone(), space, haste)
 }
 
 /// For each triangle between pieces, so many go last, when the pieces are joined, as a share of those that are to go: nothing
@@ -120,10 +127,6 @@ impl<'a> Simplifier<'a> {
 const LAST: f64 = 2.0;
 /// What has so many triangles after it was joined isn't taken apart again.
 const WHOLE: usize = 10_000;
-
-fn left(pieces: &[Piece], between: &Between) -> usize {
-    pieces.iter().map(|piece| piece.triangles).sum::<usize>() + between.len()
-}
 
 /// Simplifies the pieces side by side until about so many triangles are left, in a few rounds: where edges are cheap, more go.
 fn thin(pieces: &mut [Piece], between: &Between, target: usize, cancel: &Cancel) -> Result<()> {
