@@ -26,16 +26,22 @@ pub(super) fn eights(blocks: &[Texels]) -> impl Iterator<Item = (usize, Eight<'_
 /// Eight blocks, wherever they are.
 pub(super) type Eight<'a> = [&'a Texels; LANES];
 
+/// The texels of a row of eight blocks, by the place in the row, side by side.
+#[inline(always)]
+pub(super) fn words(texels: &Eight<'_>, row: usize) -> [[u32; LANES]; 4] {
+    let mut rows = [&texels[0].as_chunks::<4>().0[row]; LANES];
+    for lane in 0..LANES {
+        rows[lane] = &texels[lane].as_chunks::<4>().0[row];
+    }
+    turn::turned(&rows)
+}
+
 /// Red, green and blue of eight blocks side by side, from 0 to 255.
 #[inline(always)]
 pub(super) fn planes(texels: &Eight<'_>) -> [[Wide; 16]; 3] {
     let mut planes = [[Wide::default(); 16]; 3];
     for row in 0..4 {
-        let mut rows = [&texels[0].as_chunks::<4>().0[row]; LANES];
-        for lane in 0..LANES {
-            rows[lane] = &texels[lane].as_chunks::<4>().0[row];
-        }
-        let words = turn::turned(&rows);
+        let words = words(texels, row);
         for at in 0..4 {
             for c in 0..3 {
                 // Below 256: the same as a signed number, which machines turn into floats quicker.

@@ -201,10 +201,10 @@ impl<'a> Blocks<'a> {
             }
             let of = |number, selector| Candidate { rotation, selector, ..Candidate::of(block, number, 0) };
             let order = of(5, 0).order();
+            let is_alpha = rotation == 0 && !self.opaque[block];
+            let enough = self.best[block].error * if is_alpha { HOPEFUL.alpha } else { HOPEFUL.lone };
             for (number, selector, bits) in [(5, 0, [2, 2]), (4, 0, [2, 3]), (4, 1, [3, 2])] {
-                let is_alpha = rotation == 0 && !self.opaque[block];
-                let hopeful = if is_alpha { HOPEFUL.alpha } else { HOPEFUL.lone };
-                if lone.error(order, bits) < self.best[block].error * hopeful {
+                if lone.error(order, bits) < enough {
                     out.push(of(number, selector));
                 }
             }

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     simd::{self, Kernel},
     texture::block::{
-        Texels, line, turn,
-        wide::{LANES, Wide},
+        Texels, line,
+        wide::{LANES, Wide, words},
     },
 };
 
@@ -149,11 +149,7 @@ impl<const C: usize> Lanes<C> {
         }
         let mut planes = [[Wide::default(); C]; 16];
         for row in 0..4 {
-            let mut rows = [&texels[0].as_chunks::<4>().0[row]; LANES];
-            for lane in 0..LANES {
-                rows[lane] = &texels[lane].as_chunks::<4>().0[row];
-            }
-            let words = turn::turned(&rows);
+            let words = words(&texels, row);
             for at in 0..4 {
                 for channel in 0..C {
                     for lane in 0..LANES {

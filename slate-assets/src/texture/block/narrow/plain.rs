@@ -1,4 +1,4 @@
-//! Eight blocks in plain arrays, in the shape that compilers put in vector registers: numbers of 8 bits are held in 16, too.
+//! Many blocks in plain arrays, in the shape that compilers put in vector registers: numbers of 8 bits are held in 16, too.
 
 use super::{Lanes, Row};
 use crate::texture::block::turn;
@@ -8,15 +8,15 @@ const BLOCKS: usize = 32;
 pub(super) struct Plain;
 
 /// One number of each block.
-type Eight = [i16; BLOCKS];
+type Each = [i16; BLOCKS];
 /// By texel.
-type Bytes = [Eight; 4];
+type Bytes = [Each; 4];
 /// Those of the first and second texel, or half of the texels, and those of the others.
-type Words = [Eight; 2];
+type Words = [Each; 2];
 type Floats = [f32; BLOCKS];
 
 #[inline(always)]
-fn eight(one: impl Fn(usize) -> i16) -> Eight {
+fn each(one: impl Fn(usize) -> i16) -> Each {
     let mut out = [0; BLOCKS];
     for block in 0..BLOCKS {
         out[block] = one(block);
@@ -25,28 +25,23 @@ fn eight(one: impl Fn(usize) -> i16) -> Eight {
 }
 
 #[inline(always)]
-fn plus(a: Eight, b: Eight) -> Eight {
-    eight(|block| a[block].wrapping_add(b[block]))
+fn plus(a: Each, b: Each) -> Each {
+    each(|block| a[block].wrapping_add(b[block]))
 }
 
 #[inline(always)]
-fn times(a: Eight, b: Eight) -> Eight {
-    eight(|block| a[block].wrapping_mul(b[block]))
+fn times(a: Each, b: Each) -> Each {
+    each(|block| a[block].wrapping_mul(b[block]))
 }
 
 #[inline(always)]
 fn bytes(one: impl Fn(usize, usize) -> i16) -> Bytes {
-    [
-        eight(|block| one(0, block)),
-        eight(|block| one(1, block)),
-        eight(|block| one(2, block)),
-        eight(|block| one(3, block)),
-    ]
+    [each(|block| one(0, block)), each(|block| one(1, block)), each(|block| one(2, block)), each(|block| one(3, block))]
 }
 
 #[inline(always)]
 fn words(one: impl Fn(usize, usize) -> i16) -> Words {
-    [eight(|block| one(0, block)), eight(|block| one(1, block))]
+    [each(|block| one(0, block)), each(|block| one(1, block))]
 }
 
 #[inline(always)]
@@ -67,7 +62,7 @@ fn choose(mask: Words, yes: Words, no: Words) -> Words {
 /// What is left of each block's four numbers, two of which leave one.
 #[inline(always)]
 fn fold(of: Bytes, one: impl Fn(i16, i16) -> i16) -> Words {
-    [eight(|block| one(one(of[0][block], of[1][block]), one(of[2][block], of[3][block]))); 2]
+    [each(|block| one(one(of[0][block], of[1][block]), one(of[2][block], of[3][block]))); 2]
 }
 
 impl Lanes for Plain {
@@ -162,7 +157,7 @@ impl Lanes for Plain {
         let mut counts = [[0; BLOCKS]; 4];
         for texel in 0..4 {
             for threshold in thresholds {
-                let passed = eight(|block| i16::from(along[texel][block] > threshold[0][block]));
+                let passed = each(|block| i16::from(along[texel][block] > threshold[0][block]));
                 counts[texel] = plus(counts[texel], passed);
             }
         }
@@ -220,7 +215,7 @@ impl Lanes for Plain {
 
     #[inline(always)]
     fn both(of: Words) -> Words {
-        [eight(|block| of[0][block].saturating_add(of[1][block])); 2]
+        [each(|block| of[0][block].saturating_add(of[1][block])); 2]
     }
 
     #[inline(always)]
@@ -232,7 +227,7 @@ impl Lanes for Plain {
     fn round(of: Floats) -> Words {
         // Added, it leaves whole numbers in the lowest bits, rounded as floats are.
         const ROUNDING: f32 = 12_582_912.0;
-        [eight(|block| (of[block] + ROUNDING).to_bits() as i16); 2]
+        [each(|block| (of[block] + ROUNDING).to_bits() as i16); 2]
     }
 
     #[inline(always)]
@@ -276,7 +271,7 @@ impl Lanes for Plain {
         for half in 0..2 {
             for at in (0..8).rev() {
                 let texels = thirds[half * 2 + at / 4][at % 4];
-                halves[half] = eight(|block| halves[half][block] << 2 | texels[block]);
+                halves[half] = each(|block| halves[half][block] << 2 | texels[block]);
             }
         }
         let (mut ends, mut words) = ([0; BLOCKS], [0; BLOCKS]);
