@@ -42,7 +42,8 @@ fn judge(error: &Engine) -> (ErrorKind, String) {
 fn of_answer(status: u16, text: &str) -> ErrorKind {
     let text = text.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if says(&["no space left on device", "address pool", "cannot allocate memory", "no more subnets"]) {
+    if says(&["no space left on device", "address pool", "pool overlaps", "cannot allocate memory", "no more subnets"])
+    {
         return ErrorKind::ResourceExhausted;
     }
     match status {

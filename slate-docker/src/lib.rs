@@ -19,6 +19,7 @@ mod resident;
 mod spec;
 mod starts;
 mod stats;
+mod subnets;
 mod volume;
 mod watch;
 
@@ -28,3 +29,4 @@ pub use network::NetworkOptions;
 pub use options::{Binding, DockerOptions, Endpoint, LogLimits, PullPolicy};
 pub use resident::Agent;
 pub use spec::{EngineHost, request_body};
+pub use subnets::SubnetPool;

@@ -4,17 +4,22 @@ use crate::{
     backend::Shared,
     error::{PLACE, translate},
     spec::REALM,
+    subnets,
 };
 use bollard::{
-    models::NetworkCreateRequest,
+    models::{Ipam, IpamConfig, NetworkCreateRequest},
     query_parameters::{ListNetworksOptions, PruneNetworksOptions},
 };
+use ipnet::Ipv4Net;
 use slate_core::{
     Error, ErrorKind, Result,
     policy::Hardening,
     runtime::{NetworkMode, RuntimeSpec, labels},
 };
 use std::collections::HashMap;
+
+/// Subnets of the pool that are tried for one network before it counts as used up.
+const ATTEMPTS: usize = 32;
 
 /// How a container is connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +72,8 @@ impl NetworkOptions {
         self
     }
 
-    pub(crate) fn request(self, name: &str, realm: &str) -> NetworkCreateRequest {
+    /// What the engine is asked; it chooses the addresses where there is no `subnet`.
+    fn request(self, name: &str, realm: &str, subnet: Option<Ipv4Net>) -> NetworkCreateRequest {
         let mut options = HashMap::from([("com.docker.network.bridge.enable_icc".to_owned(), self.peers.to_string())]);
         let closed = !self.published && !self.outbound;
         if closed {
@@ -84,6 +90,10 @@ impl NetworkOptions {
             enable_ipv6: Some(false),
             options: Some(options),
             labels: Some(HashMap::from([(REALM.into(), realm.into())])),
+            ipam: subnet.map(|subnet| Ipam {
+                config: Some(vec![IpamConfig { subnet: Some(subnet.to_string()), ..IpamConfig::default() }]),
+                ..Ipam::default()
+            }),
             ..NetworkCreateRequest::default()
         }
     }
@@ -141,9 +151,7 @@ fn plain(text: &str) -> String {
     if sound {
         return text.into();
     }
-    let hash =
-        text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    format!("x{hash:016x}")
+    format!("x{:016x}", subnets::hash(text))
 }
 
 impl Shared {
@@ -164,21 +172,40 @@ impl Shared {
         if self.networks(Some(name)).await?.iter().any(|there| there == name) {
             return Ok(());
         }
-        let mut pruned = false;
-        loop {
-            let made = self.docker.create_network(options.request(name, &self.options.realm)).await;
-            match made.map_err(|error| translate(error, "network").with("network", name)) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-                // The engine has addresses for about 30 networks unless it is told otherwise: those of projects
-                // where nothing runs make room.
-                Err(error) if error.kind() == ErrorKind::ResourceExhausted && !pruned => {
-                    pruned = true;
-                    self.prune_networks().await?;
-                }
-                Err(error) => return Err(error),
+        match self.make_network(name, options, None).await {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => {}
+            made => return made,
+        }
+        // The engine has no addresses left: those of projects where nothing runs make room.
+        self.prune_networks().await?;
+        let mut made = self.make_network(name, options, None).await;
+        let is_full = |made: &Result<()>| made.as_ref().is_err_and(|e| e.kind() == ErrorKind::ResourceExhausted);
+        if is_full(&made) {
+            let taken = self.taken_subnets().await?;
+            let mut free = self.options.subnets.free(name, &taken).take(ATTEMPTS);
+            // Another backend may have taken it in the meantime: the next one then.
+            while is_full(&made)
+                && let Some(subnet) = free.next()
+            {
+                made = self.make_network(name, options, Some(subnet)).await;
             }
         }
+        made
+    }
+
+    async fn make_network(&self, name: &str, options: NetworkOptions, subnet: Option<Ipv4Net>) -> Result<()> {
+        let made = self.docker.create_network(options.request(name, &self.options.realm, subnet)).await;
+        match made.map_err(|error| translate(error, "network").with("network", name)) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the engine's networks have of addresses, whoever made them.
+    async fn taken_subnets(&self) -> Result<Vec<Ipv4Net>> {
+        let found = self.docker.list_networks(None).await.map_err(|error| translate(error, "network"))?;
+        let configs = found.into_iter().filter_map(|network| network.ipam?.config).flatten();
+        Ok(configs.filter_map(|config| config.subnet?.parse().ok()).collect())
     }
 
     /// The names of this realm's networks, of `name` alone where it is given.
@@ -266,12 +293,12 @@ mod tests {
 
     #[test]
     fn a_closed_network_has_no_address_on_the_host() {
-        let request = NetworkOptions::default().request("n", "slate");
+        let request = NetworkOptions::default().request("n", "slate", None);
         let options = request.options.unwrap();
         assert_eq!(request.internal, Some(true));
         assert_eq!(options["com.docker.network.bridge.inhibit_ipv4"], "true");
         assert_eq!(options["com.docker.network.bridge.enable_icc"], "false");
-        let open = NetworkOptions::default().with_published(true).request("n", "slate");
+        let open = NetworkOptions::default().with_published(true).request("n", "slate", None);
         assert_eq!(open.internal, Some(false));
         assert_eq!(open.options.unwrap()["com.docker.network.bridge.enable_ip_masquerade"], "false");
     }

@@ -1,4 +1,4 @@
-use crate::{Agent, Credentials, DockerConfig};
+use crate::{Agent, Credentials, DockerConfig, SubnetPool};
 use slate_core::{
     policy::{Hardening, MountPolicy},
     runtime::MemorySize,
@@ -39,6 +39,8 @@ pub struct DockerOptions {
     pub reconnect: Duration,
     /// What waits in warm containers; default none: they idle in a shell, and their work comes by an `exec`.
     pub agent: Option<Agent>,
+    /// Addresses of networks for which the engine has none left; default [`SubnetPool::default`].
+    pub subnets: SubnetPool,
     /// Driver that hands out graphics processors, `nvidia` or `cdi`; default `nvidia`.
     pub gpu_driver: String,
 }
@@ -59,6 +61,7 @@ impl Default for DockerOptions {
             timeout: Duration::from_secs(60),
             reconnect: Duration::from_secs(120),
             agent: None,
+            subnets: SubnetPool::default(),
             gpu_driver: "nvidia".into(),
         }
     }
@@ -132,6 +135,13 @@ impl DockerOptions {
     #[must_use]
     pub fn with_agent(mut self, agent: Agent) -> Self {
         self.agent = Some(agent);
+        self
+    }
+
+    /// Sets which addresses networks get for which the engine has none left.
+    #[must_use]
+    pub fn with_subnets(mut self, subnets: SubnetPool) -> Self {
+        self.subnets = subnets;
         self
     }
 

@@ -9,10 +9,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use slate_core::{
     Component, ErrorKind, Retry,
     runtime::{
-        InstanceState, LogOptions, RuntimeBackend, RuntimeBackendExt, RuntimeChange, StatsOptions, WatchOptions,
+        InstanceState, LogOptions, RuntimeBackend, RuntimeBackendExt, RuntimeChange, StatsOptions, WatchOptions, labels,
     },
 };
-use slate_docker::{DockerBackend, Endpoint};
+use slate_docker::{DockerBackend, Endpoint, SubnetPool};
 use slate_harness::{Engine, require};
 use std::{fs, process::Command};
 
@@ -105,6 +105,37 @@ async fn an_engine_that_is_not_there_is_unavailable() {
         let error = DockerBackend::open(options().with_endpoint(endpoint)).await.unwrap_err();
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Backoff), "{error:?}");
         assert!(error.context().iter().any(|(key, _)| *key == "endpoint"), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn networks_beyond_the_engine_s_addresses_have_those_of_the_backend() {
+    let Some(engine) = require(Engine::start_short_of_addresses()) else { return };
+    let _loaded = open(&engine).await;
+    let subnets = "203.0.113.0/24".parse::<SubnetPool>().unwrap().with_prefix(25).unwrap();
+    let options = options().with_endpoint(Endpoint::Unix(engine.socket())).with_subnets(subnets);
+    let backend = DockerBackend::open(options).await.unwrap();
+    let script = "ip -4 addr show eth0 | awk '/inet /{print $2}'; echo ready; sleep 600";
+    let of_project = |project: &str| spec("addressed", script).with_label(labels::PROJECT, project);
+
+    let mut instances = Vec::new();
+    for project in ["one", "two", "three"] {
+        instances.push(backend.run(&of_project(project)).await.unwrap());
+    }
+    let mut addresses = Vec::new();
+    for id in &instances {
+        printed(&backend, id, "ready").await;
+        addresses.push(common::lines(&backend, id, LogOptions::default()).await.swap_remove(0));
+    }
+    addresses.sort();
+    assert_eq!(addresses, ["198.51.100.2/24", "203.0.113.130/25", "203.0.113.2/25"]);
+
+    let full = backend.run(&of_project("four")).await.unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::ResourceExhausted, "{full:?}");
+    backend.remove_if_there(&instances.swap_remove(1)).await.unwrap();
+    instances.push(backend.run(&of_project("four")).await.unwrap());
+    for id in instances {
+        backend.remove_if_there(&id).await.unwrap();
     }
 }
 

@@ -36,6 +36,14 @@ impl Engine {
         Self::start_with("--live-restore")
     }
 
+    /// Starts one that has addresses for a single network, as where a host's routes cover nearly all private ranges.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_short_of_addresses() -> io::Result<Self> {
+        Self::start_with("--default-address-pool base=198.51.100.0/24,size=24")
+    }
+
     fn start_with(arguments: &'static str) -> io::Result<Self> {
         let engine = Self {
             arguments,

@@ -165,6 +165,7 @@ fn from_env(read: impl Fn(&str) -> Option<String>) -> Result<Layer> {
             user: read("SLATE_DOCKER_USER"),
             realm: read("SLATE_DOCKER_REALM"),
             pull: read("SLATE_DOCKER_PULL"),
+            subnets: read("SLATE_DOCKER_SUBNETS"),
             agent: read("SLATE_DOCKER_AGENT").map(PathBuf::from),
         },
         pools: BTreeMap::new(),

@@ -4,7 +4,7 @@ use slate_core::{
     policy::MountPolicy,
     runtime::{ImageRef, NetworkMode, RuntimeSpec},
 };
-use slate_docker::{Agent, DockerBackend, DockerOptions, Endpoint, PullPolicy};
+use slate_docker::{Agent, DockerBackend, DockerOptions, Endpoint, PullPolicy, SubnetPool};
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -27,6 +27,8 @@ pub(crate) struct Docker {
     pub(crate) realm: Option<String>,
     /// When images are fetched: `missing`, `always` or `never`.
     pub(crate) pull: Option<String>,
+    /// Addresses of networks for which the engine has none left, as in `10.200.0.0/16`.
+    pub(crate) subnets: Option<String>,
     /// The agent that waits in warm containers (`dev/agent` builds it); without it they wait in a shell of their image.
     pub(crate) agent: Option<PathBuf>,
 }
@@ -41,6 +43,7 @@ impl Docker {
             user: self.user.or(below.user),
             realm: self.realm.or(below.realm),
             pull: self.pull.or(below.pull),
+            subnets: self.subnets.or(below.subnets),
             agent: self.agent.or(below.agent),
         }
     }
@@ -48,6 +51,7 @@ impl Docker {
     pub(crate) fn check(&self) -> Result<()> {
         self.image()?;
         self.pull()?;
+        self.subnets()?;
         self.user.as_deref().map(ids).transpose().map(drop)
     }
 
@@ -58,6 +62,9 @@ impl Docker {
         let endpoint = self.host.as_deref().map_or_else(Endpoint::from_env, Endpoint::from_host);
         let mut options = DockerOptions::default().with_endpoint(endpoint).with_realm(realm).with_pull(self.pull()?);
         options = options.with_mounts(mounts.with_root(&data.to_string_lossy())?);
+        if let Some(subnets) = self.subnets()? {
+            options = options.with_subnets(subnets);
+        }
         if let Some(agent) = &self.agent {
             options = options.with_agent(Agent::open(agent)?);
         }
@@ -100,6 +107,10 @@ impl Docker {
         }
         spec.network = self.network().unwrap_or(spec.network);
         Ok(spec)
+    }
+
+    fn subnets(&self) -> Result<Option<SubnetPool>> {
+        self.subnets.as_deref().map(str::parse).transpose()
     }
 
     fn pull(&self) -> Result<PullPolicy> {
