@@ -8,8 +8,8 @@ use super::{
 use slate_core::{Cancel, Result};
 use std::hint::select_unpredictable;
 
-/// How strict collapses are: first they keep the topology and turn no triangle far; then they may close holes and
-/// handles; then anything.
+/// How strict collapses are: first they turn no triangle far, and leave something of whatever is by itself; then they turn no
+/// triangle over; then anything.
 const STRICT: u8 = 0;
 const ANY: u8 = 2;
 
@@ -30,8 +30,6 @@ pub(super) struct Piece {
     pub(super) blocked: Vec<bool>,
     /// The edges that something was in the way of, some of them gone since.
     pub(super) blocked_edges: Vec<bool>,
-    marks: Vec<u32>,
-    mark: u32,
     scratch: Scratch,
 }
 
@@ -75,8 +73,6 @@ impl Piece {
             laxity: STRICT,
             blocked: vec![false; places],
             blocked_edges: vec![false; edges],
-            marks: vec![0; places],
-            mark: 0,
             scratch: Scratch::default(),
             topology,
         }
@@ -240,8 +236,8 @@ impl Piece {
     fn misfits(&mut self, a: u32, b: u32, along: Vector) -> Near {
         let mut quadric = Near::default();
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.topology.gather(a, b, &mut scratch.rings[0], |_, _| {});
-        self.topology.gather(b, a, &mut scratch.rings[1], |_, _| {});
+        self.topology.gather(a, b, &mut scratch.rings[0]);
+        self.topology.gather(b, a, &mut scratch.rings[1]);
         self.topology.pair(b, &scratch.rings, &mut scratch.pairs);
         for &(one, other) in scratch.pairs.iter().filter(|(one, other)| *one != NONE && *other != NONE) {
             quadric.add(&self.fields.misfit(one, other, along));
@@ -257,13 +253,16 @@ impl Piece {
             return false;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        let keeps_topology = self.gather(a, b, &mut scratch.rings);
+        self.topology.gather(a, b, &mut scratch.rings[0]);
+        self.topology.gather(b, a, &mut scratch.rings[1]);
+        // Handles and holes may close where that is cheap; of what is by itself something stays.
+        let stays = scratch.rings.iter().all(|ring| !ring.others().is_empty());
         // The end with more triangles stays.
         if scratch.rings[0].len() > scratch.rings[1].len() {
             std::mem::swap(&mut a, &mut b);
             scratch.rings.swap(0, 1);
         }
-        let fine = (keeps_topology || self.laxity > STRICT)
+        let fine = (stays || self.laxity > STRICT)
             && self.keeps_sides(a, scratch.rings[0].others(), point)
             && self.keeps_sides(b, scratch.rings[1].others(), point);
         if fine {
@@ -274,51 +273,6 @@ impl Piece {
         }
         self.scratch = scratch;
         fine
-    }
-
-    /// Gathers the triangles of both ends. Whether the ends have no neighbours in common but those of the edge's own
-    /// triangles, and no hole would close.
-    fn gather(&mut self, a: u32, b: u32, rings: &mut [Ring; 2]) -> bool {
-        self.mark += 3;
-        let [of_a, common, of_b] = [0, 1, 2].map(|at| self.mark + at);
-        let marks = &mut self.marks;
-        // Counts of what is true, without branches. The edge's other end is a neighbour.
-        let mut neighbours = 1;
-        self.topology.gather(a, b, &mut rings[0], |spoke, is_other| {
-            for place in [spoke.right, spoke.left] {
-                let mark = &mut marks[place as usize];
-                neighbours += usize::from(is_other & (*mark != of_a));
-                *mark = select_unpredictable(is_other, of_a, *mark);
-            }
-        });
-        let mut twice = false;
-        for spoke in rings[0].own() {
-            let mark = &mut marks[(spoke.right ^ spoke.left ^ b) as usize];
-            // Two of the edge's triangles have the same corners.
-            twice |= *mark == common;
-            neighbours += usize::from(*mark != of_a);
-            *mark = common;
-        }
-        let mut shared = false;
-        self.topology.gather(b, a, &mut rings[1], |spoke, is_other| {
-            for place in [spoke.right, spoke.left] {
-                shared |= is_other & (marks[place as usize] == of_a);
-            }
-        });
-        if twice || shared {
-            return false;
-        }
-        // Both ends on a border, but not the edge: a collapse would pinch the surface.
-        if rings[0].own().len() < 2 || neighbours <= rings[0].len() {
-            return true;
-        }
-        let mut neighbours = 0;
-        for place in rings[1].spokes().flat_map(|spoke| [spoke.right, spoke.left]) {
-            let mark = &mut marks[place as usize];
-            neighbours += usize::from(*mark != of_b);
-            *mark = of_b;
-        }
-        neighbours <= rings[1].len()
     }
 
     /// No triangle beside those of the edge turns its side or far when its corner moves.
@@ -385,7 +339,7 @@ impl Piece {
     /// What was in the way of edges at this place may be gone.
     fn unblock(&mut self, place: u32, ring: &mut Ring) {
         self.blocked[place as usize] = false;
-        self.topology.gather(place, NONE, ring, |_, _| {});
+        self.topology.gather(place, NONE, ring);
         for spoke in ring.others() {
             let (triangle, at) = spoke.parts();
             let edges = self.topology.sides[triangle].edges;

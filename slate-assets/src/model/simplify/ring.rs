@@ -89,12 +89,11 @@ impl Topology {
         }
     }
 
-    /// The living triangles at a place, those of the edge to `other` apart; those that are gone leave its list. Each is
-    /// shown to `see` with whether it lives and is not of the edge.
+    /// The living triangles at a place, those of the edge to `other` apart; those that are gone leave its list.
     ///
     /// Without branches: nobody could foresee them.
     #[inline]
-    pub(super) fn gather(&mut self, place: u32, other: u32, ring: &mut Ring, mut see: impl FnMut(&Spoke, bool)) {
+    pub(super) fn gather(&mut self, place: u32, other: u32, ring: &mut Ring) {
         let entry = &mut self.places[place as usize];
         let list = &mut self.lists[entry.first as usize..][..entry.count as usize];
         if ring.buffers[0].len() < list.len() {
@@ -113,7 +112,6 @@ impl Topology {
             owns = select_unpredictable(is_own, owns + 1, owns);
             rest = select_unpredictable(is_other, rest + 1, rest);
             kept = select_unpredictable(lives, kept + 1, kept);
-            see(&spoke, is_other);
         }
         ring.counts = [owns, rest];
         entry.count = kept as u32;
