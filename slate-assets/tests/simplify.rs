@@ -8,7 +8,10 @@ use meshoptimizer_rs::{Positions, SimplifyOptions, SimplifySettings, Workspace, 
 use slate_assets::model::simplify::{Level, Simplifier, Surface, deviation};
 use slate_core::Cancel;
 use std::{collections::BTreeSet, time::Instant};
-use support::shapes::{self, Shape};
+use support::{
+    scans,
+    shapes::{self, Shape},
+};
 
 fn reduce(shape: &Shape, ratio: f64) -> Level {
     let surface = Surface {
@@ -69,6 +72,32 @@ fn the_surface_stays_nearer_than_by_meshoptimizer() {
         }
     }
     assert!(worst <= 1.0, "{worst} of the deviation that is allowed");
+}
+
+/// What was aimed at for surfaces like these is 0.65 of meshoptimizer's; MeshLab's simplifier, which takes thirty times as long, is
+/// at 0.73 for the bunny whose edges are all about as long.
+#[test]
+fn scanned_surfaces_stay_nearer_than_by_meshoptimizer() {
+    let Some(scans) = scans::all() else { return };
+    let mut found = Vec::new();
+    for (name, shape) in scans {
+        for ratio in [0.5, 0.25] {
+            let (ours, theirs) = (reduce(&shape, ratio), meshoptimizer(&shape, ratio));
+            let asked = (shape.indices.len() as f64 / 3.0 * ratio) as usize;
+            assert!(asked.abs_diff(ours.indices.len() / 3) <= 4, "{name} at {ratio}: {}", ours.indices.len() / 3);
+            let whole = (&shape.positions[..], &shape.indices[..]);
+            let own = deviation(whole, (&ours.positions, &ours.indices), 50_000);
+            let other = deviation(whole, (&shape.positions, &theirs), 50_000);
+            println!(
+                "{name} {ratio}: rms {:.3} max {:.3} of meshoptimizer's",
+                own.rms / other.rms,
+                own.max / other.max
+            );
+            found.push(own.rms / other.rms);
+        }
+    }
+    found.sort_by(f64::total_cmp);
+    assert!(found[found.len() - 1] < 0.75 && found[found.len() / 2] < 0.65, "{found:?}");
 }
 
 #[test]

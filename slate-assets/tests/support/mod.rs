@@ -7,6 +7,7 @@ pub(crate) mod fbx;
 pub(crate) mod node;
 pub(crate) mod pictured;
 pub(crate) mod rich;
+pub(crate) mod scans;
 pub(crate) mod shapes;
 pub(crate) mod sounds;
 pub(crate) mod world;

@@ -1,8 +1,14 @@
 //! Simplified surfaces: how quick, and how near to the whole ones. With feature `peers`, beside meshoptimizer in C++ and its
 //! port to Rust.
 
+#[path = "../../../../slate-assets/tests/support/corpus.rs"]
+#[allow(clippy::unwrap_used, dead_code, reason = "it is the tests'")]
+mod corpus;
 #[cfg(feature = "peers")]
 mod peers;
+#[path = "../../../../slate-assets/tests/support/scans.rs"]
+#[allow(clippy::unwrap_used, reason = "it is the tests'")]
+mod scans;
 #[path = "../../../../slate-assets/tests/support/shapes.rs"]
 #[allow(dead_code, reason = "the tests use more")]
 mod shapes;
@@ -26,6 +32,11 @@ fn main() -> Result<()> {
     for (name, shape) in &all {
         for ratio in [0.5, 0.25] {
             shape_only(name, shape, ratio)?;
+        }
+    }
+    for (name, shape) in scans::all().into_iter().flatten() {
+        for ratio in [0.5, 0.25] {
+            shape_only(&name, &shape, ratio)?;
         }
     }
     for (name, shape) in &all[1..] {

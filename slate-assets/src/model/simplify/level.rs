@@ -74,36 +74,66 @@ struct Moved {
 impl Level {
     /// The surface as it is in these shares.
     pub(super) fn of(surface: &Surface<'_>, space: Space, shares: &[Share<'_>]) -> Self {
-        /// So many triangles of the surface are looked at together, so that memory is waited for once.
-        const TOGETHER: usize = 512;
-        let (width, ranges) = (surface.weights.len(), ranges(surface));
-        let (mut firsts, mut next, mut triangles, mut slots) = (Vec::with_capacity(shares.len()), 0, 0, 0);
+        /// A thread more is worth it for so many triangles of the surface.
+        const LEAST: usize = 1 << 14;
+        let (mut firsts, mut next, mut slots) = (Vec::with_capacity(shares.len()), 0, 0);
         for Share { piece, .. } in shares {
             firsts.push(next);
             next += piece.numbers.len() as u32;
-            triangles += piece.triangles;
             slots += piece.sources.len();
         }
         // What is where the surface's triangles were. Each share enters its own, so that the order of threads is no matter.
         let order: Vec<AtomicU32> = (0..surface.indices.len() / 3).map(|_| AtomicU32::new(NONE)).collect();
         shares.par_iter().zip(&firsts).for_each(|(share, &first)| share.enter(first, &order));
-        let most = slots.min(triangles * 3);
-        let mut level = Self {
-            positions: Vec::with_capacity(most),
-            attributes: Vec::with_capacity(most * width),
-            sources: Vec::with_capacity(most),
-            indices: Vec::with_capacity(triangles * 3),
-            triangles: Vec::with_capacity(triangles),
-        };
-        let makings: Vec<Making<'_>> =
+        let ranges = ranges(surface);
+        let makings =
             shares.iter().map(|share| Making { surface, space, piece: share.piece, ranges: &ranges }).collect();
-        let mut vertices = vec![NONE; slots];
+        let reading = Reading { shares, firsts, makings, slots, width: surface.weights.len() };
+        // Each thread reads some of the triangles. A vertex has the number of its first corner, however they are shared out.
+        let most = order.len().div_ceil(rayon::current_num_threads()).max(LEAST);
+        let parts: Vec<Part> =
+            order.par_chunks(most).enumerate().map(|(at, order)| reading.part(at * most, order)).collect();
+        let mut parts = parts.into_iter();
+        let Some(mut all) = parts.next() else { return Self::default() };
+        parts.for_each(|part| all.append(&part, reading.width));
+        all.level
+    }
+}
+
+/// What levels are read from.
+struct Reading<'a> {
+    shares: &'a [Share<'a>],
+    /// The number of each share's first triangle, counted through all of them.
+    firsts: Vec<u32>,
+    makings: Vec<Making<'a>>,
+    /// How many numbers of wedges there are.
+    slots: usize,
+    /// Numbers of a vertex' attributes.
+    width: usize,
+}
+
+/// What is made of some of the surface's triangles.
+struct Part {
+    level: Level,
+    /// The vertex of each slot, `NONE` where no triangle has it.
+    vertices: Vec<u32>,
+    /// The slot of each vertex.
+    slots: Vec<u32>,
+}
+
+impl Reading<'_> {
+    /// Of the triangles in this order, whose first one has this number in the surface.
+    fn part(&self, first: usize, order: &[AtomicU32]) -> Part {
+        /// So many triangles of the surface are looked at together, so that memory is waited for once.
+        const TOGETHER: usize = 512;
+        let Self { shares, firsts, makings, .. } = self;
+        let mut part = Part::with_room(self.slots, order.len(), self.width);
         let mut moved = [Moved::default(); TOGETHER];
         for (chunk, order) in order.chunks(TOGETHER).enumerate() {
             // Without branches: nobody could foresee which triangles are left.
             let mut count = 0;
             for (at, id) in order.iter().map(|id| id.load(Ordering::Relaxed)).enumerate() {
-                moved[count].number = (chunk * TOGETHER + at) as u32;
+                moved[count].number = (first + chunk * TOGETHER + at) as u32;
                 moved[count].places[0] = id;
                 count += usize::from(id != NONE);
             }
@@ -123,19 +153,59 @@ impl Level {
             for &Moved { number, share, places, wedges } in moved.iter() {
                 let (Share { piece, slots, .. }, making) = (&shares[share], &makings[share]);
                 for (place, wedge) in places.into_iter().zip(wedges) {
-                    let vertex = &mut vertices[slots.of(wedge) as usize];
-                    if *vertex == NONE {
-                        *vertex = level.positions.len() as u32;
+                    let slot = slots.of(wedge);
+                    let vertex = part.vertex(slot, |level| {
                         level.sources.push(piece.sources[wedge as usize]);
                         level.positions.push(making.position(place));
                         making.values(place, wedge, &mut level.attributes);
-                    }
-                    level.indices.push(*vertex);
+                    });
+                    part.level.indices.push(vertex);
                 }
-                level.triangles.push(number);
+                part.level.triangles.push(number);
             }
         }
-        level
+        part
+    }
+}
+
+impl Part {
+    /// None yet, with room for what so many of the surface's triangles can give.
+    fn with_room(slots: usize, triangles: usize, width: usize) -> Self {
+        let vertices = slots.min(triangles * 3);
+        let level = Level {
+            positions: Vec::with_capacity(vertices),
+            attributes: Vec::with_capacity(vertices * width),
+            sources: Vec::with_capacity(vertices),
+            indices: Vec::with_capacity(triangles * 3),
+            triangles: Vec::with_capacity(triangles),
+        };
+        Self { level, vertices: vec![NONE; slots], slots: Vec::with_capacity(vertices) }
+    }
+
+    /// The vertex of a slot, which is made where there is none yet.
+    fn vertex(&mut self, slot: u32, make: impl FnOnce(&mut Level)) -> u32 {
+        let vertex = &mut self.vertices[slot as usize];
+        if *vertex == NONE {
+            *vertex = self.slots.len() as u32;
+            self.slots.push(slot);
+            make(&mut self.level);
+        }
+        *vertex
+    }
+
+    /// Adds what comes after it.
+    fn append(&mut self, next: &Self, width: usize) {
+        let Level { positions, attributes, sources, indices, triangles } = &next.level;
+        let made = next.slots.iter().enumerate().map(|(at, &slot)| {
+            self.vertex(slot, |level| {
+                level.positions.push(positions[at]);
+                level.sources.push(sources[at]);
+                level.attributes.extend(&attributes[at * width..][..width]);
+            })
+        });
+        let vertices: Vec<u32> = made.collect();
+        self.level.indices.extend(indices.iter().map(|&vertex| vertices[vertex as usize]));
+        self.level.triangles.extend(triangles);
     }
 }
 

@@ -197,6 +197,8 @@ fn planned(
 }
 
 fn check(surface: &Surface<'_>) -> Result<()> {
+    /// So many numbers are looked at in one go.
+    const CHUNK: usize = 1 << 15;
     let count = surface.positions.len();
     let wide = surface.attributes.len() == count * surface.weights.len();
     let locks = surface.locked.is_empty() || surface.locked.len() == count;
@@ -206,12 +208,15 @@ fn check(surface: &Surface<'_>) -> Result<()> {
     if surface.indices.len() >= NONE as usize / SLACK / 2 {
         return Err(Error::limit_exceeded("a surface has less than 238 million triangles"));
     }
+    let indices = surface.indices.par_chunks(CHUNK);
     // Many at a time, all of them: quicker than to stop at the first.
-    if surface.indices.iter().fold(0, |most, &at| most.max(at as usize + 1)) > count {
+    let are_there = |indices: &[u32]| indices.iter().fold(0, |most, &at| most.max(at as usize + 1)) <= count;
+    if !indices.map(are_there).all(|are| are) {
         return Err(Error::invalid("an index of the surface is beyond its vertices"));
     }
     let are_finite = |numbers: &[f32]| numbers.iter().fold(true, |are, number| are & number.is_finite());
-    if !are_finite(surface.positions.as_flattened()) || !are_finite(surface.attributes) {
+    let numbers = surface.positions.as_flattened().par_chunks(CHUNK).chain(surface.attributes.par_chunks(CHUNK));
+    if !numbers.map(are_finite).all(|are| are) {
         return Err(Error::invalid("a number of the surface is not finite"));
     }
     Ok(())
