@@ -152,7 +152,8 @@ impl AssetInput {
         match &self.source {
             Source::Bytes(bytes) => Ok(bytes.clone()),
             Source::File { path, .. } => {
-                let mut bytes = Vec::new();
+                // Room for all of it at once: what grows is copied again and again. One byte more, so that the end is seen.
+                let mut bytes = Vec::with_capacity(usize::try_from(self.len() + 1).unwrap_or_default());
                 let file = std::fs::File::open(path)
                     .map_err(|error| Error::io("open the asset", error).with("path", path.display()))?;
                 // The file may have grown since it was measured: the limit holds all the same.
