@@ -4,12 +4,15 @@
 
 mod support;
 
-use meshoptimizer_rs::{Positions, SimplifyOptions, SimplifySettings, Workspace, simplify};
-use slate_assets::model::simplify::{Level, Simplifier, Surface, deviation};
+use meshoptimizer_rs::{
+    Attributes, Positions, SimplifyOptions, SimplifySettings, Workspace, simplify, simplify_sloppy_generic,
+    simplify_with_attributes,
+};
+use slate_assets::model::simplify::{COORDINATE_WEIGHT, Level, NORMAL_WEIGHT, Simplifier, Surface, deviation};
 use slate_core::Cancel;
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, path::Path, time::Instant};
 use support::{
-    scans,
+    corpus, scans,
     shapes::{self, Shape},
 };
 
@@ -100,6 +103,85 @@ fn scanned_surfaces_stay_nearer_than_by_meshoptimizer() {
     assert!(found[found.len() - 1] < 0.75 && found[found.len() / 2] < 0.65, "{found:?}");
 }
 
+/// meshoptimizer's default stops early at seams; prune drops what is small, permissive ignores seams, sloppy ignores all.
+#[test]
+fn textured_surfaces_stay_nearer_than_by_any_of_meshoptimizer_s_modes() {
+    let Some(files) = corpus::files("webxr", &["glb"]) else { return };
+    let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
+    for shape in files.iter().flat_map(|file| textured(file)) {
+        // Many controllers have the same parts.
+        if !seen.insert(shape.positions.as_flattened().iter().map(|n| n.to_bits()).collect::<Vec<_>>()) {
+            continue;
+        }
+        for ratio in [0.5, 0.25] {
+            let asked = (shape.indices.len() as f64 / 3.0 * ratio) as usize;
+            let far = |indices: &[u32], positions: &[[f32; 3]]| {
+                deviation((&shape.positions, &shape.indices), (positions, indices), 5_000).rms
+            };
+            let level = reduce(&shape, ratio);
+            assert!(
+                asked.abs_diff(level.indices.len() / 3) <= 2.max(asked / 100),
+                "{asked}: {}",
+                level.indices.len() / 3
+            );
+            // Of what reaches the ratio, and leaves anything.
+            let modes = modes(&shape, ratio);
+            let reached = modes.iter().filter(|left| !left.is_empty() && left.len() / 3 <= asked + asked / 100);
+            let best = reached.map(|left| far(left, &shape.positions)).fold(f64::MAX, f64::min);
+            found.push(far(&level.indices, &level.positions) / best);
+        }
+    }
+    found.sort_by(f64::total_cmp);
+    let nearer = found.partition_point(|ratio| *ratio <= 1.0);
+    println!(
+        "{nearer} of {} are nearer; half of them have {:.2} of the best's or less",
+        found.len(),
+        found[found.len() / 2]
+    );
+    assert!(
+        nearer * 100 >= found.len() * 95 && found[found.len() / 2] < 0.65,
+        "{nearer} of {}: {found:?}",
+        found.len()
+    );
+}
+
+/// The larger triangle lists of a GLB that have normals and coordinates.
+fn textured(file: &Path) -> Vec<Shape> {
+    let Ok(gltf::Gltf { document, blob }) = gltf::Gltf::open(file) else { return Vec::new() };
+    let primitives = document.meshes().flat_map(|mesh| mesh.primitives().collect::<Vec<_>>());
+    let shape = |primitive: gltf::Primitive<'_>| {
+        let reader = primitive.reader(|_| blob.as_deref());
+        let indices: Vec<u32> = reader.read_indices()?.into_u32().collect();
+        let (normals, coordinates) = (reader.read_normals()?, reader.read_tex_coords(0)?.into_f32());
+        let weights = vec![NORMAL_WEIGHT, NORMAL_WEIGHT, NORMAL_WEIGHT, COORDINATE_WEIGHT, COORDINATE_WEIGHT];
+        let attributes = normals.zip(coordinates).flat_map(|([x, y, z], [u, v])| [x, y, z, u, v]).collect();
+        let is_large = primitive.mode() == gltf::mesh::Mode::Triangles && indices.len() >= 3000;
+        is_large.then_some(Shape { positions: reader.read_positions()?.collect(), indices, attributes, weights })
+    };
+    primitives.filter_map(shape).collect()
+}
+
+/// What each of meshoptimizer's modes leaves: default, prune, permissive, sloppy.
+fn modes(shape: &Shape, ratio: f64) -> [Vec<u32>; 4] {
+    let (count, width) = (shape.positions.len(), shape.weights.len());
+    let mut workspace = Workspace::default();
+    let target = (shape.indices.len() as f64 / 3.0 * ratio) as usize * 3;
+    let positions = || Positions::from_packed(&shape.positions);
+    let mut with = |options: SimplifyOptions| {
+        let attributes = Attributes::from_interleaved(&shape.attributes, count, width, width, 0).unwrap();
+        let settings = SimplifySettings { target_index_count: target, target_error: f32::MAX, options };
+        let (indices, weights) = (&shape.indices, &shape.weights);
+        simplify_with_attributes(indices, positions(), attributes, weights, None, settings, &mut workspace)
+            .unwrap()
+            .indices
+    };
+    let [default, prune, permissive] =
+        [SimplifyOptions::EMPTY, SimplifyOptions::PRUNE, SimplifyOptions::PERMISSIVE].map(&mut with);
+    let sloppy =
+        simplify_sloppy_generic(&shape.indices, positions(), None, target, f32::MAX, &mut workspace).unwrap().indices;
+    [default, prune, permissive, sloppy]
+}
+
 #[test]
 fn a_chain_is_as_good_as_its_last_level() {
     let (_, shape) = shapes::all().swap_remove(0);
@@ -175,6 +257,42 @@ fn cuts_of_large_surfaces_are_not_seen() {
     level.positions.iter().for_each(|position| columns[((position[0] * 50.0) as usize).min(49)] += 1);
     let mean = level.positions.len() / 50;
     assert!(columns.iter().all(|&count| count < mean * 2), "{columns:?}");
+}
+
+#[test]
+fn triangles_without_any_order_are_simplified() {
+    let mut state = 7u32;
+    let mut number = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 8
+    };
+    // Corners among few vertices, some of which share a place: edges of many triangles, fins, the same triangle again.
+    for (triangles, vertices) in [(30usize, 9u32), (300, 40), (3000, 700), (60_000, 9000)] {
+        let mut positions: Vec<[f32; 3]> = (0..vertices).map(|_| [0; 3].map(|_| number() as f32 / 1e7)).collect();
+        (0..vertices as usize / 8).for_each(|at| positions[at * 2] = positions[at * 3]);
+        let indices: Vec<u32> = (0..triangles)
+            .flat_map(|_| {
+                let first = number() % vertices;
+                [first, (first + 1 + number() % 5) % vertices, (first + 6 + number() % 5) % vertices]
+            })
+            .collect();
+        let attributes: Vec<f32> = (0..vertices).map(|_| number() as f32 / 1e7).collect();
+        let surface = Surface {
+            positions: &positions,
+            indices: &indices,
+            attributes: &attributes,
+            weights: &[COORDINATE_WEIGHT],
+            locked: &[],
+        };
+        let mut simplifier = Simplifier::new(&surface).unwrap();
+        for ratio in [0.9, 0.5, 0.2, 0.05, 0.0] {
+            let target = (triangles as f64 * ratio) as usize;
+            let level = simplifier.reduce(target, &Cancel::new()).unwrap();
+            assert!(level.indices.len() / 3 <= target, "{} of {triangles} at {ratio}", level.indices.len() / 3);
+            assert!(level.indices.iter().all(|at| (*at as usize) < level.positions.len()));
+            assert!(level.positions.as_flattened().iter().chain(&level.attributes).all(|number| number.is_finite()));
+        }
+    }
 }
 
 #[test]

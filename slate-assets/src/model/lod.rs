@@ -3,7 +3,7 @@
 use super::{
     ir::{Channel, Mesh, Model, Node, Primitive, attribute, set_attribute},
     optimize,
-    simplify::{Gauge, Level, Simplifier, Surface},
+    simplify::{COLOR_WEIGHT, COORDINATE_WEIGHT, Gauge, Level, NORMAL_WEIGHT, Simplifier, Surface},
     values::{Component, Shape, Values},
 };
 use rayon::prelude::*;
@@ -69,7 +69,8 @@ struct Joined {
 }
 
 /// The attributes that keep the simplifier honest, how many numbers each has, and how much it counts.
-const KEPT: [(&str, usize, f32); 3] = [("NORMAL", 3, 0.25), ("TEXCOORD_0", 2, 0.5), ("COLOR_0", 3, 0.5)];
+const KEPT: [(&str, usize, f32); 3] =
+    [("NORMAL", 3, NORMAL_WEIGHT), ("TEXCOORD_0", 2, COORDINATE_WEIGHT), ("COLOR_0", 3, COLOR_WEIGHT)];
 
 fn join(mesh: &Mesh) -> Joined {
     let simple = |primitive: &Primitive| {

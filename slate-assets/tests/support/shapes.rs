@@ -15,7 +15,7 @@ pub(crate) fn all() -> Vec<(&'static str, Shape)> {
 
 /// A ball with bumps: six sides of `side` × `side` squares each, closed.
 pub(crate) fn sphere(side: u32) -> Shape {
-    let mut shape = Shape { weights: vec![0.25; 3], ..Shape::default() };
+    let mut shape = Shape { weights: vec![0.025; 3], ..Shape::default() };
     for face in 0..6 {
         let first = shape.positions.len() as u32;
         for at in 0..(side + 1) * (side + 1) {
@@ -48,7 +48,7 @@ fn height(x: f32, y: f32) -> f32 {
 
 /// Hills over the unit square.
 pub(crate) fn terrain(side: u32) -> Shape {
-    let mut shape = Shape { weights: vec![0.25, 0.25, 0.25, 0.5, 0.5], ..Shape::default() };
+    let mut shape = Shape { weights: vec![0.025, 0.025, 0.025, 0.1, 0.1], ..Shape::default() };
     for at in 0..(side + 1) * (side + 1) {
         let [x, y] = [at % (side + 1), at / (side + 1)].map(|at| at as f32 / side as f32);
         shape.positions.push([x, y, height(x, y)]);
@@ -60,7 +60,7 @@ pub(crate) fn terrain(side: u32) -> Shape {
 
 /// The terrain's texture is cut into squares of 8 × 8 cells, each moved to another place.
 pub(crate) fn seams(side: u32) -> Shape {
-    let mut shape = Shape { weights: vec![0.25, 0.25, 0.25, 0.5, 0.5], ..Shape::default() };
+    let mut shape = Shape { weights: vec![0.025, 0.025, 0.025, 0.1, 0.1], ..Shape::default() };
     for square in 0..(side / 8) * (side / 8) {
         let (column, row) = (square % (side / 8), square / (side / 8));
         let first = shape.positions.len() as u32;
@@ -88,7 +88,7 @@ pub(crate) fn off_texture([x, y, _]: &[f32; 3], [u, v]: [f32; 2]) -> f32 {
 /// A terrain whose triangles share no vertex: each has its own normal.
 pub(crate) fn facets(side: u32) -> Shape {
     let smooth = terrain(side);
-    let mut shape = Shape { weights: vec![0.25; 3], ..Shape::default() };
+    let mut shape = Shape { weights: vec![0.025; 3], ..Shape::default() };
     for corners in smooth.indices.chunks_exact(3) {
         let [p, q, r] = [0, 1, 2].map(|at| smooth.positions[corners[at] as usize]);
         let (u, v) = ([0, 1, 2].map(|at| q[at] - p[at]), [0, 1, 2].map(|at| r[at] - p[at]));

@@ -255,6 +255,12 @@ impl Piece {
         let mut scratch = std::mem::take(&mut self.scratch);
         self.topology.gather(a, b, &mut scratch.rings[0]);
         self.topology.gather(b, a, &mut scratch.rings[1]);
+        if scratch.rings[0].own().is_empty() {
+            // Its triangles are gone, and so is the edge.
+            self.topology.edges[edge as usize] = [b; 2];
+            self.scratch = scratch;
+            return true;
+        }
         // Handles and holes may close where that is cheap; of what is by itself something stays.
         let stays = scratch.rings.iter().all(|ring| !ring.others().is_empty());
         // The end with more triangles stays.

@@ -92,7 +92,7 @@ impl Topology {
                 sides[edge - before] = Side { first, count: count + 1, is_inner: is_inner | is_same };
                 self.sides[(corner / 4) as usize].edges[(corner % 4) as usize] = edge as u32;
                 if !is_new & !is_same {
-                    self.upright(corner, SEAM);
+                    self.seam(corner);
                 }
             }
         }
@@ -100,11 +100,29 @@ impl Topology {
         sides.truncate(edges - before);
         for side in sides {
             if side.count == 1 {
-                self.upright(side.first, BORDER);
+                self.upright(side.first, BORDER, [true; 2]);
             } else if !side.is_inner {
-                self.upright(side.first, SEAM);
+                self.seam(side.first);
             }
         }
+    }
+
+    /// Adds the plane of a seam where it is one.
+    fn seam(&mut self, corner: u32) {
+        let (triangle, at) = ((corner / 4) as usize, (corner % 4) as usize);
+        let ends = [at, NEXT[at]].map(|at| !self.is_torn(self.corners[triangle][at]));
+        self.upright(corner, SEAM, ends);
+    }
+
+    /// Whether more than two vertices are at a place, as where all triangles are flat: seams go all ways there, and there is no line
+    /// to keep.
+    fn is_torn(&self, place: u32) -> bool {
+        let Place { first, count, .. } = self.places[place as usize];
+        let list = &self.lists[first as usize..][..count as usize];
+        let mut wedges = list.iter().map(|corner| self.sides[(corner / 4) as usize].wedges[(corner % 4) as usize]);
+        let Some(one) = wedges.next() else { return false };
+        let Some(other) = wedges.find(|wedge| *wedge != one) else { return false };
+        wedges.any(|wedge| wedge != one && wedge != other)
     }
 
     fn wedges_at(&self, corner: u32) -> [u32; 2] {
@@ -112,8 +130,8 @@ impl Topology {
         [wedges[corner], wedges[(corner + 1) % 3]]
     }
 
-    /// Adds the plane through the edge at this corner, upright on the triangle, to the edge's ends.
-    fn upright(&mut self, corner: u32, weight: f32) {
+    /// Adds the plane through the edge at this corner, upright on the triangle, to those of the edge's ends that are meant.
+    fn upright(&mut self, corner: u32, weight: f32, are_meant: [bool; 2]) {
         let (triangle, corner) = ((corner / 4) as usize, (corner % 4) as usize);
         let points = self.points_of(triangle);
         let (from, to, other) = (points[corner], points[(corner + 1) % 3], points[(corner + 2) % 3]);
@@ -130,7 +148,7 @@ impl Topology {
             return;
         }
         let plane = Near::plane(aside.map(|number| number / height), length * weight);
-        for end in [corner, (corner + 1) % 3] {
+        for (end, _) in [corner, (corner + 1) % 3].into_iter().zip(are_meant).filter(|(_, is_meant)| *is_meant) {
             let place = self.corners[triangle][end];
             self.places[place as usize].quadric.add(&plane);
         }

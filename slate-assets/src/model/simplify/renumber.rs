@@ -59,9 +59,9 @@ impl Renumbered {
         self.first + self.numbers[old as usize]
     }
 
-    /// Of something that is left, or of nothing.
+    /// Of something that may be left, or of nothing.
     pub(super) fn of_some(&self, old: u32) -> u32 {
-        if old == NONE { NONE } else { self.of(old) }
+        if old == NONE { NONE } else { self.get(old).unwrap_or(NONE) }
     }
 
     /// What is left of a list, in order; nothing of an empty one.
@@ -115,11 +115,14 @@ impl Numbers {
     /// Of all that is left of a piece, of which triangles between the pieces have these wedges.
     pub(super) fn of(piece: &Piece, used: &[u32]) -> Self {
         let topology = &piece.topology;
-        let place = |(place, held): (&Place, &bool)| (place.count > 0) | held;
-        let places = Renumbered::new(topology.places.iter().zip(&topology.held).map(place));
-        let mut wedges = vec![false; piece.sources.len()];
-        let corners = topology.living().flat_map(|triangle| topology.sides[triangle].wedges);
-        corners.chain(used.iter().copied()).for_each(|wedge| wedges[wedge as usize] = true);
+        let (mut places, mut wedges) = (topology.held.clone(), vec![false; piece.sources.len()]);
+        used.iter().for_each(|&wedge| wedges[wedge as usize] = true);
+        for triangle in topology.living() {
+            for (place, wedge) in topology.corners[triangle].into_iter().zip(topology.sides[triangle].wedges) {
+                (places[place as usize], wedges[wedge as usize]) = (true, true);
+            }
+        }
+        let places = Renumbered::new(places.into_iter());
         let is_left = |place: &u32| places.numbers[*place as usize] != NONE;
         let edge = |[a, b]: &[u32; 2]| (a != b) & is_left(a) & is_left(b);
         let edges = Renumbered::new(topology.edges.iter().map(edge));
