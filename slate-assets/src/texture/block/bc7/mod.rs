@@ -4,10 +4,16 @@ mod encode;
 mod ends;
 mod estimate;
 mod fit;
+mod plan;
+mod quick;
 mod repeat;
+mod rows;
+mod write;
 
-pub(super) use encode::encode;
+#[cfg(test)]
+pub(super) use quick::Strips;
 pub(super) use repeat::{with_ends, with_indices};
+pub(super) use rows::encode;
 
 use super::{bits::Reader, partitions};
 
