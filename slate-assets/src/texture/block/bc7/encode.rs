@@ -145,19 +145,16 @@ impl<'a> Blocks<'a> {
 
     /// Modes 4 and 5: one channel has endpoints and indices of its own.
     fn split(&self, block: usize, out: &mut Vec<Candidate>) {
-        let rotations = self.plan.rotations;
-        if rotations == 0 && self.opaque[block] {
+        let opaque = self.opaque[block];
+        let rotations = if opaque { self.plan.rotations } else { self.plan.with_alpha };
+        if rotations == 0 {
             return;
         }
         let lone = Lone::new(self.texels[block]);
-        // Alpha first; the others only where they are asked for.
-        for rotation in 0..rotations.max(usize::from(!self.opaque[block])) {
-            if rotation == 0 && self.opaque[block] && rotations < 4 {
-                continue;
-            }
+        for rotation in 0..rotations {
             let of = |number, selector| Candidate { rotation, selector, ..Candidate::of(block, number, 0) };
             let order = of(5, 0).order();
-            let is_alpha = rotation == 0 && !self.opaque[block];
+            let is_alpha = rotation == 0 && !opaque;
             let enough = self.left[block] * if is_alpha { HOPEFUL.alpha } else { HOPEFUL.lone };
             for (number, selector, bits) in [(5, 0, [2, 2]), (4, 0, [2, 3]), (4, 1, [3, 2])] {
                 if lone.error(order, bits) < enough {

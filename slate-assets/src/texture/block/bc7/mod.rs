@@ -8,6 +8,7 @@ mod plan;
 mod quick;
 mod repeat;
 mod rows;
+mod solid;
 mod write;
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ pub(super) struct Plan {
     pub(super) fine: usize,
     /// Partitions of three subsets that are fitted.
     pub(super) three: usize,
-    /// Rotations that are tried in modes 4 and 5.
+    /// Rotations that are tried in modes 4 and 5: of opaque blocks, and of others, where alpha alone comes first.
     pub(super) rotations: usize,
+    pub(super) with_alpha: usize,
     /// How many of the best candidates are fitted once more, and how.
     pub(super) finalists: usize,
     pub(super) finer: Search,
@@ -30,19 +31,19 @@ const fn search(refits: usize, all_lowest: bool, spreads: usize, steps: usize) -
     Search { refits, all_lowest, spreads, steps }
 }
 
-const fn plan(search: Search, counts: [usize; 4], finalists: usize, finer: Search, limits: [f32; 3]) -> Plan {
-    let ([two, fine, three, rotations], [enough, hard, hopeful]) = (counts, limits);
-    Plan { search, two, fine, three, rotations, finalists, finer, enough, hard, hopeful }
+const fn plan(search: Search, counts: [usize; 5], finalists: usize, finer: Search, limits: [f32; 3]) -> Plan {
+    let ([two, fine, three, rotations, with_alpha], [enough, hard, hopeful]) = (counts, limits);
+    Plan { search, two, fine, three, rotations, with_alpha, finalists, finer, enough, hard, hopeful }
 }
 
 /// By effort.
 const PLANS: [Plan; 6] = [
-    plan(QUICK, [1, 0, 0, 0], 0, QUICK, [4000.0, f32::MAX, 2.0]),
-    plan(QUICK, [1, 0, 0, 0], 0, QUICK, [400.0, f32::MAX, 2.0]),
-    plan(QUICK, [1, 0, 1, 0], 0, QUICK, [80.0, 600.0, 2.0]),
-    plan(GUESS, [3, 1, 2, 0], 1, search(1, false, 1, 0), [60.0, 300.0, 2.0]),
-    plan(GUESS, [6, 3, 1, 4], 2, search(1, true, 1, 1), [20.0, 150.0, 2.0]),
-    plan(GUESS, [16, 8, 8, 4], 8, search(2, true, 2, 4), [0.0, 0.0, 4.0]),
+    plan(QUICK, [1, 0, 0, 0, 1], 0, QUICK, [4000.0, f32::MAX, 2.0]),
+    plan(QUICK, [1, 0, 0, 0, 1], 0, QUICK, [400.0, f32::MAX, 2.0]),
+    plan(QUICK, [1, 0, 1, 0, 1], 0, QUICK, [80.0, 600.0, 2.0]),
+    plan(GUESS, [3, 1, 2, 0, 4], 1, search(1, false, 1, 0), [60.0, 300.0, 2.0]),
+    plan(GUESS, [6, 3, 1, 4, 4], 2, search(1, true, 1, 1), [20.0, 150.0, 2.0]),
+    plan(GUESS, [16, 8, 8, 4, 4], 8, search(2, true, 2, 4), [0.0, 0.0, 4.0]),
 ];
 
 /// One guess: what is behind by little now is often ahead when it is fitted finer.
