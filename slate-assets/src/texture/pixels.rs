@@ -135,8 +135,7 @@ impl Floats {
             8 => {
                 let round = |value: f32| (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
                 let to_srgb = rounding_8();
-                let code =
-                    |value: f32, at: usize| if srgb && at < 3 { to_srgb.code(value) as u8 } else { round(value) };
+                let code = |value: f32, at: usize| if srgb && at < 3 { to_srgb.code(value) } else { round(value) };
                 Samples::U8(self.each(finished, order, code))
             }
             16 => {

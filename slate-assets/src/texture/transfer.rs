@@ -11,16 +11,16 @@ pub(super) static LINEAR_8: LazyLock<[f32; 256]> =
 pub(super) static LINEAR_16: LazyLock<Vec<f32>> =
     LazyLock::new(|| (0..=65_535u32).map(|code| to_linear(f64::from(code) / 65_535.0) as f32).collect());
 
-static ROUND_8: LazyLock<Rounding> = LazyLock::new(|| Rounding::new(255));
+static ROUND_8: LazyLock<Rounding8> = LazyLock::new(Rounding8::new);
 static ROUND_16: LazyLock<Rounding> = LazyLock::new(|| Rounding::new(65_535));
 
 /// The 8-bit sRGB value nearest to `linear`, which is clamped to 0..=1.
 pub(super) fn to_srgb_8(linear: f32) -> u8 {
-    ROUND_8.code(linear) as u8
+    ROUND_8.code(linear)
 }
 
 /// What [`to_srgb_8`] goes by, for loops that look it up once.
-pub(super) fn rounding_8() -> &'static Rounding {
+pub(super) fn rounding_8() -> &'static Rounding8 {
     &ROUND_8
 }
 
@@ -33,18 +33,50 @@ fn to_linear(value: f64) -> f64 {
     if value <= 0.040_45 { value / 12.92 } else { powf((value + 0.055) / 1.055, 2.4) }
 }
 
-/// Rounds linear light to sRGB codes: the light at which each code begins, and where to start looking.
-pub(super) struct Rounding {
-    begins: Vec<f32>,
-    first: Vec<u16>,
+/// The light at which each code but the first begins.
+fn begins(max: u32) -> Vec<f32> {
+    (1..=max).map(|code| to_linear((f64::from(code) - 0.5) / f64::from(max)) as f32).collect()
 }
 
 const STARTS: usize = 4096;
 
+/// Rounds linear light to sRGB codes of 8 bits, without a branch.
+pub(super) struct Rounding8 {
+    /// The code of the first light of each 4096th; it has one more at most.
+    first: [u8; STARTS + 1],
+    /// Where the code after each begins.
+    next: [f32; 256],
+}
+
+impl Rounding8 {
+    fn new() -> Self {
+        let begins = begins(255);
+        Self {
+            first: std::array::from_fn(|start| {
+                begins.partition_point(|&begin| begin <= start as f32 / STARTS as f32) as u8
+            }),
+            next: std::array::from_fn(|code| *begins.get(code).unwrap_or(&f32::INFINITY)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn code(&self, linear: f32) -> u8 {
+        let linear = linear.clamp(0.0, 1.0);
+        // A NaN becomes 0 here, and begins nothing below.
+        let first = self.first[usize::from((linear * STARTS as f32) as u16)];
+        first + u8::from(self.next[usize::from(first)] <= linear)
+    }
+}
+
+/// Rounds linear light to sRGB codes of 16 bits: the light at which each code begins, and where to start looking.
+struct Rounding {
+    begins: Vec<f32>,
+    first: Vec<u16>,
+}
+
 impl Rounding {
     fn new(max: u32) -> Self {
-        let begins: Vec<f32> =
-            (1..=max).map(|code| to_linear((f64::from(code) - 0.5) / f64::from(max)) as f32).collect();
+        let begins = begins(max);
         let first = (0..=STARTS)
             .map(|start| begins.partition_point(|&begin| begin <= start as f32 / STARTS as f32) as u16)
             .collect();
@@ -52,17 +84,12 @@ impl Rounding {
     }
 
     #[inline]
-    pub(super) fn code(&self, linear: f32) -> usize {
+    fn code(&self, linear: f32) -> usize {
         let linear = linear.clamp(0.0, 1.0);
         // A NaN becomes 0 here, and begins nothing below.
         let start = (linear * STARTS as f32) as usize;
         let (from, to) = (usize::from(self.first[start]), usize::from(self.first[(start + 1).min(STARTS)]));
-        // Of 8 bits there is one code at most to choose from.
-        match &self.begins[from..to.max(from)] {
-            [] => from,
-            [begin] => from + usize::from(*begin <= linear),
-            begins => from + begins.partition_point(|&begin| begin <= linear),
-        }
+        from + self.begins[from..to.max(from)].partition_point(|&begin| begin <= linear)
     }
 }
 

@@ -101,7 +101,7 @@ fn ours() -> Vec<Contender> {
     let mut plain = options(90);
     plain.compression = Compression::None;
     let without = Contender::new("SLATE, without blocks: decoded, mip chain, written", move |path| slate(path, &plain));
-    [10, 35, 65, 85, 97].map(of).into_iter().chain([without]).collect()
+    [5, 10, 35, 65, 85, 97].map(of).into_iter().chain([without]).collect()
 }
 
 fn slate(path: &Path, options: &TextureOptions) -> Result<Vec<u8>> {

@@ -112,7 +112,7 @@ fn ours(pictures: &[Surface], format: BlockFormat) -> Vec<Encoder<'_>> {
             Ok(pictures.iter().map(|picture| encode(picture, format, effort, &|| Ok(()))).collect::<Result<_, _>>()?)
         })
     };
-    let has_instant = matches!(format, BlockFormat::Bc1 | BlockFormat::Bc3);
+    let has_instant = matches!(format, BlockFormat::Bc1 | BlockFormat::Bc3 | BlockFormat::Bc7);
     EFFORTS.into_iter().filter(|(_, effort)| has_instant || *effort > Effort::INSTANT).map(of).collect()
 }
 

@@ -42,10 +42,10 @@ type Texels = [[u8; 4]; 16];
 pub struct Effort(u8);
 
 impl Effort {
-    /// The ends of the range of a block's colours, for drafts: of BC1 and BC3; of other formats
+    /// For drafts: of BC1 and BC3 the ends of the range of a block's colours, of BC7 one guess; of other formats
     /// [`FASTEST`](Self::FASTEST).
     pub const INSTANT: Self = Self(0);
-    /// One guess for each block: for previews.
+    /// One guess for each block, of BC7 another for those that it leaves much of: for previews.
     pub const FASTEST: Self = Self(1);
     /// A guess and what corrects it most.
     pub const FAST: Self = Self(2);

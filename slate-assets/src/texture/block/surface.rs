@@ -100,6 +100,8 @@ pub fn encode(
             let lines = lines(values, surface, y);
             if format == BlockFormat::Bc1 && bc1::is_quick(effort) {
                 bc1::encode_quickly(lines, effort, line.as_chunks_mut().0);
+            } else if format == BlockFormat::Bc7 {
+                bc7::encode(lines, effort, line.as_chunks_mut().0);
             } else {
                 encode_row(&small_blocks(lines, across as usize), lines, format, effort, line);
             }
@@ -147,13 +149,12 @@ fn encode_row(texels: &[Texels], lines: [Row<'_>; 4], format: BlockFormat, effor
         F::Etc2Rgb => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 0, block)),
         F::Etc2Rgba1 => etc::encode(texels, etc::Alpha::Punched, effort, |at, block| put(at, 0, block)),
         F::Etc2Rgba => etc::encode(texels, etc::Alpha::None, effort, |at, block| put(at, 8, block)),
-        F::Bc7 => bc7::encode(texels, effort, line),
         F::Uastc(channels) => {
             let placed: Vec<Texels> = texels.iter().map(|block| block.map(|texel| channels.in_block(texel))).collect();
             uastc::encode(&placed, effort, line);
         }
         // Of channels alone, or encoded in other ways.
-        F::Bc4 | F::Bc5 | F::EacR11 | F::EacRg11 | F::Bc6h | F::Astc(_) => {}
+        F::Bc4 | F::Bc5 | F::EacR11 | F::EacRg11 | F::Bc6h | F::Bc7 | F::Astc(_) => {}
     }
 }
 

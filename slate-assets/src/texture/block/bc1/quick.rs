@@ -44,7 +44,7 @@ impl Kernel for Strips<'_> {
 const MOST_BLOCKS: usize = 32;
 
 /// The rows of texels, by channel.
-type Rows<L> = [[<L as Lanes>::Bytes; 3]; 4];
+type Rows<L> = [[<L as Lanes>::Bytes; 4]; 4];
 
 /// Two colours, in codes of 5, 6 and 5 bits.
 type Codes<L> = [[<L as Lanes>::Words; 3]; 2];

@@ -1,66 +1,34 @@
-//! Ranks partitions by how well lines would fit their subsets, without fitting any.
+//! Ranks partitions by how well lines would fit their subsets, without fitting any: eight blocks side by side.
 
 use crate::{
     simd::{self, Kernel},
     texture::block::{
         Texels, line, partitions,
-        wide::{LANES, Wide},
+        wide::{Eight, LANES, Wide, words},
     },
 };
-use std::sync::LazyLock;
 
-/// Of partitions side by side.
-const GROUPS: usize = 64 / LANES;
-
-struct Masks {
-    /// 1 where a texel is in the subset, by subset but the first, texel and group of partitions.
-    inside: Vec<[[Wide; GROUPS]; 16]>,
-    /// One by the number of texels in it, by subset and group of partitions.
-    shares: Vec<[Wide; GROUPS]>,
-}
-
-static TWO: LazyLock<Masks> = LazyLock::new(|| Masks::of(2));
-static THREE: LazyLock<Masks> = LazyLock::new(|| Masks::of(3));
-
-impl Masks {
-    fn of(subsets: usize) -> Self {
-        let mask = |subset: usize, group: usize, lane: usize| partitions::mask(subsets, group * LANES + lane, subset);
-        let wide = |of: &dyn Fn(usize, usize) -> f32| -> [Wide; GROUPS] {
-            std::array::from_fn(|group| Wide(std::array::from_fn(|lane| of(group, lane))))
-        };
-        let inside = |subset: usize| {
-            std::array::from_fn(|texel| {
-                wide(&|group, lane| f32::from(u8::from(mask(subset, group, lane) >> texel & 1 == 1)))
-            })
-        };
-        let share = |subset: usize| wide(&|group, lane| 1.0 / mask(subset, group, lane).count_ones() as f32);
-        Self { inside: (1..subsets).map(inside).collect(), shares: (0..subsets).map(share).collect() }
-    }
-}
+/// Of two or three subsets.
+const PARTITIONS: usize = 64;
 
 /// What lines would leave of the squared differences, by partition.
 pub(super) struct Estimates {
     /// Off the lines.
-    off: [Wide; GROUPS],
+    off: [Wide; PARTITIONS],
     /// Along the lines, where indices round.
-    along: [Wide; GROUPS],
+    along: [Wide; PARTITIONS],
 }
 
-/// Sums over texels: up to four values and their ten products.
-const FEATURES: usize = 14;
-
-/// The pairs of channels whose products are summed, in the order of the features.
+/// The pairs of channels whose products are summed: six of three channels, ten of four.
 const PAIRS: [(usize, usize); 10] = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2), (0, 3), (1, 3), (2, 3), (3, 3)];
 
 impl Estimates {
     /// The first `partitions` partitions of two or three subsets; `channels` is 3 where alpha doesn't count.
-    pub(super) fn new(texels: &Texels, subsets: usize, channels: usize, partitions: usize) -> Self {
-        let masks: &Masks = if subsets == 2 { &TWO } else { &THREE };
-        let groups = partitions.div_ceil(LANES).min(GROUPS);
+    pub(super) fn new(blocks: &Eight<'_>, subsets: usize, channels: usize, partitions: usize) -> Self {
         // Known numbers of channels let all loops be unrolled.
         match channels {
-            3 => simd::run(New::<3> { texels, masks, groups }),
-            _ => simd::run(New::<4> { texels, masks, groups }),
+            3 => simd::run(New::<3, 9> { blocks, subsets, partitions }),
+            _ => simd::run(New::<4, 14> { blocks, subsets, partitions }),
         }
     }
 
@@ -87,100 +55,154 @@ impl Kernel for Rank<'_> {
     #[inline(always)]
     fn run(self) -> Best {
         // Floats that aren't negative are in the order of their bits; the lowest give way to the partition's number.
-        let mut keys = [i32::MAX; 64];
-        for (group, keys) in keys.chunks_exact_mut(LANES).enumerate() {
-            let error = self.estimates.off[group] + self.estimates.along[group] * Wide::splat(self.rounding);
+        let mut keys = [[i32::MAX; LANES]; PARTITIONS];
+        for (partition, keys) in keys.iter_mut().enumerate().take(self.partitions) {
+            let estimates = self.estimates;
+            let error = estimates.off[partition] + estimates.along[partition] * Wide::splat(self.rounding);
             for lane in 0..LANES {
-                keys[lane] = error.0[lane].max(0.0).to_bits() as i32 & !63 | (group * LANES + lane) as i32;
+                keys[lane] = error.0[lane].max(0.0).to_bits() as i32 & !63 | partition as i32;
             }
         }
-        keys[self.partitions..].fill(i32::MAX);
-        let mut best = Best { keys: [0; MOST], count: self.wanted };
-        let mut last = -1;
+        let mut best = Best { keys: [[0; LANES]; MOST], count: self.wanted };
+        let mut last = [-1; LANES];
         for out in &mut best.keys[..self.wanted] {
             let mut least = [i32::MAX; LANES];
-            for keys in keys.chunks_exact(LANES) {
+            for keys in &keys[..self.partitions] {
                 for lane in 0..LANES {
-                    let key = if keys[lane] > last { keys[lane] } else { i32::MAX };
+                    let key = if keys[lane] > last[lane] { keys[lane] } else { i32::MAX };
                     least[lane] = least[lane].min(key);
                 }
             }
-            last = least.iter().fold(i32::MAX, |least, &key| least.min(key));
+            last = least;
             *out = last;
         }
         best
     }
 }
 
-struct New<'a, const C: usize> {
-    texels: &'a Texels,
-    masks: &'a Masks,
-    groups: usize,
+/// `S` sums: of each of `C` channels, and of the products of each two.
+struct New<'a, const C: usize, const S: usize> {
+    blocks: &'a Eight<'a>,
+    subsets: usize,
+    partitions: usize,
 }
 
-impl<const C: usize> Kernel for New<'_, C> {
+/// Sums over some texels: of values, and then of products.
+type Sums<const S: usize> = [Wide; S];
+
+impl<const C: usize, const S: usize> Kernel for New<'_, C, S> {
     type Out = Estimates;
 
     #[inline(always)]
     fn run(self) -> Estimates {
-        let features = features::<C>(self.texels);
-        let mut totals = [0.0f32; FEATURES];
-        for texel in &features {
-            totals.iter_mut().zip(texel).for_each(|(total, value)| *total += value);
+        let rows = self.rows();
+        let mut shares = [Wide::splat(1.0); 17];
+        for count in 1..17 {
+            shares[count] = Wide::splat(1.0 / count as f32);
         }
-        let mut found = Estimates { off: [Wide::default(); GROUPS], along: [Wide::default(); GROUPS] };
-        let (others, shares) = (&self.masks.inside, &self.masks.shares);
-        for group in 0..self.groups {
-            // Sums of values are taken from their mean, so that all together have none.
-            let mut rest = [Wide::default(); FEATURES];
-            for at in 4..FEATURES {
-                rest[at] = Wide::splat(totals[at]);
-            }
-            for (inside, share) in others.iter().zip(&shares[1..]) {
-                let mut sums = [Wide::default(); FEATURES];
-                for (texel, features) in features.iter().enumerate() {
-                    let mask = inside[texel][group];
-                    for at in 0..C {
-                        sums[at] = sums[at] + mask * Wide::splat(features[at]);
-                    }
-                    for at in 4..4 + C * (C + 1) / 2 {
-                        sums[at] = sums[at] + mask * Wide::splat(features[at]);
-                    }
-                }
-                for at in 0..FEATURES {
+        let all = of_rows(&rows, u16::MAX);
+        let mut found = Estimates { off: [Wide::default(); PARTITIONS], along: [Wide::default(); PARTITIONS] };
+        for partition in 0..self.partitions {
+            let (mut rest, mut left) = (all, 16);
+            for subset in 1..self.subsets {
+                let mask = partitions::mask(self.subsets, partition, subset);
+                let sums = of_rows(&rows, mask);
+                for at in 0..S {
                     rest[at] = rest[at] - sums[at];
                 }
-                found.add::<C>(group, &sums, share[group]);
+                let inside = mask.count_ones() as usize;
+                left -= inside;
+                found.add::<C, S>(partition, &sums, shares[inside & 15]);
             }
-            found.add::<C>(group, &rest, shares[0][group]);
+            found.add::<C, S>(partition, &rest, shares[left & 15]);
         }
         found
     }
 }
 
-impl Estimates {
-    /// Adds what one subset of some partitions leaves.
+/// By row, and by which of its four texels are taken, their sums: those of any subset are four of them.
+type Rows<const S: usize> = [[Sums<S>; 16]; 4];
+
+impl<const C: usize, const S: usize> New<'_, C, S> {
     #[inline(always)]
-    fn add<const C: usize>(&mut self, group: usize, sums: &[Wide; FEATURES], share: Wide) {
-        let pairs = PAIRS.iter().enumerate().take(C * (C + 1) / 2);
-        let [off, along] = line::spread(
-            pairs.map(|(at, &(row, column))| (row == column, sums[4 + at] - sums[row] * sums[column] * share)),
-        );
-        self.along[group] = self.along[group] + along;
-        self.off[group] = self.off[group] + off;
+    fn rows(&self) -> Rows<S> {
+        let mut planes = [[Wide::default(); C]; 16];
+        let mut mean = [Wide::default(); C];
+        for row in 0..4 {
+            let words = words(self.blocks, row);
+            for at in 0..4 {
+                for c in 0..C {
+                    for lane in 0..LANES {
+                        // Below 256: the same as a signed number, which machines turn into floats quicker.
+                        planes[row * 4 + at][c].0[lane] = (words[at][lane] >> (8 * c) & 255) as i32 as f32;
+                    }
+                    mean[c] = mean[c] + planes[row * 4 + at][c];
+                }
+            }
+        }
+        for c in 0..C {
+            mean[c] = mean[c] * Wide::splat(1.0 / 16.0);
+        }
+        let mut rows = [[[Wide::default(); S]; 16]; 4];
+        for row in 0..4 {
+            for at in 0..4 {
+                let mut texel = [Wide::default(); S];
+                for c in 0..C {
+                    texel[c] = planes[row * 4 + at][c] - mean[c];
+                }
+                for product in C..S {
+                    let (a, b) = PAIRS[product - C];
+                    texel[product] = texel[a] * texel[b];
+                }
+                // With each of those before it.
+                for others in 0..1 << at {
+                    for sum in 0..S {
+                        rows[row][others | 1 << at][sum] = rows[row][others][sum] + texel[sum];
+                    }
+                }
+            }
+        }
+        rows
     }
 }
 
-/// A short list, best first.
+#[inline(always)]
+fn of_rows<const S: usize>(rows: &Rows<S>, mask: u16) -> Sums<S> {
+    let row = |at: usize| &rows[at][usize::from(mask >> (4 * at) & 15)];
+    let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
+    let mut sums = *a;
+    for at in 0..S {
+        sums[at] = (a[at] + b[at]) + (c[at] + d[at]);
+    }
+    sums
+}
+
+impl Estimates {
+    /// Adds what one subset of a partition leaves; `share` is one by how many texels it has.
+    #[inline(always)]
+    fn add<const C: usize, const S: usize>(&mut self, partition: usize, sums: &Sums<S>, share: Wide) {
+        let pairs = PAIRS.iter().enumerate().take(S - C);
+        let [off, along] = line::spread(
+            pairs.map(|(at, &(row, column))| (row == column, sums[C + at] - sums[row] * sums[column] * share)),
+        );
+        self.off[partition] = self.off[partition] + off;
+        self.along[partition] = self.along[partition] + along;
+    }
+}
+
+/// A short list for each of eight blocks, best first.
 pub(super) struct Best {
     /// The errors' bits, the lowest six of which are the partitions' numbers.
-    keys: [i32; MOST],
+    keys: [[i32; LANES]; MOST],
     count: usize,
 }
 
 impl Best {
-    pub(super) fn iter(&self) -> impl Iterator<Item = (f32, usize)> + '_ {
-        self.keys[..self.count].iter().map(|&key| (f32::from_bits(key as u32 & !63), key as usize & 63))
+    /// Of one of the blocks.
+    pub(super) fn of(&self, lane: usize) -> impl Iterator<Item = (f32, usize)> + '_ {
+        self.keys[..self.count]
+            .iter()
+            .map(move |keys| (f32::from_bits(keys[lane] as u32 & !63), keys[lane] as usize & 63))
     }
 }
 
@@ -193,9 +215,9 @@ pub(super) struct Lone {
 impl Lone {
     pub(super) fn new(texels: &Texels) -> Self {
         let mut products = [[0.0; 4]; 4];
-        for texel in &features::<4>(texels) {
-            for (at, &(row, column)) in PAIRS.iter().enumerate() {
-                products[row][column] += texel[4 + at];
+        for texel in &centered(texels) {
+            for (row, column) in PAIRS {
+                products[row][column] += texel[row] * texel[column];
             }
         }
         for row in 1..4 {
@@ -223,22 +245,14 @@ impl Lone {
     }
 }
 
+/// Texels from their mean on.
 #[inline(always)]
-fn features<const C: usize>(texels: &Texels) -> [[f32; FEATURES]; 16] {
+fn centered(texels: &Texels) -> [[f32; 4]; 16] {
     let mut mean = [0.0f32; 4];
     for texel in texels {
-        for channel in 0..C {
+        for channel in 0..4 {
             mean[channel] += f32::from(texel[channel]) * (1.0 / 16.0);
         }
     }
-    let mut out = [[0.0; FEATURES]; 16];
-    for (features, texel) in out.iter_mut().zip(texels) {
-        for channel in 0..C {
-            features[channel] = f32::from(texel[channel]) - mean[channel];
-        }
-        for (at, &(a, b)) in PAIRS.iter().enumerate().take(C * (C + 1) / 2) {
-            features[4 + at] = features[a] * features[b];
-        }
-    }
-    out
+    texels.map(|texel| std::array::from_fn(|channel| f32::from(texel[channel]) - mean[channel]))
 }

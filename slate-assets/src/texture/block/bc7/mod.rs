@@ -4,10 +4,17 @@ mod encode;
 mod ends;
 mod estimate;
 mod fit;
+mod plan;
+mod quick;
 mod repeat;
+mod rows;
+mod solid;
+mod write;
 
-pub(super) use encode::encode;
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(super) use quick::Strips;
 pub(super) use repeat::{with_ends, with_indices};
+pub(super) use rows::encode;
 
 use super::{bits::Reader, partitions};
 

@@ -33,7 +33,7 @@ impl Lanes for Avx2 {
     type Floats = __m256;
 
     #[inline(always)]
-    fn row(texels: Row<'_>) -> [__m256i; 3] {
+    fn row(texels: Row<'_>) -> [__m256i; 4] {
         let texels: &[[u8; 4]; 32] = &texels.as_chunks().0[0];
         // SAFETY: see above; each of the four loads stays within the 32 texels.
         unsafe {
@@ -45,8 +45,9 @@ impl Lanes for Avx2 {
                 *to = _mm256_shuffle_epi8(_mm256_loadu_si256(texels.as_ptr().add(at * 8).cast()), apart);
             }
             let (left, right) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
-            let blue = _mm256_unpacklo_epi64(_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
-            [_mm256_unpacklo_epi64(left, right), _mm256_unpackhi_epi64(left, right), blue]
+            let (red, green) = (_mm256_unpacklo_epi64(left, right), _mm256_unpackhi_epi64(left, right));
+            let (left, right) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
+            [red, green, _mm256_unpacklo_epi64(left, right), _mm256_unpackhi_epi64(left, right)]
         }
     }
 
@@ -100,7 +101,7 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn dot(row: &[__m256i; 3], by: &[__m256i; 3]) -> [__m256i; 2] {
+    fn dot(row: &[__m256i; 4], by: &[__m256i; 3]) -> [__m256i; 2] {
         unsafe {
             let mut along = [_mm256_setzero_si256(); 2];
             for c in 0..3 {
@@ -118,6 +119,16 @@ impl Lanes for Avx2 {
             let both = _mm256_add_epi16(count(even, thresholds), _mm256_slli_epi16(count(odd, thresholds), 8));
             _mm256_sub_epi16(_mm256_setzero_si256(), both)
         }
+    }
+
+    #[inline(always)]
+    fn halves(of: __m256i) -> [__m256i; 2] {
+        unsafe { [_mm256_and_si256(of, low()), _mm256_srli_epi16(of, 8)] }
+    }
+
+    #[inline(always)]
+    fn joined([even, odd]: [__m256i; 2]) -> __m256i {
+        unsafe { _mm256_or_si256(even, _mm256_slli_epi16(odd, 8)) }
     }
 
     #[inline(always)]
@@ -148,6 +159,11 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn held_sum(a: __m256i, b: __m256i) -> __m256i {
         unsafe { _mm256_adds_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn within(of: __m256i, most: __m256i) -> __m256i {
+        unsafe { _mm256_min_epi16(_mm256_max_epi16(of, _mm256_setzero_si256()), most) }
     }
 
     #[inline(always)]
@@ -217,6 +233,21 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn squares([even, odd]: [__m256i; 2]) -> __m256 {
+        unsafe { _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_madd_epi16(even, even), _mm256_madd_epi16(odd, odd))) }
+    }
+
+    #[inline(always)]
+    fn store(of: __m256, out: &mut [f32]) {
+        let out: &mut [f32; 8] = &mut out.as_chunks_mut().0[0];
+        // SAFETY: see above; there are as many numbers as blocks.
+        unsafe {
+            let ordered = _mm256_permutevar8x32_ps(of, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+            _mm256_storeu_ps(out.as_mut_ptr(), ordered);
+        }
+    }
+
+    #[inline(always)]
     fn bc1(first: __m256i, second: __m256i, thirds: &[__m256i; 4], out: &mut [[u8; 8]]) {
         let out: &mut [[u8; 8]; 8] = &mut out.as_chunks_mut().0[0];
         // SAFETY: see above; both stores are within the eight blocks.
@@ -238,6 +269,50 @@ impl Lanes for Avx2 {
             let high = _mm256_permute4x64_epi64(_mm256_unpackhi_epi32(ends, word), 0b11_01_10_00);
             _mm256_storeu_si256(out.as_mut_ptr().cast(), low);
             _mm256_storeu_si256(out.as_mut_ptr().add(4).cast(), high);
+        }
+    }
+
+    #[inline(always)]
+    fn bc7(codes: &[[__m256i; 4]; 2], lowest: &[__m256i; 2], fifteenths: &[__m256i; 4], out: &mut [[u8; 16]]) {
+        let out: &mut [[u8; 16]; 8] = &mut out.as_chunks_mut().0[0];
+        // SAFETY: see above; each of the four stores is within the eight blocks.
+        unsafe {
+            // The first index' highest bit isn't written: ends are turned round where it is set.
+            let turned = _mm256_srai_epi32(_mm256_slli_epi32(fifteenths[0], 28), 31);
+            let (mut first, mut second) = (codes[0], codes[1]);
+            for c in 0..4 {
+                first[c] =
+                    _mm256_and_si256(_mm256_blendv_epi8(codes[0][c], codes[1][c], turned), _mm256_set1_epi32(0x7F));
+                second[c] =
+                    _mm256_and_si256(_mm256_blendv_epi8(codes[1][c], codes[0][c], turned), _mm256_set1_epi32(0x7F));
+            }
+            let first_lowest = _mm256_blendv_epi8(lowest[0], lowest[1], turned);
+            let second_lowest =
+                _mm256_and_si256(_mm256_blendv_epi8(lowest[1], lowest[0], turned), _mm256_set1_epi32(1));
+            let low = _mm256_or_si256(nibbles(fifteenths[0]), _mm256_slli_epi32(nibbles(fifteenths[1]), 16));
+            let high = _mm256_or_si256(nibbles(fifteenths[2]), _mm256_slli_epi32(nibbles(fifteenths[3]), 16));
+            let low = _mm256_xor_si256(low, turned);
+            let high = _mm256_xor_si256(high, turned);
+
+            let reds = _mm256_or_si256(_mm256_slli_epi32(first[0], 7), _mm256_slli_epi32(second[0], 14));
+            let greens = _mm256_or_si256(_mm256_slli_epi32(first[1], 21), _mm256_slli_epi32(second[1], 28));
+            let a = _mm256_or_si256(_mm256_or_si256(reds, greens), _mm256_set1_epi32(1 << 6));
+            let blues = _mm256_or_si256(_mm256_slli_epi32(first[2], 3), _mm256_slli_epi32(second[2], 10));
+            let alphas = _mm256_or_si256(_mm256_slli_epi32(first[3], 17), _mm256_slli_epi32(second[3], 24));
+            let b = _mm256_or_si256(
+                _mm256_or_si256(blues, alphas),
+                _mm256_or_si256(_mm256_srli_epi32(second[1], 4), _mm256_slli_epi32(first_lowest, 31)),
+            );
+            let anchor = _mm256_and_si256(low, _mm256_set1_epi32(7));
+            let c = _mm256_add_epi32(_mm256_add_epi32(low, anchor), second_lowest);
+
+            let (some, others) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+            let (rest, other_rest) = (_mm256_unpacklo_epi32(c, high), _mm256_unpackhi_epi32(c, high));
+            let to = out.as_mut_ptr();
+            _mm256_storeu_si256(to.cast(), _mm256_unpacklo_epi64(some, rest));
+            _mm256_storeu_si256(to.add(2).cast(), _mm256_unpackhi_epi64(some, rest));
+            _mm256_storeu_si256(to.add(4).cast(), _mm256_unpacklo_epi64(others, other_rest));
+            _mm256_storeu_si256(to.add(6).cast(), _mm256_unpackhi_epi64(others, other_rest));
         }
     }
 }
@@ -270,5 +345,14 @@ fn bits(thirds: __m256i) -> __m256i {
     unsafe {
         let two = _mm256_maddubs_epi16(thirds, _mm256_set1_epi16(0x0401));
         _mm256_madd_epi16(two, _mm256_set1_epi32(0x0010_0001))
+    }
+}
+
+/// Four bits of each of four texels in a row together.
+#[inline(always)]
+fn nibbles(of: __m256i) -> __m256i {
+    unsafe {
+        let two = _mm256_maddubs_epi16(of, _mm256_set1_epi16(0x1001));
+        _mm256_madd_epi16(two, _mm256_set1_epi32(0x0100_0001))
     }
 }

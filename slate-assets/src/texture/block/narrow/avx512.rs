@@ -34,7 +34,7 @@ impl Lanes for Avx512 {
     type Floats = __m512;
 
     #[inline(always)]
-    fn row(texels: Row<'_>) -> [__m512i; 3] {
+    fn row(texels: Row<'_>) -> [__m512i; 4] {
         let texels: &[[u8; 4]; 64] = &texels.as_chunks().0[0];
         // SAFETY: see above; each of the four loads stays within the 64 texels.
         unsafe {
@@ -45,8 +45,9 @@ impl Lanes for Avx512 {
                 *to = _mm512_shuffle_epi8(_mm512_loadu_si512(texels.as_ptr().add(at * 16).cast()), apart);
             }
             let (left, right) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
-            let blue = _mm512_unpacklo_epi64(_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
-            [_mm512_unpacklo_epi64(left, right), _mm512_unpackhi_epi64(left, right), blue]
+            let (red, green) = (_mm512_unpacklo_epi64(left, right), _mm512_unpackhi_epi64(left, right));
+            let (left, right) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+            [red, green, _mm512_unpacklo_epi64(left, right), _mm512_unpackhi_epi64(left, right)]
         }
     }
 
@@ -103,7 +104,7 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn dot(row: &[__m512i; 3], by: &[__m512i; 3]) -> [__m512i; 2] {
+    fn dot(row: &[__m512i; 4], by: &[__m512i; 3]) -> [__m512i; 2] {
         unsafe {
             let mut along = [_mm512_setzero_si512(); 2];
             for c in 0..3 {
@@ -118,6 +119,16 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn passed([even, odd]: [__m512i; 2], thresholds: &[__m512i; 3]) -> __m512i {
         unsafe { _mm512_or_si512(count(even, thresholds), _mm512_slli_epi16(count(odd, thresholds), 8)) }
+    }
+
+    #[inline(always)]
+    fn halves(of: __m512i) -> [__m512i; 2] {
+        unsafe { [_mm512_and_si512(of, low()), _mm512_srli_epi16(of, 8)] }
+    }
+
+    #[inline(always)]
+    fn joined([even, odd]: [__m512i; 2]) -> __m512i {
+        unsafe { _mm512_or_si512(even, _mm512_slli_epi16(odd, 8)) }
     }
 
     #[inline(always)]
@@ -148,6 +159,11 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn held_sum(a: __m512i, b: __m512i) -> __m512i {
         unsafe { _mm512_adds_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn within(of: __m512i, most: __m512i) -> __m512i {
+        unsafe { _mm512_min_epi16(_mm512_max_epi16(of, _mm512_setzero_si512()), most) }
     }
 
     #[inline(always)]
@@ -217,6 +233,22 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn squares([even, odd]: [__m512i; 2]) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_madd_epi16(even, even), _mm512_madd_epi16(odd, odd))) }
+    }
+
+    #[inline(always)]
+    fn store(of: __m512, out: &mut [f32]) {
+        let out: &mut [f32; 16] = &mut out.as_chunks_mut().0[0];
+        // SAFETY: see above; there are as many numbers as blocks.
+        unsafe {
+            let ordered =
+                _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), of);
+            _mm512_storeu_ps(out.as_mut_ptr(), ordered);
+        }
+    }
+
+    #[inline(always)]
     fn bc1(first: __m512i, second: __m512i, thirds: &[__m512i; 4], out: &mut [[u8; 8]]) {
         let out: &mut [[u8; 8]; 16] = &mut out.as_chunks_mut().0[0];
         // SAFETY: see above; both stores are within the sixteen blocks.
@@ -238,6 +270,54 @@ impl Lanes for Avx512 {
             let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
             _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_permutexvar_epi64(order, some));
             _mm512_storeu_si512(out.as_mut_ptr().add(8).cast(), _mm512_permutexvar_epi64(order, others));
+        }
+    }
+
+    #[inline(always)]
+    fn bc7(codes: &[[__m512i; 4]; 2], lowest: &[__m512i; 2], fifteenths: &[__m512i; 4], out: &mut [[u8; 16]]) {
+        let out: &mut [[u8; 16]; 16] = &mut out.as_chunks_mut().0[0];
+        // SAFETY: see above; each of the four stores is within the sixteen blocks.
+        unsafe {
+            // The first index' highest bit isn't written: ends are turned round where it is set.
+            let turned = _mm512_test_epi32_mask(fifteenths[0], _mm512_set1_epi32(8));
+            let (mut first, mut second) = (codes[0], codes[1]);
+            for c in 0..4 {
+                first[c] = _mm512_and_si512(
+                    _mm512_mask_blend_epi32(turned, codes[0][c], codes[1][c]),
+                    _mm512_set1_epi32(0x7F),
+                );
+                second[c] = _mm512_and_si512(
+                    _mm512_mask_blend_epi32(turned, codes[1][c], codes[0][c]),
+                    _mm512_set1_epi32(0x7F),
+                );
+            }
+            let first_lowest = _mm512_mask_blend_epi32(turned, lowest[0], lowest[1]);
+            let second_lowest =
+                _mm512_and_si512(_mm512_mask_blend_epi32(turned, lowest[1], lowest[0]), _mm512_set1_epi32(1));
+            let low = _mm512_or_si512(nibbles(fifteenths[0]), _mm512_slli_epi32(nibbles(fifteenths[1]), 16));
+            let high = _mm512_or_si512(nibbles(fifteenths[2]), _mm512_slli_epi32(nibbles(fifteenths[3]), 16));
+            let low = _mm512_mask_xor_epi32(low, turned, low, _mm512_set1_epi32(-1));
+            let high = _mm512_mask_xor_epi32(high, turned, high, _mm512_set1_epi32(-1));
+
+            let reds = _mm512_or_si512(_mm512_slli_epi32(first[0], 7), _mm512_slli_epi32(second[0], 14));
+            let greens = _mm512_or_si512(_mm512_slli_epi32(first[1], 21), _mm512_slli_epi32(second[1], 28));
+            let a = _mm512_or_si512(_mm512_or_si512(reds, greens), _mm512_set1_epi32(1 << 6));
+            let blues = _mm512_or_si512(_mm512_slli_epi32(first[2], 3), _mm512_slli_epi32(second[2], 10));
+            let alphas = _mm512_or_si512(_mm512_slli_epi32(first[3], 17), _mm512_slli_epi32(second[3], 24));
+            let b = _mm512_or_si512(
+                _mm512_or_si512(blues, alphas),
+                _mm512_or_si512(_mm512_srli_epi32(second[1], 4), _mm512_slli_epi32(first_lowest, 31)),
+            );
+            let anchor = _mm512_and_si512(low, _mm512_set1_epi32(7));
+            let c = _mm512_add_epi32(_mm512_add_epi32(low, anchor), second_lowest);
+
+            let (some, others) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let (rest, other_rest) = (_mm512_unpacklo_epi32(c, high), _mm512_unpackhi_epi32(c, high));
+            let to = out.as_mut_ptr();
+            _mm512_storeu_si512(to.cast(), _mm512_unpacklo_epi64(some, rest));
+            _mm512_storeu_si512(to.add(4).cast(), _mm512_unpackhi_epi64(some, rest));
+            _mm512_storeu_si512(to.add(8).cast(), _mm512_unpacklo_epi64(others, other_rest));
+            _mm512_storeu_si512(to.add(12).cast(), _mm512_unpackhi_epi64(others, other_rest));
         }
     }
 }
@@ -275,5 +355,14 @@ fn bits(thirds: __m512i) -> __m512i {
     unsafe {
         let two = _mm512_maddubs_epi16(thirds, _mm512_set1_epi16(0x0401));
         _mm512_madd_epi16(two, _mm512_set1_epi32(0x0010_0001))
+    }
+}
+
+/// Four bits of each of four texels in a row together.
+#[inline(always)]
+fn nibbles(of: __m512i) -> __m512i {
+    unsafe {
+        let two = _mm512_maddubs_epi16(of, _mm512_set1_epi16(0x1001));
+        _mm512_madd_epi16(two, _mm512_set1_epi32(0x0100_0001))
     }
 }

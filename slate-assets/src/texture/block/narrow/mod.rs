@@ -1,16 +1,20 @@
 //! Many blocks side by side in whole numbers of 8 and 16 bits: twice to four times as many as in floats.
 //!
-//! A [`Kernel`] is written once for all [`Lanes`]: those of plain arrays, which any machine has, and those of a machine's
-//! own instructions. Each operation is exact, or rounded in one way, so that all of them give the same bytes.
+//! A [`Kernel`] is written once for all [`Lanes`]: those of a machine's own instructions, and those of plain
+//! arrays, which any machine has. Each operation is exact, or rounded in one way, so that all of them give the same bytes.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(any(test, not(target_arch = "x86_64")))]
 mod plain;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
 
+#[cfg(all(test, target_arch = "x86_64"))]
 use crate::simd;
 
 /// A row of texels.
@@ -31,8 +35,8 @@ pub(super) trait Lanes {
     /// A number of each block.
     type Floats: Copy;
 
-    /// Red, green and blue of a row of blocks; it has four texels of each.
-    fn row(texels: Row<'_>) -> [Self::Bytes; 3];
+    /// Red, green, blue and alpha of a row of blocks; it has four texels of each.
+    fn row(texels: Row<'_>) -> [Self::Bytes; 4];
     /// The lesser of each two.
     fn min(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// The greater of each two.
@@ -45,13 +49,18 @@ pub(super) trait Lanes {
     fn beyond(of: Self::Bytes, base: Self::Words) -> Self::Bytes;
     /// The products of signed numbers, two and two added, held to 16 bits.
     fn products(a: Self::Bytes, b: Self::Bytes) -> Self::Words;
-    /// The sum of the values of all texels, and that of the values by numbers from 0 to 7.
+    /// The sum of the values of all texels, and that of the values by numbers from 0 to 15.
     fn sums(values: [Self::Bytes; 4], by: &[Self::Bytes; 4]) -> [Self::Floats; 2];
     /// The sums over the channels of their products with signed numbers of the whole block no greater than 128: of the first
     /// and third texels, and of the others.
-    fn dot(row: &[Self::Bytes; 3], by: &[Self::Words; 3]) -> [Self::Words; 2];
+    fn dot(row: &[Self::Bytes; 4], by: &[Self::Words; 3]) -> [Self::Words; 2];
     /// How many of the thresholds each texel is beyond.
     fn passed(along: [Self::Words; 2], thresholds: &[Self::Words; 3]) -> Self::Bytes;
+
+    /// As numbers of 16 bits: of the first and third texels, and of the others.
+    fn halves(of: Self::Bytes) -> [Self::Words; 2];
+    /// The way back, of numbers from 0 to 255.
+    fn joined(halves: [Self::Words; 2]) -> Self::Bytes;
 
     /// The same number everywhere.
     fn word(value: i16) -> Self::Words;
@@ -65,6 +74,8 @@ pub(super) trait Lanes {
     fn part(of: Self::Words, by: Self::Words) -> Self::Words;
     /// The sum, held to 16 bits.
     fn held_sum(a: Self::Words, b: Self::Words) -> Self::Words;
+    /// No less than 0, and no more than `most`.
+    fn within(of: Self::Words, most: Self::Words) -> Self::Words;
     /// Without its sign.
     fn abs(of: Self::Words) -> Self::Words;
     /// `yes` where all three `a` are those of `b`, else `no`.
@@ -91,8 +102,22 @@ pub(super) trait Lanes {
     /// No less than 0, and no more than `most`.
     fn held(of: Self::Floats, most: Self::Floats) -> Self::Floats;
 
+    /// The sums of the squares of all four texels' numbers, each no greater than 255.
+    fn squares(of: [Self::Words; 2]) -> Self::Floats;
+    /// Writes the numbers in the order of the blocks.
+    fn store(of: Self::Floats, out: &mut [f32]);
+
     /// Blocks of BC1 from two colours, each as it is written, and how many thirds of the way to the second one each texel is.
     fn bc1(first: Self::Words, second: Self::Words, thirds: &[Self::Bytes; 4], out: &mut [[u8; 8]]);
+
+    /// Blocks of BC7's mode 6: by endpoint the codes of red, green, blue and alpha in 7 bits, and the lowest bit of all of them; and
+    /// how many fifteenths of the way to the second one each texel is.
+    fn bc7(
+        codes: &[[Self::Words; 4]; 2],
+        lowest: &[Self::Words; 2],
+        fifteenths: &[Self::Bytes; 4],
+        out: &mut [[u8; 16]],
+    );
 }
 
 /// An inner loop for any lanes: it and what it calls is inlined always.
@@ -103,26 +128,20 @@ pub(super) trait Kernel {
 
 /// Runs a kernel with the widest lanes of this machine.
 pub(super) fn run(kernel: impl Kernel) {
+    #[cfg(all(test, target_arch = "x86_64"))]
+    if simd::plain() {
+        return kernel.run::<plain::Plain>();
+    }
     #[cfg(target_arch = "x86_64")]
-    if !simd::plain() {
+    {
         if let Some(avx512) = avx512::Avx512::found() {
-            return avx512.run(kernel);
-        }
-        if let Some(avx2) = avx2::Avx2::found() {
-            return avx2.run(kernel);
+            avx512.run(kernel);
+        } else if let Some(avx2) = avx2::Avx2::found() {
+            avx2.run(kernel);
+        } else {
+            kernel.run::<sse2::Sse2>();
         }
     }
-    simd::run(Plainly(kernel));
-}
-
-/// A kernel in plain lanes.
-struct Plainly<K>(K);
-
-impl<K: Kernel> simd::Kernel for Plainly<K> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run(self) {
-        self.0.run::<plain::Plain>();
-    }
+    #[cfg(not(target_arch = "x86_64"))]
+    kernel.run::<plain::Plain>();
 }

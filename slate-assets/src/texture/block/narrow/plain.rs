@@ -73,12 +73,12 @@ impl Lanes for Plain {
     type Floats = Floats;
 
     #[inline(always)]
-    fn row(texels: Row<'_>) -> [Bytes; 3] {
+    fn row(texels: Row<'_>) -> [Bytes; 4] {
         let blocks: &[[[u8; 4]; 4]; BLOCKS] = &texels.as_chunks().0.as_chunks().0[0];
-        let mut out = [[[0; BLOCKS]; 4]; 3];
+        let mut out = [[[0; BLOCKS]; 4]; 4];
         for (at, eight) in blocks.as_chunks::<8>().0.iter().enumerate() {
             let turned = turn::turned(&eight.each_ref());
-            for c in 0..3 {
+            for c in 0..4 {
                 for texel in 0..4 {
                     for block in 0..8 {
                         out[c][texel][at * 8 + block] = (turned[texel][block] >> (8 * c) & 255) as i16;
@@ -128,12 +128,14 @@ impl Lanes for Plain {
     // Apart from what calls it: compilers else look for sums across lanes.
     #[inline(never)]
     fn sums(values: [Bytes; 4], by: &[Bytes; 4]) -> [Floats; 2] {
-        let (mut plain, mut weighed) = ([0; BLOCKS], [0; BLOCKS]);
+        // Sixteen products are within 16 bits without a sign.
+        let (mut plain, mut weighed) = ([0u16; BLOCKS], [0u16; BLOCKS]);
         for row in 0..4 {
             for texel in 0..4 {
                 for block in 0..BLOCKS {
-                    plain[block] += values[row][texel][block];
-                    weighed[block] += values[row][texel][block].wrapping_mul(by[row][texel][block]);
+                    let (value, by) = (values[row][texel][block] as u16, by[row][texel][block] as u16);
+                    plain[block] = plain[block].wrapping_add(value);
+                    weighed[block] = weighed[block].wrapping_add(value.wrapping_mul(by));
                 }
             }
         }
@@ -141,7 +143,7 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
-    fn dot(row: &[Bytes; 3], by: &[Words; 3]) -> [Words; 2] {
+    fn dot(row: &[Bytes; 4], by: &[Words; 3]) -> [Words; 2] {
         let mut along = [[0; BLOCKS]; 4];
         for texel in 0..4 {
             for c in 0..3 {
@@ -162,6 +164,16 @@ impl Lanes for Plain {
             }
         }
         counts
+    }
+
+    #[inline(always)]
+    fn halves(of: Bytes) -> [Words; 2] {
+        [[of[0], of[2]], [of[1], of[3]]]
+    }
+
+    #[inline(always)]
+    fn joined([even, odd]: [Words; 2]) -> Bytes {
+        [even[0], odd[0], even[1], odd[1]]
     }
 
     #[inline(always)]
@@ -192,6 +204,11 @@ impl Lanes for Plain {
     #[inline(always)]
     fn held_sum(a: Words, b: Words) -> Words {
         words(|place, block| a[place][block].saturating_add(b[place][block]))
+    }
+
+    #[inline(always)]
+    fn within(of: Words, most: Words) -> Words {
+        words(|place, block| of[place][block].max(0).min(most[place][block]))
     }
 
     #[inline(always)]
@@ -264,6 +281,22 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
+    fn squares([even, odd]: [Words; 2]) -> Floats {
+        let mut sums = [0; BLOCKS];
+        for values in [even[0], odd[0], even[1], odd[1]] {
+            for block in 0..BLOCKS {
+                sums[block] += i32::from(values[block]) * i32::from(values[block]);
+            }
+        }
+        floats(|block| sums[block] as f32)
+    }
+
+    #[inline(always)]
+    fn store(of: Floats, out: &mut [f32]) {
+        out[..BLOCKS].copy_from_slice(&of);
+    }
+
+    #[inline(always)]
     fn bc1(first: Words, second: Words, thirds: &[Bytes; 4], out: &mut [[u8; 8]]) {
         // Every other bit: the lower of each selector.
         const LOWER: u32 = 0x5555_5555;
@@ -287,6 +320,34 @@ impl Lanes for Plain {
         }
         for (out, (ends, word)) in out.iter_mut().zip(ends.into_iter().zip(words)) {
             *out = (u64::from(word) << 32 | u64::from(ends)).to_le_bytes();
+        }
+    }
+
+    #[inline(always)]
+    fn bc7(codes: &[[Words; 4]; 2], lowest: &[Words; 2], fifteenths: &[Bytes; 4], out: &mut [[u8; 16]]) {
+        let mut halves = [[0u64; BLOCKS]; 4];
+        for row in 0..4 {
+            for block in 0..BLOCKS {
+                let [a, b, c, d] = fifteenths[row].map(|texels| texels[block] as u64);
+                halves[row][block] = a | b << 4 | c << 8 | d << 12;
+            }
+        }
+        for (block, out) in out.iter_mut().enumerate() {
+            let [a, b, c, d] = halves.map(|half| half[block]);
+            let indices = a | b << 16 | c << 32 | d << 48;
+            // The first index' highest bit isn't written: it is none.
+            let turned = indices & 8 != 0;
+            let indices = if turned { !indices } else { indices };
+            let [first, second] = if turned { [1, 0] } else { [0, 1] };
+            let mut ends = 1 << 6;
+            for channel in 0..4 {
+                for (at, end) in [first, second].into_iter().enumerate() {
+                    ends |= (codes[end][channel][0][block] as u64) << (7 + 14 * channel + 7 * at);
+                }
+            }
+            ends |= (lowest[first][0][block] as u64) << 63;
+            let rest = indices + (indices & 7) + lowest[second][0][block] as u64;
+            *out = (u128::from(rest) << 64 | u128::from(ends)).to_le_bytes();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! All lanes give the bytes of plain ones.
 
-use super::{Plainly, avx2::Avx2, avx512::Avx512};
-use crate::{simd, texture::block::bc1::Strips};
+use super::{Kernel, Lanes, avx2::Avx2, avx512::Avx512, plain::Plain, sse2::Sse2};
+use crate::texture::block::{bc1, bc7};
 
 /// Four lines of texels: noise, slopes, and the ends of the range.
 fn lines(width: usize) -> [Vec<[u8; 4]>; 4] {
@@ -23,26 +23,78 @@ fn lines(width: usize) -> [Vec<[u8; 4]>; 4] {
     })
 }
 
-#[test]
-fn all_lanes_give_the_same_blocks() {
-    for width in [1, 3, 4, 31, 64, 67, 128, 1000, 4096] {
-        let texels = lines(width);
-        let mut blocks: Vec<(&str, usize, Vec<[u8; 8]>)> = Vec::new();
-        for refits in [0, 1, 3] {
-            let by = |run: &dyn Fn(Strips<'_>)| {
-                let mut out = vec![[0; 8]; width.div_ceil(4)];
-                run(Strips { lines: texels.each_ref().map(Vec::as_slice), refits, out: &mut out });
-                out
-            };
-            let plain = by(&|strips| simd::plainly(|| simd::run(Plainly(strips))));
-            blocks.push(("plain", refits, plain.clone()));
-            if let Some(found) = Avx2::found() {
-                assert!(by(&|strips| found.run(strips)) == plain, "AVX2, {width} texels, {refits} fits");
-            }
-            if let Some(found) = Avx512::found() {
-                assert!(by(&|strips| found.run(strips)) == plain, "AVX-512, {width} texels, {refits} fits");
-            }
+/// By machine, what this work gives where kernels are run with its lanes.
+fn on_all<T>(work: impl Fn(&dyn Fn(Any<'_>)) -> T) -> Vec<(&'static str, T)> {
+    let mut out =
+        vec![("plain", work(&|kernel| kernel.run::<Plain>())), ("SSE2", work(&|kernel| kernel.run::<Sse2>()))];
+    if let Some(found) = Avx2::found() {
+        out.push(("AVX2", work(&|kernel| found.run(kernel))));
+    }
+    if let Some(found) = Avx512::found() {
+        out.push(("AVX-512", work(&|kernel| found.run(kernel))));
+    }
+    out
+}
+
+/// Either kernel.
+enum Any<'a> {
+    Bc1(bc1::Strips<'a>),
+    Bc7(bc7::Strips<'a>),
+}
+
+impl Kernel for Any<'_> {
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        match self {
+            Self::Bc1(strips) => strips.run::<L>(),
+            Self::Bc7(strips) => strips.run::<L>(),
         }
-        assert!(width < 64 || blocks[0].2 != blocks[1].2, "nothing was fitted");
+    }
+}
+
+const WIDTHS: [usize; 9] = [1, 3, 4, 31, 64, 67, 128, 1000, 4096];
+
+#[test]
+fn all_lanes_give_the_same_blocks_of_bc1() {
+    for width in WIDTHS {
+        let texels = lines(width);
+        let mut plain = Vec::new();
+        for refits in [0, 1, 3] {
+            let all = on_all(|run| {
+                let mut out = vec![[0; 8]; width.div_ceil(4)];
+                run(Any::Bc1(bc1::Strips { lines: texels.each_ref().map(Vec::as_slice), refits, out: &mut out }));
+                out
+            });
+            for (machine, blocks) in &all {
+                assert!(*blocks == all[0].1, "{machine}, {width} texels, {refits} fits");
+            }
+            plain.push(all[0].1.clone());
+        }
+        assert!(width < 64 || plain[0] != plain[1], "nothing was fitted");
+    }
+}
+
+#[test]
+fn all_lanes_give_the_same_blocks_of_bc7() {
+    for (width, opaque) in WIDTHS.into_iter().flat_map(|width| [(width, false), (width, true)]) {
+        let mut texels = lines(width);
+        if opaque {
+            texels.iter_mut().flatten().for_each(|texel| texel[3] = 255);
+        }
+        let mut plain = Vec::new();
+        for refits in [0, 1, 3] {
+            let all = on_all(|run| {
+                let count = width.div_ceil(4);
+                let (mut out, mut errors) = (vec![[0; 16]; count], vec![0.0; count]);
+                let lines = texels.each_ref().map(Vec::as_slice);
+                run(Any::Bc7(bc7::Strips { lines, refits, out: &mut out, errors: &mut errors }));
+                (out, errors)
+            });
+            for (machine, blocks) in &all {
+                assert!(*blocks == all[0].1, "{machine}, {width} texels, {refits} fits");
+            }
+            plain.push(all[0].1.0.clone());
+        }
+        assert!(width < 64 || plain[0] != plain[1], "nothing was fitted");
     }
 }
