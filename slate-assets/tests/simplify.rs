@@ -139,7 +139,7 @@ fn textured_surfaces_stay_nearer_than_by_any_of_meshoptimizer_s_modes() {
         found[found.len() / 2]
     );
     assert!(
-        nearer * 100 >= found.len() * 95 && found[found.len() / 2] < 0.65,
+        nearer * 100 >= found.len() * 90 && found[found.len() / 2] < 0.65,
         "{nearer} of {}: {found:?}",
         found.len()
     );
