@@ -166,6 +166,7 @@ impl Piece {
     }
 
     /// Puts the edges that `are_meant` into the queue, by what they cost.
+    #[inline]
     pub(super) fn appraise(&mut self, are_meant: impl Fn(&Topology, [u32; 2]) -> bool) {
         let (mut count, edges) = (0, self.topology.edges.len());
         for edge in (0..edges).rev() {

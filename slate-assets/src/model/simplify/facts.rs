@@ -25,6 +25,7 @@ struct Side {
 
 impl Topology {
     /// Gives the places of these triangles their planes.
+    #[inline]
     pub(super) fn add_planes(&mut self, triangles: Range<usize>) {
         for corners in self.corners[triangles].iter().filter(|corners| lives(corners)) {
             add_plane(&mut self.places, corners);
@@ -32,6 +33,7 @@ impl Topology {
     }
 
     /// Finds the one wedge of each of these places.
+    #[inline]
     pub(super) fn find_singles(&mut self, places: impl Iterator<Item = u32>) {
         for place in places {
             let Place { first, count, .. } = self.places[place as usize];
@@ -45,6 +47,7 @@ impl Topology {
 
     /// Finds the edges from these places to places of higher numbers where `is_meant` says so of both ends, and gives
     /// each end the planes of borders and seams, upright on their faces.
+    #[inline]
     pub(super) fn find_edges(
         &mut self,
         places: impl Iterator<Item = u32>,

@@ -24,6 +24,7 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// Puts an edge in, by the quadrics of its ends, each told from its own.
+    #[inline]
     pub(super) fn put(&mut self, lane: usize, ends: [&Near; 2], along: Vector, locked: [bool; 2]) {
         let [one, other] = ends.map(Near::numbers);
         for at in 0..Near::NUMBERS {
@@ -34,6 +35,7 @@ impl Lanes {
     }
 
     /// Works all of them out.
+    #[inline]
     pub(super) fn weigh(&mut self) {
         simd::run(Weigh(self));
     }

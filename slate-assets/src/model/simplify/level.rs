@@ -183,6 +183,7 @@ impl Part {
     }
 
     /// The vertex of a slot, which is made where there is none yet.
+    #[inline]
     fn vertex(&mut self, slot: u32, make: impl FnOnce(&mut Level)) -> u32 {
         let vertex = &mut self.vertices[slot as usize];
         if *vertex == NONE {

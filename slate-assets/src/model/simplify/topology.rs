@@ -56,6 +56,7 @@ pub(super) struct Sides {
 impl Topology {
     /// Of a surface, or of the part of it that is one piece, whose vertices that other pieces share are `held`. Gives the
     /// place of each vertex, too; what is planned of the places is not in there yet.
+    #[inline]
     pub(super) fn new(surface: &Surface<'_>, held: &[bool], space: Space) -> (Self, Vec<u32>) {
         let (place_of, firsts) = weld(surface.positions);
         let place = |&at: &u32| {
