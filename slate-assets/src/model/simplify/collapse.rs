@@ -237,8 +237,7 @@ impl Piece {
     fn misfits(&mut self, a: u32, b: u32, along: Vector) -> Near {
         let mut quadric = Near::default();
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.topology.gather(a, b, &mut scratch.rings[0]);
-        self.topology.gather(b, a, &mut scratch.rings[1]);
+        self.topology.gather_both([a, b], &mut scratch.rings);
         self.topology.pair(b, &scratch.rings, &mut scratch.pairs);
         for &(one, other) in scratch.pairs.iter().filter(|(one, other)| *one != NONE && *other != NONE) {
             quadric.add(&self.fields.misfit(one, other, along));
@@ -254,8 +253,7 @@ impl Piece {
             return false;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.topology.gather(a, b, &mut scratch.rings[0]);
-        self.topology.gather(b, a, &mut scratch.rings[1]);
+        self.topology.gather_both([a, b], &mut scratch.rings);
         if scratch.rings[0].own().is_empty() {
             // Its triangles are gone, and so is the edge.
             self.topology.edges[edge as usize] = [b; 2];

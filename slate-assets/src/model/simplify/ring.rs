@@ -89,6 +89,12 @@ impl Topology {
         }
     }
 
+    /// The triangles at both ends of an edge.
+    pub(super) fn gather_both(&mut self, [a, b]: [u32; 2], [one, other]: &mut [Ring; 2]) {
+        self.gather(a, b, one);
+        self.gather(b, a, other);
+    }
+
     /// The living triangles at a place, those of the edge to `other` apart; those that are gone leave its list.
     ///
     /// Without branches: nobody could foresee them.

@@ -1,7 +1,7 @@
 //! Opaque blocks of four colours, many side by side in whole numbers, without a look at what comes out.
 
 use super::{MOST, SHIFT};
-use crate::texture::block::narrow::{Kernel, Lanes, Row};
+use crate::texture::block::narrow::{Kernel, Lanes, MOST_BLOCKS, Row, strip_of};
 
 /// The strips of a row of blocks, each of as many as there are lanes.
 pub(in super::super) struct Strips<'a> {
@@ -18,30 +18,17 @@ impl Kernel for Strips<'_> {
         let whole = self.lines[0].len() / 4 / L::BLOCKS * L::BLOCKS;
         let (strips, rest) = self.out.split_at_mut(whole);
         for (at, strip) in strips.chunks_exact_mut(L::BLOCKS).enumerate() {
-            let mut lines = self.lines;
-            for line in &mut lines {
-                *line = &line[at * L::BLOCKS * 4..][..L::BLOCKS * 4];
-            }
+            let lines = self.lines.map(|line| &line[at * L::BLOCKS * 4..][..L::BLOCKS * 4]);
             encode::<L>(lines, self.refits, strip);
         }
         if !rest.is_empty() {
-            let mut texels = [[[0; 4]; MOST_BLOCKS * 4]; 4];
             let mut blocks = [[0; 8]; MOST_BLOCKS];
-            for (texels, line) in texels.iter_mut().zip(self.lines) {
-                let left = &line[whole * 4..];
-                let (same, beyond) = texels.split_at_mut(left.len());
-                same.copy_from_slice(left);
-                beyond.fill(line[line.len() - 1]);
-            }
-            let [a, b, c, d] = &texels;
+            let [a, b, c, d] = &strip_of(self.lines, whole);
             encode::<L>([a, b, c, d], self.refits, &mut blocks);
             rest.copy_from_slice(&blocks[..rest.len()]);
         }
     }
 }
-
-/// No lanes have more blocks.
-const MOST_BLOCKS: usize = 32;
 
 /// The rows of texels, by channel.
 type Rows<L> = [[<L as Lanes>::Bytes; 4]; 4];

@@ -1,6 +1,6 @@
 //! Blocks in mode 6, many side by side in whole numbers, without a look at what comes out.
 
-use crate::texture::block::narrow::{Kernel, Lanes, Row};
+use crate::texture::block::narrow::{Kernel, Lanes, MOST_BLOCKS, Row, strip_of};
 
 /// The strips of a row of blocks, each of as many as there are lanes.
 pub(in super::super) struct Strips<'a> {
@@ -21,31 +21,18 @@ impl Kernel for Strips<'_> {
         let (errors, other_errors) = self.errors.split_at_mut(whole);
         let strips = strips.chunks_exact_mut(L::BLOCKS).zip(errors.chunks_exact_mut(L::BLOCKS));
         for (at, (strip, errors)) in strips.enumerate() {
-            let mut lines = self.lines;
-            for line in &mut lines {
-                *line = &line[at * L::BLOCKS * 4..][..L::BLOCKS * 4];
-            }
+            let lines = self.lines.map(|line| &line[at * L::BLOCKS * 4..][..L::BLOCKS * 4]);
             encode_any::<L>(lines, self.refits, strip, errors);
         }
         if !rest.is_empty() {
-            let mut texels = [[[0; 4]; MOST_BLOCKS * 4]; 4];
             let (mut blocks, mut errors) = ([[0; 16]; MOST_BLOCKS], [0.0; MOST_BLOCKS]);
-            for (texels, line) in texels.iter_mut().zip(self.lines) {
-                let left = &line[whole * 4..];
-                let (same, beyond) = texels.split_at_mut(left.len());
-                same.copy_from_slice(left);
-                beyond.fill(line[line.len() - 1]);
-            }
-            let [a, b, c, d] = &texels;
+            let [a, b, c, d] = &strip_of(self.lines, whole);
             encode_any::<L>([a, b, c, d], self.refits, &mut blocks, &mut errors);
             rest.copy_from_slice(&blocks[..rest.len()]);
             other_errors.copy_from_slice(&errors[..rest.len()]);
         }
     }
 }
-
-/// No lanes have more blocks.
-const MOST_BLOCKS: usize = 32;
 
 /// The rows of texels, by channel.
 type Rows<L> = [[<L as Lanes>::Bytes; 4]; 4];

@@ -20,6 +20,18 @@ use crate::simd;
 /// A row of texels.
 pub(super) type Row<'a> = &'a [[u8; 4]];
 
+/// No lanes have more blocks.
+pub(super) const MOST_BLOCKS: usize = 32;
+
+/// The blocks from this one on, and then each row's last texel again, for lanes of any width.
+#[inline(always)]
+pub(super) fn strip_of(lines: [Row<'_>; 4], block: usize) -> [[[u8; 4]; MOST_BLOCKS * 4]; 4] {
+    lines.map(|line| {
+        let (left, last) = (&line[block * 4..], line[line.len() - 1]);
+        std::array::from_fn(|at| left.get(at).copied().unwrap_or(last))
+    })
+}
+
 /// Blocks of 4×4 texels side by side, and what is done to all of them at a time.
 ///
 /// Of the four texels in a row of a block one has numbers of 8 bits, or, the first and third apart from the second and
