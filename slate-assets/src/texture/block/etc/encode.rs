@@ -1,11 +1,12 @@
-//! Chooses the mode of a block: two halves of one colour each, in either direction, a plane, or two painted colours.
+//! Chooses the mode of a block: two halves of one colour each, in either direction, a plane, or two painted colours. Blocks
+//! that may have holes are looked at one by one, the others eight side by side.
 
-use super::{Alpha, TABLES, lanes, paint, steps, widen_5};
+use super::{Alpha, TABLES, lanes, paint, search, steps, widen_5};
 use crate::{
     simd::{self, Kernel},
     texture::block::{
         Effort, Texels,
-        wide::{LANES, Wide, eights},
+        wide::{Eight, LANES, Wide, eights},
     },
 };
 
@@ -23,20 +24,29 @@ const NONE: Half = Half { code: [0; 3], table: 0, selectors: [0; 8], error: i32:
 
 /// Encodes the colours of blocks in 8 bytes each.
 pub(crate) fn encode(texels: &[Texels], alpha: Alpha, effort: Effort, mut put: impl FnMut(usize, [u8; 8])) {
-    if alpha == Alpha::Punched || effort >= Effort::NORMAL {
-        texels.iter().enumerate().for_each(|(at, texels)| put(at, encode_one(texels, alpha, effort)));
+    if alpha == Alpha::Punched {
+        texels.iter().enumerate().for_each(|(at, texels)| put(at, encode_punched(texels, effort)));
         return;
     }
     for (first, eight) in eights(texels) {
-        let blocks = simd::run(lanes::Encode { texels: &eight, effort });
-        for (at, ((mut bits, error), texels)) in (first..).zip(blocks.into_iter().zip(&texels[first..])) {
-            if error as i32 > pairs_from(effort) {
-                let pairs = paint::encode_pairs(&colors(texels), u16::MAX, false, effort);
-                bits = if (pairs.error as f32) < error { pairs.bits } else { bits };
-            }
-            put(at, bits.to_be_bytes());
+        let blocks = if effort >= Effort::NORMAL {
+            search::Search { texels: &eight, effort }.run().map(|(bits, _)| bits)
+        } else {
+            quick(&eight, effort)
+        };
+        (first..texels.len()).zip(blocks).for_each(|(at, bits)| put(at, bits.to_be_bytes()));
+    }
+}
+
+fn quick(eight: &Eight<'_>, effort: Effort) -> [u64; LANES] {
+    let mut blocks = simd::run(lanes::Encode { texels: eight, effort });
+    for ((bits, error), texels) in blocks.iter_mut().zip(eight) {
+        if *error as i32 > pairs_from(effort) {
+            let pairs = paint::encode_pairs(&colors(texels), u16::MAX, false, effort);
+            *bits = if (pairs.error as f32) < *error { pairs.bits } else { *bits };
         }
     }
+    blocks.map(|(bits, _)| bits)
 }
 
 fn colors(texels: &Texels) -> [[i32; 3]; 16] {
@@ -48,13 +58,10 @@ fn pairs_from(effort: Effort) -> i32 {
     [i32::MAX, 4_000, 16, 16, 16][effort.at_most(4)]
 }
 
-fn encode_one(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
+fn encode_punched(texels: &Texels, effort: Effort) -> [u8; 8] {
     let colors = colors(texels);
-    let alive = match alpha {
-        Alpha::None => u16::MAX,
-        Alpha::Punched => (0..16).filter(|&at| texels[at][3] >= 128).fold(0, |alive, at| alive | 1 << at),
-    };
-    let search = Search { colors: &colors, alive, punched: alpha == Alpha::Punched, effort };
+    let alive = (0..16).filter(|&at| texels[at][3] >= 128).fold(0, |alive, at| alive | 1 << at);
+    let search = Search { colors: &colors, alive, effort };
     let (mut bits, mut error) = search.halves();
     if alive == u16::MAX && error > 0 {
         let plane = paint::encode_plane(&colors, effort);
@@ -63,7 +70,7 @@ fn encode_one(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
         }
     }
     if error > pairs_from(effort) {
-        let pairs = paint::encode_pairs(&colors, alive, search.punched, effort);
+        let pairs = paint::encode_pairs(&colors, alive, true, effort);
         if pairs.error < error {
             bits = pairs.bits;
         }
@@ -74,7 +81,6 @@ fn encode_one(texels: &Texels, alpha: Alpha, effort: Effort) -> [u8; 8] {
 struct Search<'a> {
     colors: &'a [[i32; 3]; 16],
     alive: u16,
-    punched: bool,
     effort: Effort,
 }
 
@@ -100,33 +106,29 @@ impl Search<'_> {
         }
         for flip in flips[0]..=flips[1] {
             let both = HALVES[flip];
-            let fine = both.map(|half| self.half(&half, 31, None));
+            let fine = both.map(|half| self.half(&half, None));
             let first = fine[0].code;
             let near = |code: [i32; 3]| (0..3).all(|c| (-4..=3).contains(&(code[c] - first[c])));
             let mut second = fine[1];
             if !near(second.code) {
-                second = self.half(&both[1], 31, Some(first));
-                let other = self.half(&both[0], 31, Some(fine[1].code.map(|value| value + 1)));
+                second = self.half(&both[1], Some(first));
+                let other = self.half(&both[0], Some(fine[1].code.map(|value| value + 1)));
                 let turned: [i32; 3] = std::array::from_fn(|c| fine[1].code[c] - other.code[c]);
                 let fits = turned.iter().all(|value| (-4..=3).contains(value));
                 if fits && sum(other.error, fine[1].error) < sum(fine[0].error, second.error) {
-                    self.take(&mut bits, &mut least, flip, true, [other, fine[1]]);
+                    self.take(&mut bits, &mut least, flip, [other, fine[1]]);
                 }
             }
-            self.take(&mut bits, &mut least, flip, true, [fine[0], second]);
-            if !self.punched && (self.effort >= Effort::NORMAL || !near(fine[1].code)) {
-                let coarse = both.map(|half| self.half(&half, 15, None));
-                self.take(&mut bits, &mut least, flip, false, coarse);
-            }
+            self.take(&mut bits, &mut least, flip, [fine[0], second]);
         }
         (bits, least)
     }
 
-    fn take(&self, bits: &mut u64, least: &mut i32, flip: usize, differential: bool, halves: [Half; 2]) {
+    fn take(&self, bits: &mut u64, least: &mut i32, flip: usize, halves: [Half; 2]) {
         let error = sum(halves[0].error, halves[1].error);
         if error < *least {
             *least = error;
-            *bits = self.pack(flip, differential, halves);
+            *bits = self.pack(flip, halves);
         }
     }
 
@@ -143,8 +145,8 @@ impl Search<'_> {
             .sum()
     }
 
-    /// The best colour of a half in `most`+1 steps; `near` keeps it in reach of a difference to another.
-    fn half(&self, half: &[usize; 8], most: i32, near: Option<[i32; 3]>) -> Half {
+    /// The best colour of a half in five bits; `near` keeps it in reach of a difference to another.
+    fn half(&self, half: &[usize; 8], near: Option<[i32; 3]>) -> Half {
         let texels: [[i32; 3]; 8] = std::array::from_fn(|at| self.colors[half[at]]);
         let there: [bool; 8] = std::array::from_fn(|at| self.alive >> half[at] & 1 == 1);
         let count = there.iter().filter(|&&there| there).count() as i32;
@@ -158,15 +160,15 @@ impl Search<'_> {
         // A mean in sixteenths, to the nearest code that may be written.
         let code = |mean: [i32; 3]| -> [i32; 3] {
             std::array::from_fn(|channel| {
-                let code = (mean[channel].clamp(0, 4080) * most + 2040) / 4080;
+                let code = (mean[channel].clamp(0, 4080) * 31 + 2040) / 4080;
                 match near {
-                    Some(first) => code.clamp((first[channel] - 4).max(0), (first[channel] + 3).min(most)),
+                    Some(first) => code.clamp((first[channel] - 4).max(0), (first[channel] + 3).min(31)),
                     None => code,
                 }
             })
         };
         let first = code(mean);
-        let mut best = self.fit(&texels, &there, first, most);
+        let mut best = self.fit(&texels, &there, first);
         for _ in 0..match self.effort.at_most(4) {
             0 => 0,
             1 => 1,
@@ -179,20 +181,20 @@ impl Search<'_> {
             if next == best.code {
                 break;
             }
-            let next = self.fit(&texels, &there, next, most);
+            let next = self.fit(&texels, &there, next);
             if next.error >= best.error {
                 break;
             }
             best = next;
         }
         if self.effort >= Effort::HIGH {
-            self.around(&texels, &there, most, near, &mut best);
+            self.around(&texels, &there, near, &mut best);
         }
         best
     }
 
     /// Steps the colour's channels up and down for as long as that helps.
-    fn around(&self, texels: &[[i32; 3]; 8], there: &[bool; 8], most: i32, near: Option<[i32; 3]>, best: &mut Half) {
+    fn around(&self, texels: &[[i32; 3]; 8], there: &[bool; 8], near: Option<[i32; 3]>, best: &mut Half) {
         for _ in 0..if self.effort >= Effort::BEST { 6 } else { 2 } {
             let before = best.error;
             for channel in 0..4 {
@@ -204,10 +206,10 @@ impl Search<'_> {
                     }
                     let inside = |at: usize| {
                         let reach = near.is_none_or(|first| (-4..=3).contains(&(code[at] - first[at])));
-                        (0..=most).contains(&code[at]) && reach
+                        (0..=31).contains(&code[at]) && reach
                     };
                     if (0..3).all(inside) {
-                        let next = self.fit(texels, there, code, most);
+                        let next = self.fit(texels, there, code);
                         *best = if next.error < best.error { next } else { *best };
                     }
                 }
@@ -220,8 +222,8 @@ impl Search<'_> {
 
     /// The best table for a colour, with the selectors that are nearest by lightness and the exact error.
     #[inline]
-    fn fit(&self, texels: &[[i32; 3]; 8], there: &[bool; 8], code: [i32; 3], most: i32) -> Half {
-        let color = code.map(|value| if most == 31 { widen_5(value) } else { value * 17 });
+    fn fit(&self, texels: &[[i32; 3]; 8], there: &[bool; 8], code: [i32; 3]) -> Half {
+        let color = code.map(widen_5);
         let (table, error) = simd::run(FitTables { texels, there, color, holes: self.holes() });
         let [small, large] = stepped(table, self.holes());
         let mut best = Half { code, table, error, ..NONE };
@@ -239,20 +241,15 @@ impl Search<'_> {
         best
     }
 
-    fn pack(&self, flip: usize, differential: bool, halves: [Half; 2]) -> u64 {
+    fn pack(&self, flip: usize, halves: [Half; 2]) -> u64 {
         let mut bits = (halves[0].table as u64) << 37 | (halves[1].table as u64) << 34 | (flip as u64) << 32;
         for channel in 0..3 {
             let (a, b) = (halves[0].code[channel] as u64, halves[1].code[channel]);
             let low = 56 - 8 * channel as u32;
-            bits |= if differential {
-                a << (low + 3) | ((b - halves[0].code[channel]) as u64 & 7) << low
-            } else {
-                a << (low + 4) | (b as u64) << low
-            };
+            bits |= a << (low + 3) | ((b - halves[0].code[channel]) as u64 & 7) << low;
         }
-        // "Differential", or where there may be holes "no holes".
-        let flag = if self.punched { !self.holes() } else { differential };
-        bits |= u64::from(flag) << 33;
+        // "No holes".
+        bits |= u64::from(!self.holes()) << 33;
         for (half, texels) in halves.iter().zip(&HALVES[flip]) {
             for (&selector, &at) in half.selectors.iter().zip(texels) {
                 let column_first = at % 4 * 4 + at / 4;

@@ -38,14 +38,14 @@ impl Kernel for Encode<'_> {
 }
 
 /// Red, green and blue of the texels of either half.
-type Halves = [[[Wide; 8]; 3]; 2];
+pub(super) type Halves = [[[Wide; 8]; 3]; 2];
 
 /// The texels of the halves beside each other, and above each other: both in the order in which their selectors are written.
 const BESIDE: [[usize; 8]; 2] = [[0, 4, 8, 12, 1, 5, 9, 13], [2, 6, 10, 14, 3, 7, 11, 15]];
 const ABOVE: [[usize; 8]; 2] = [[0, 4, 1, 5, 2, 6, 3, 7], [8, 12, 9, 13, 10, 14, 11, 15]];
 
 #[inline(always)]
-fn cut(planes: &[[Wide; 16]; 3], choose: impl Fn(Wide, Wide) -> Wide) -> Halves {
+pub(super) fn cut(planes: &[[Wide; 16]; 3], choose: impl Fn(Wide, Wide) -> Wide) -> Halves {
     let mut halves = [[[Wide::default(); 8]; 3]; 2];
     for half in 0..2 {
         for c in 0..3 {
@@ -78,25 +78,25 @@ fn flip(planes: &[[Wide; 16]; 3]) -> Wide {
 
 /// A half with its colour.
 #[derive(Clone, Copy, Default)]
-struct Half {
-    code: [Wide; 3],
+pub(super) struct Half {
+    pub(super) code: [Wide; 3],
     table: Wide,
-    error: Wide,
+    pub(super) error: Wide,
     /// A bit for each texel: whether its step is the large one, and whether it is negative.
     large: [u32; LANES],
     negative: [u32; LANES],
     /// The sum of the steps.
-    steps: Wide,
+    pub(super) steps: Wide,
 }
 
 /// Blocks of two halves.
 #[derive(Clone, Copy)]
-struct Block {
-    halves: [Half; 2],
-    flip: Wide,
+pub(super) struct Block {
+    pub(super) halves: [Half; 2],
+    pub(super) flip: Wide,
     /// 1 where the second colour is a difference to the first, 0 where both have four bits.
-    differential: Wide,
-    error: Wide,
+    pub(super) differential: Wide,
+    pub(super) error: Wide,
 }
 
 impl Block {
@@ -178,7 +178,7 @@ impl Block {
     }
 
     #[inline(always)]
-    fn bits(&self, lane: usize) -> u64 {
+    pub(super) fn bits(&self, lane: usize) -> u64 {
         let [a, b] = &self.halves;
         let (is_above, is_differential) = (self.flip.0[lane] > 0.5, self.differential.0[lane] > 0.5);
         let mut bits = (a.table.0[lane] as u64) << 37 | (b.table.0[lane] as u64) << 34;
@@ -211,7 +211,7 @@ fn code(value: Wide, most: f32) -> Wide {
 /// The table that fits the texels of a half best around a colour, and what it leaves: if not `EXACT`, as if no colour left its
 /// range, and without the sum of the steps.
 #[inline(always)]
-fn fit<const EXACT: bool>(texels: &[[Wide; 8]; 3], color: &[Wide; 3]) -> Half {
+pub(super) fn fit<const EXACT: bool>(texels: &[[Wide; 8]; 3], color: &[Wide; 3]) -> Half {
     // Twice how much lighter each texel is, and without its sign.
     let (mut lighter, mut sizes, mut all) = ([Wide::default(); 8], [Wide::default(); 8], Wide::default());
     for at in 0..8 {
@@ -267,14 +267,14 @@ fn fit<const EXACT: bool>(texels: &[[Wide; 8]; 3], color: &[Wide; 3]) -> Half {
 }
 
 /// Blocks that are planes: the codes at the origin, four to the right and four down.
-struct Plane {
-    codes: [[Wide; 3]; 3],
-    error: Wide,
+pub(super) struct Plane {
+    pub(super) codes: [[Wide; 3]; 3],
+    pub(super) error: Wide,
 }
 
 impl Plane {
     #[inline(always)]
-    fn of(planes: &[[Wide; 16]; 3]) -> Self {
+    pub(super) fn of(planes: &[[Wide; 16]; 3]) -> Self {
         let (mut codes, mut error) = ([[Wide::default(); 3]; 3], Wide::default());
         for c in 0..3 {
             let (mut sum, mut over, mut under) = (Wide::default(), Wide::default(), Wide::default());
@@ -312,8 +312,45 @@ impl Plane {
     }
 
     #[inline(always)]
-    fn bits(&self, lane: usize) -> u64 {
+    pub(super) fn bits(&self, lane: usize) -> u64 {
         let code = |end: usize, c: usize| self.codes[end][c].0[lane] as i32;
         plane_bits([0, 1, 2].map(|end| [code(end, 0), code(end, 1), code(end, 2)]))
     }
+}
+
+/// As `fit`, but for each table with what colours beyond their range truly leave.
+#[inline(always)]
+pub(super) fn fit_exactly(texels: &[[Wide; 8]; 3], color: &[Wide; 3]) -> Half {
+    let mut lighter = [Wide::default(); 8];
+    for at in 0..8 {
+        lighter[at] = (texels[0][at] - color[0]) + (texels[1][at] - color[1]) + (texels[2][at] - color[2]);
+    }
+    let (mut best, mut middle) = (Half { error: Wide::splat(f32::MAX), ..Half::default() }, Wide::default());
+    for (number, steps) in TABLES.iter().enumerate() {
+        let [small, large] = steps.map(|step| Wide::splat(step as f32));
+        // Three times the middle between the steps.
+        let between = (small + large) * Wide::splat(1.5);
+        let (mut error, mut sum) = (Wide::default(), Wide::default());
+        for at in 0..8 {
+            let size = lighter[at].max(Wide::default() - lighter[at]).less(between, small, large);
+            let step = lighter[at].less(Wide::default(), Wide::default() - size, size);
+            sum = sum + step;
+            for c in 0..3 {
+                let off = texels[c][at] - (color[c] + step).held(Wide::splat(255.0));
+                error = error + off * off;
+            }
+        }
+        best.table = error.less(best.error, Wide::splat(number as f32), best.table);
+        best.steps = error.less(best.error, sum, best.steps);
+        middle = error.less(best.error, between, middle);
+        best.error = error.min(best.error);
+    }
+    for at in 0..8 {
+        for lane in 0..LANES {
+            let sum = lighter[at].0[lane];
+            best.large[lane] |= u32::from(sum.abs() >= middle.0[lane]) << at;
+            best.negative[lane] |= u32::from(sum < 0.0) << at;
+        }
+    }
+    best
 }

@@ -4,6 +4,11 @@
 mod encode;
 mod lanes;
 mod paint;
+mod pairs;
+mod search;
+mod slopes;
+#[cfg(test)]
+mod tests;
 
 pub(super) use encode::encode;
 

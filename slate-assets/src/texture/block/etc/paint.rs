@@ -3,6 +3,15 @@
 use super::{DISTANCES, widen_6, widen_7};
 use crate::texture::block::Effort;
 
+/// How colours stand around two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The first alone, and the second with one to either side.
+    T,
+    /// One to either side of both.
+    H,
+}
+
 /// A mode's bits and squared error.
 #[derive(Clone, Copy)]
 pub(super) struct Painted {
@@ -119,11 +128,11 @@ pub(super) fn encode_pairs(texels: &[[i32; 3]; 16], alive: u16, punched: bool, e
     let Some(clusters) = clusters(texels, alive) else { return best };
     let [a, b] = clusters.map(|color| color.map(|value| (value * 15 + 127) / 255));
     let mut pairs = Pairs { texels, alive, holes: alive != u16::MAX, punched, best: &mut best };
-    let mut codes = [[a, b], [b, a], [a, b]];
+    let mut codes = [(Kind::T, [a, b]), (Kind::T, [b, a]), (Kind::H, [a, b])];
     for rounds in 0..if effort >= Effort::BEST { 3 } else { 1 } {
-        for (kind, codes) in codes.iter_mut().enumerate() {
+        for (kind, codes) in &mut codes {
             if rounds == 0 {
-                pairs.try_all(*codes, kind == 2);
+                pairs.try_all(*codes, *kind);
                 continue;
             }
             for which in 0..2 {
@@ -131,7 +140,7 @@ pub(super) fn encode_pairs(texels: &[[i32; 3]; 16], alive: u16, punched: bool, e
                     for step in [-1, 1] {
                         let mut next = *codes;
                         next[which][channel] = (next[which][channel] + step).clamp(0, 15);
-                        if pairs.try_all(next, kind == 2) {
+                        if pairs.try_all(next, *kind) {
                             *codes = next;
                         }
                     }
@@ -152,43 +161,59 @@ struct Pairs<'a> {
 
 impl Pairs<'_> {
     /// Tries all distances; whether one of them is the best yet.
-    fn try_all(&mut self, codes: [[i32; 3]; 2], around_both: bool) -> bool {
-        let wide = codes.map(|color| color.map(|value| value * 17));
+    fn try_all(&mut self, codes: [[i32; 3]; 2], kind: Kind) -> bool {
         let before = self.best.error;
-        for (index, &distance) in DISTANCES.iter().enumerate() {
-            let colors =
-                if around_both { h_colors(wide[0], wide[1], distance) } else { t_colors(wide[0], wide[1], distance) };
-            let (mut error, mut selectors) = (0, 0u64);
-            for (at, texel) in self.texels.iter().enumerate() {
-                let column_first = at % 4 * 4 + at / 4;
-                if self.alive >> at & 1 == 0 {
-                    selectors |= 1 << (16 + column_first);
-                    continue;
-                }
-                let (mut least, mut which) = (i32::MAX, 0u64);
-                for (code, color) in colors.iter().enumerate() {
-                    let off: i32 = (0..3).map(|c| (texel[c] - color[c]).pow(2)).sum();
-                    if off < least && !(self.holes && code == 2) {
-                        (least, which) = (off, code as u64);
-                    }
-                }
-                error += least;
-                selectors |= (which & 1) << column_first | (which >> 1) << (16 + column_first);
-            }
-            if error < self.best.error
-                && let Some(bits) = if around_both { h_bits(codes, index) } else { Some(t_bits(codes, index)) }
-            {
-                // The bit that says "differential" says "no holes" where there may be some.
-                let flag = if self.punched && self.holes { 0 } else { 1 << 33 };
-                let turned = if around_both && bits.1 { selectors ^ 0xFFFF << 16 } else { selectors };
-                if self.holes && turned != selectors {
-                    continue;
-                }
-                *self.best = Painted { bits: bits.0 | turned | flag, error };
-            }
-        }
+        (0..DISTANCES.len()).for_each(|index| self.try_one(codes, kind, index));
         self.best.error < before
     }
+
+    fn try_one(&mut self, codes: [[i32; 3]; 2], kind: Kind, index: usize) {
+        let [one, two] = codes.map(|color| color.map(|value| value * 17));
+        let colors = match kind {
+            Kind::T => t_colors(one, two, DISTANCES[index]),
+            Kind::H => h_colors(one, two, DISTANCES[index]),
+        };
+        let (mut error, mut selectors) = (0, 0u64);
+        for (at, texel) in self.texels.iter().enumerate() {
+            let column_first = at % 4 * 4 + at / 4;
+            if self.alive >> at & 1 == 0 {
+                selectors |= 1 << (16 + column_first);
+                continue;
+            }
+            let (mut least, mut which) = (i32::MAX, 0u64);
+            for (code, color) in colors.iter().enumerate() {
+                let off: i32 = (0..3).map(|c| (texel[c] - color[c]).pow(2)).sum();
+                if off < least && !(self.holes && code == 2) {
+                    (least, which) = (off, code as u64);
+                }
+            }
+            error += least;
+            selectors |= (which & 1) << column_first | (which >> 1) << (16 + column_first);
+        }
+        if error >= self.best.error {
+            return;
+        }
+        let bits = match kind {
+            Kind::T => Some(t_bits(codes, index)),
+            Kind::H => h_bits(codes, index),
+        };
+        let Some((bits, is_turned)) = bits else { return };
+        if self.holes && is_turned {
+            return;
+        }
+        // The bit that says "differential" says "no holes" where there may be some.
+        let flag = if self.punched && self.holes { 0 } else { 1 << 33 };
+        let selectors = if is_turned { selectors ^ 0xFFFF << 16 } else { selectors };
+        *self.best = Painted { bits: bits | selectors | flag, error };
+    }
+}
+
+/// The bits of an opaque block of these colours at this distance.
+pub(super) fn pair_bits(texels: &[[i32; 3]; 16], codes: [[i32; 3]; 2], kind: Kind, distance: usize) -> u64 {
+    let mut best = Painted { bits: 0, error: i32::MAX };
+    let mut pairs = Pairs { texels, alive: u16::MAX, holes: false, punched: false, best: &mut best };
+    pairs.try_one(codes, kind, distance);
+    best.bits
 }
 
 fn t_bits(codes: [[i32; 3]; 2], distance: usize) -> (u64, bool) {
