@@ -86,6 +86,23 @@ impl Engine {
         Ok(())
     }
 
+    /// The lines that it has written down itself of a container's output, from its own file (`json-file`, not rotated).
+    ///
+    /// # Errors
+    /// Where the file isn't there, or holds something else.
+    pub fn log(&self, container: &str) -> io::Result<Vec<String>> {
+        #[derive(serde::Deserialize)]
+        struct Entry {
+            log: String,
+        }
+        let file = self.folder().join("data/containers").join(container).join(format!("{container}-json.log"));
+        let text = fs::read_to_string(file)?;
+        // What comes after the last end of a line is being written.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let entries = whole.lines().map(serde_json::from_str::<Entry>);
+        Ok(entries.map(|entry| entry.map(|entry| entry.log.trim_end().to_owned())).collect::<Result<_, _>>()?)
+    }
+
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.folder().join("docker.sock")
