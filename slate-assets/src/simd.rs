@@ -52,11 +52,8 @@ pub(crate) fn plain() -> bool {
     false
 }
 
-#[cfg(all(target_arch = "x86_64", test))]
-pub(crate) use tests::plain;
-
 #[cfg(test)]
-pub(crate) use tests::plainly;
+pub(crate) use tests::{plain, plainly};
 
 #[cfg(test)]
 mod tests {
@@ -66,7 +63,6 @@ mod tests {
         static PLAIN: Cell<bool> = const { Cell::new(false) };
     }
 
-    #[cfg(target_arch = "x86_64")]
     pub(crate) fn plain() -> bool {
         PLAIN.get()
     }

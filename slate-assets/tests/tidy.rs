@@ -7,10 +7,11 @@ use std::{
 };
 
 /// The modules that may have unsafe code, each with its reason at its top.
-const UNSAFE: [&str; 5] = [
+const UNSAFE: [&str; 6] = [
     "src/simd.rs",
     "src/texture/block/narrow/avx2.rs",
     "src/texture/block/narrow/avx512.rs",
+    "src/texture/block/narrow/neon.rs",
     "src/texture/block/narrow/sse2.rs",
     "src/texture/block/turn.rs",
 ];

@@ -11,7 +11,7 @@ mod rows;
 mod solid;
 mod write;
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 pub(super) use quick::Strips;
 pub(super) use repeat::{with_ends, with_indices};
 pub(super) use rows::encode;

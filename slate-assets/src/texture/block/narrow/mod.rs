@@ -7,14 +7,16 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(any(test, not(target_arch = "x86_64")))]
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
+#[cfg(any(test, not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))))]
 mod plain;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests;
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 use crate::simd;
 
 /// A row of texels.
@@ -140,20 +142,21 @@ pub(super) trait Kernel {
 
 /// Runs a kernel with the widest lanes of this machine.
 pub(super) fn run(kernel: impl Kernel) {
-    #[cfg(all(test, target_arch = "x86_64"))]
+    #[cfg(test)]
     if simd::plain() {
         return kernel.run::<plain::Plain>();
     }
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(avx512) = avx512::Avx512::found() {
-            avx512.run(kernel);
-        } else if let Some(avx2) = avx2::Avx2::found() {
-            avx2.run(kernel);
-        } else {
-            kernel.run::<sse2::Sse2>();
+    cfg_select! {
+        target_arch = "x86_64" => {
+            if let Some(avx512) = avx512::Avx512::found() {
+                avx512.run(kernel);
+            } else if let Some(avx2) = avx2::Avx2::found() {
+                avx2.run(kernel);
+            } else {
+                kernel.run::<sse2::Sse2>();
+            }
         }
+        all(target_arch = "aarch64", target_endian = "little") => kernel.run::<neon::Neon>(),
+        _ => kernel.run::<plain::Plain>(),
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    kernel.run::<plain::Plain>();
 }

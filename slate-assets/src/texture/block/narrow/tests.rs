@@ -1,6 +1,6 @@
 //! All lanes give the bytes of plain ones.
 
-use super::{Kernel, Lanes, avx2::Avx2, avx512::Avx512, plain::Plain, sse2::Sse2};
+use super::{Kernel, Lanes, plain::Plain};
 use crate::texture::block::{bc1, bc7};
 
 /// Four lines of texels: noise, slopes, and the ends of the range.
@@ -25,13 +25,21 @@ fn lines(width: usize) -> [Vec<[u8; 4]>; 4] {
 
 /// By machine, what this work gives where kernels are run with its lanes.
 fn on_all<T>(work: impl Fn(&dyn Fn(Any<'_>)) -> T) -> Vec<(&'static str, T)> {
-    let mut out =
-        vec![("plain", work(&|kernel| kernel.run::<Plain>())), ("SSE2", work(&|kernel| kernel.run::<Sse2>()))];
-    if let Some(found) = Avx2::found() {
-        out.push(("AVX2", work(&|kernel| found.run(kernel))));
-    }
-    if let Some(found) = Avx512::found() {
-        out.push(("AVX-512", work(&|kernel| found.run(kernel))));
+    let mut out = vec![("plain", work(&|kernel| kernel.run::<Plain>()))];
+    cfg_select! {
+        target_arch = "x86_64" => {
+            out.push(("SSE2", work(&|kernel| kernel.run::<super::sse2::Sse2>())));
+            if let Some(found) = super::avx2::Avx2::found() {
+                out.push(("AVX2", work(&|kernel| found.run(kernel))));
+            }
+            if let Some(found) = super::avx512::Avx512::found() {
+                out.push(("AVX-512", work(&|kernel| found.run(kernel))));
+            }
+        }
+        all(target_arch = "aarch64", target_endian = "little") => {
+            out.push(("NEON", work(&|kernel| kernel.run::<super::neon::Neon>())));
+        }
+        _ => {}
     }
     out
 }
