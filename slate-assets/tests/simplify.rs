@@ -22,7 +22,7 @@ fn reduce(shape: &Shape, ratio: f64) -> Level {
         indices: &shape.indices,
         attributes: &shape.attributes,
         weights: &shape.weights,
-        locked: &[],
+        ..Surface::default()
     };
     let target = (shape.indices.len() as f64 / 3.0 * ratio) as usize;
     Simplifier::new(&surface).unwrap().reduce(target, &Cancel::new()).unwrap()
@@ -133,16 +133,13 @@ fn textured_surfaces_stay_nearer_than_by_any_of_meshoptimizer_s_modes() {
     }
     found.sort_by(f64::total_cmp);
     let nearer = found.partition_point(|ratio| *ratio <= 1.0);
+    println!("TAIL {:.3?}", &found[found.len() - 14..]);
     println!(
         "{nearer} of {} are nearer; half of them have {:.2} of the best's or less",
         found.len(),
         found[found.len() / 2]
     );
-    assert!(
-        nearer * 100 >= found.len() * 90 && found[found.len() / 2] < 0.65,
-        "{nearer} of {}: {found:?}",
-        found.len()
-    );
+    assert!(nearer == found.len() && found[nearer / 2] < 0.62, "{nearer} of {}: {found:?}", found.len());
 }
 
 /// The larger triangle lists of a GLB that have normals and coordinates.
@@ -221,7 +218,7 @@ fn large_surfaces_reach_every_ratio_in_a_chain() {
             indices: &shape.indices,
             attributes: &shape.attributes,
             weights: &shape.weights,
-            locked: &[],
+            ..Surface::default()
         };
         let mut simplifier = Simplifier::new(&surface).unwrap();
         let all = shape.indices.len() / 3;
@@ -282,7 +279,7 @@ fn triangles_without_any_order_are_simplified() {
             indices: &indices,
             attributes: &attributes,
             weights: &[COORDINATE_WEIGHT],
-            locked: &[],
+            ..Surface::default()
         };
         let mut simplifier = Simplifier::new(&surface).unwrap();
         for ratio in [0.9, 0.5, 0.2, 0.05, 0.0] {
@@ -337,6 +334,48 @@ fn no_crack_opens_between_parts() {
         let [from, to] = [from, to].map(|place| place.map(f32::from_bits));
         assert!(shapes::on_rim(&from) && shapes::on_rim(&to), "open from {from:?} to {to:?}");
     }
+}
+
+/// Two halves of a flat square: where nothing is said of parts, the line between them is nothing to keep.
+#[test]
+fn the_line_between_parts_stays() {
+    for side in [32, 170] {
+        let mut shape = shapes::terrain(side);
+        shape.positions.iter_mut().for_each(|position| position[2] = 0.0);
+        let (triangles, count) = (shape.indices.len() / 3, shape.positions.len());
+        let second = shape.indices.split_off(triangles / 2 * 3);
+        shape.indices.extend(second.into_iter().map(|index| index + count as u32));
+        shape.positions.extend_from_within(..);
+        let owners: Vec<u32> = [0, 1].into_iter().flat_map(|part| std::iter::repeat_n(part, count)).collect();
+        let farthest = |parts: &[u32]| {
+            let surface = Surface { positions: &shape.positions, indices: &shape.indices, parts, ..Surface::default() };
+            let level = Simplifier::new(&surface).unwrap().reduce(triangles / 64, &Cancel::new()).unwrap();
+            let corners = level.indices.iter().enumerate().map(|(at, &vertex)| {
+                let beyond = level.positions[vertex as usize][1] - 0.5;
+                if (level.triangles[at / 3] as usize) < triangles / 2 { beyond } else { -beyond }
+            });
+            corners.fold(0.0, f32::max)
+        };
+        assert!(farthest(&owners) < 1e-4, "{}", farthest(&owners));
+        assert!(farthest(&[]) > 1e-2, "{}", farthest(&[]));
+    }
+}
+
+/// Squares of a terrain whose normals differ by less than anybody sees.
+#[test]
+fn what_nobody_sees_is_no_seam() {
+    let seamless = shapes::terrain(96);
+    let mut cut = shapes::seams(96);
+    for (at, (values, position)) in cut.attributes.chunks_exact_mut(5).zip(&cut.positions).enumerate() {
+        let off = (at / 81 % 2) as f32 * 1e-4;
+        values.copy_from_slice(&[off, 0.0, 1.0, position[0], position[1]]);
+    }
+    let rms = |shape: &Shape| {
+        let level = reduce(shape, 0.25);
+        deviation((&shape.positions, &shape.indices), (&level.positions, &level.indices), 50_000).rms
+    };
+    let (cut, whole) = (rms(&cut), rms(&seamless));
+    assert!(cut < 1.02 * whole, "{cut} {whole}");
 }
 
 type Bits = [u32; 3];

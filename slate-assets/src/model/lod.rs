@@ -64,6 +64,8 @@ struct Joined {
     indices: Vec<u32>,
     /// The least and the most number that positions of all primitives can be.
     room: [f32; 2],
+    /// The primitive of each vertex.
+    owners: Vec<u32>,
     /// The primitive, and its first vertex and triangle.
     parts: Vec<(usize, u32, u32)>,
 }
@@ -86,6 +88,7 @@ fn join(mesh: &Mesh) -> Joined {
         kept: kept.iter().map(|(name, width, _)| (*name, *width)).collect(),
         indices: Vec::new(),
         room: [f32::MIN, f32::MAX],
+        owners: Vec::new(),
         parts: Vec::new(),
     };
     for (at, primitive) in parts() {
@@ -95,6 +98,7 @@ fn join(mesh: &Mesh) -> Joined {
             let [least, most] = positions.range();
             joined.room = [joined.room[0].max(least), joined.room[1].min(most)];
             joined.positions.extend(positions.to_vectors::<3>());
+            joined.owners.resize(joined.positions.len(), at as u32);
         }
         let columns: Vec<_> = kept
             .iter()
@@ -137,6 +141,7 @@ fn chain(mesh: &Mesh, ratios: &[f32], cancel: &Cancel) -> Result<Option<(Chain, 
         indices: &joined.indices,
         attributes: &joined.attributes,
         weights: &joined.weights,
+        parts: &joined.owners,
         locked: &[],
     };
     let diagonal = diagonal(&joined.positions);

@@ -152,7 +152,7 @@ fn ours(shape: &Shape, ratio: f64) -> Result<Left> {
         indices: &shape.indices,
         attributes: &shape.attributes,
         weights: &shape.weights,
-        locked: &[],
+        ..Surface::default()
     };
     let target = (shape.indices.len() as f64 / 3.0 * ratio) as usize;
     let level = Simplifier::new(&surface)?.reduce(target, &Cancel::new())?;

@@ -19,7 +19,7 @@ struct Side {
     /// The first corner at the edge.
     first: u32,
     count: u32,
-    /// Whether two triangles have the same wedges there.
+    /// Whether two triangles have the same wedges there, or such as are alike.
     is_inner: bool,
 }
 
@@ -46,13 +46,14 @@ impl Topology {
     }
 
     /// Finds the edges from these places to places of higher numbers where `is_meant` says so of both ends, and gives
-    /// each end the planes of borders and seams, upright on their faces.
+    /// each end the planes of borders and seams, upright on their faces. Where wedges are `alike`, nobody sees a seam.
     #[inline]
     pub(super) fn find_edges(
         &mut self,
         places: impl Iterator<Item = u32>,
         most: usize,
         is_meant: impl Fn(&Self, u32, u32) -> bool,
+        are_alike: impl Fn(u32, u32) -> bool,
     ) {
         /// How many edges more there is room for, each time that there is none.
         const ROOM: usize = 4096;
@@ -91,7 +92,8 @@ impl Topology {
                 let Side { first, count, is_inner } = sides[edge - before];
                 let first = select_unpredictable(is_new, corner, first);
                 let ([a, b], [c, d]) = (self.wedges_at(first), self.wedges_at(corner));
-                let is_same = (a == d) & (b == c);
+                let is_same =
+                    !is_new && [(a, d), (b, c)].iter().all(|&(one, other)| one == other || are_alike(one, other));
                 sides[edge - before] = Side { first, count: count + 1, is_inner: is_inner | is_same };
                 self.sides[(corner / 4) as usize].edges[(corner % 4) as usize] = edge as u32;
                 if !is_new & !is_same {

@@ -66,9 +66,16 @@ pub(super) struct Joined {
 /// Of so many triangles near what is between the pieces one may go; else all is joined.
 const SPARE: usize = 2;
 
-/// Joins pieces and what is between them, so that a surface of so many triangles can be left: all there is, or where enough
+/// Joins pieces of a surface and what is between them, so that one of so many triangles can be left: all there is, or where enough
 /// is there to go only what is near.
-pub(super) fn join(pieces: &[Piece], between: &Between, target: usize, all: bool, haste: Haste) -> Joined {
+pub(super) fn join(
+    surface: &Surface<'_>,
+    pieces: &[Piece],
+    between: &Between,
+    target: usize,
+    all: bool,
+    haste: Haste,
+) -> Joined {
     let mut used: Vec<Vec<u32>> = vec![Vec::new(); pieces.len()];
     between.corners.iter().flatten().for_each(|corner| used[corner.piece].push(corner.wedge));
     let with_used = || pieces.par_iter().zip(&used);
@@ -85,7 +92,7 @@ pub(super) fn join(pieces: &[Piece], between: &Between, target: usize, all: bool
     for numbers in &mut numbers {
         numbers.begin_at(&mut total);
     }
-    let piece = joined(pieces, between, &numbers, total, haste);
+    let piece = joined(surface, pieces, between, &numbers, total, haste);
     Joined { piece, numbers, is_all }
 }
 
@@ -120,7 +127,14 @@ impl Joined {
 }
 
 /// What has these numbers as one piece, with edges that go on where those of the pieces stopped.
-fn joined(pieces: &[Piece], between: &Between, numbers: &[Numbers], total: [u32; 4], haste: Haste) -> Piece {
+fn joined(
+    surface: &Surface<'_>,
+    pieces: &[Piece],
+    between: &Between,
+    numbers: &[Numbers],
+    total: [u32; 4],
+    haste: Haste,
+) -> Piece {
     let mut all = Whole::with_room(total, &pieces[0]);
     let mut rest = all.slices();
     let slices: Vec<Slices<'_>> = numbers.iter().map(|numbers| rest.take(numbers.counts())).collect();
@@ -143,8 +157,9 @@ fn joined(pieces: &[Piece], between: &Between, numbers: &[Numbers], total: [u32;
     topology.list_more(first);
     topology.add_planes(added.clone());
     topology.find_singles(places.iter().copied());
-    topology.find_edges(places.iter().copied(), between.corners.len() * 3, |_, place, end| {
-        held[place as usize] & held[end as usize]
+    let is_meant = |_: &Topology, place: u32, end: u32| held[place as usize] & held[end as usize];
+    topology.find_edges(places.iter().copied(), between.corners.len() * 3, is_meant, |one, other| {
+        surface.are_of_one_part(sources[one as usize], sources[other as usize]) && fields.are_alike(one, other)
     });
     topology.add_fields(added, &mut fields);
 

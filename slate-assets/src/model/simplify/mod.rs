@@ -64,6 +64,14 @@ pub struct Surface<'a> {
     /// How much an error of 1 in an attribute counts, against an error in position as large as the surface itself;
     /// [`NORMAL_WEIGHT`] and its like suit models.
     pub weights: &'a [f32],
+    /// Which part each vertex is of, as by material: the line between two parts is kept. All are of one where it is empty.
+    pub parts: &'a [u32],
     /// Vertices whose place may not change; none where it is empty.
     pub locked: &'a [bool],
+}
+
+impl Surface<'_> {
+    fn are_of_one_part(&self, one: u32, other: u32) -> bool {
+        self.parts.is_empty() || self.parts[one as usize] == self.parts[other as usize]
+    }
 }

@@ -83,9 +83,9 @@ impl<'a> Simplifier<'a> {
                 let all = self.surface.indices.len() / 3;
                 let last = between.len() as f64 * LAST * (1.0 - target as f64 / all as f64);
                 thin(pieces, between, target + last.max(0.0) as usize, cancel)?;
-                let mut near = join(pieces, between, target, target <= WHOLE, self.haste);
+                let mut near = join(&self.surface, pieces, between, target, target <= WHOLE, self.haste);
                 if !near.reduce(target, pieces, cancel)? && !near.is_all {
-                    near = join(pieces, between, target, true, self.haste);
+                    near = join(&self.surface, pieces, between, target, true, self.haste);
                     near.reduce(target, pieces, cancel)?;
                 }
                 near
@@ -110,16 +110,22 @@ fn piece(whole: &Surface<'_>, cut: &Cut, part: &Part, space: Space, haste: Haste
     let indices: Vec<u32> = corners.map(|vertex| cut.homes[vertex as usize].1).collect();
     let attributes = part.vertices.iter().flat_map(|&vertex| &whole.attributes[vertex as usize * width..][..width]);
     let attributes: Vec<f32> = attributes.copied().collect();
-    let locked = part.vertices.iter().filter_map(|&vertex| whole.locked.get(vertex as usize).copied());
-    let locked: Vec<bool> = locked.collect();
+    let parts: Vec<u32> = of_vertices(whole.parts, &part.vertices);
+    let locked: Vec<bool> = of_vertices(whole.locked, &part.vertices);
     let surface = Surface {
         positions: &positions,
         indices: &indices,
         attributes: &attributes,
         weights: whole.weights,
+        parts: &parts,
         locked: &locked,
     };
     planned(&surface, &part.held, part.vertices.clone(), part.triangles.clone(), space, haste)
+}
+
+/// What a list has of these vertices; nothing where it is empty.
+fn of_vertices<T: Copy>(all: &[T], vertices: &[u32]) -> Vec<T> {
+    vertices.iter().filter_map(|&vertex| all.get(vertex as usize).copied()).collect()
 }
 
 /// For each triangle between pieces, so many go last, when the pieces are joined, as a share of those that are to go: nothing
@@ -179,13 +185,14 @@ fn planned(
     let (places, triangles) = (topology.places.len() as u32, topology.corners.len());
     topology.add_planes(0..triangles);
     topology.find_singles(0..places);
+    let are_alike = |one, other| surface.are_of_one_part(one, other) && fields.are_alike(one, other);
     if held.is_empty() {
-        topology.find_edges(0..places, triangles * 3 / 2, |_, _, _| true);
+        topology.find_edges(0..places, triangles * 3 / 2, |_, _, _| true, are_alike);
     } else {
         // What is between two held places is found when the pieces are joined.
-        topology.find_edges(0..places, triangles * 3 / 2, |topology, place, end| {
-            !(topology.held[place as usize] && topology.held[end as usize])
-        });
+        let is_meant =
+            |topology: &Topology, place: u32, end: u32| !(topology.held[place as usize] && topology.held[end as usize]);
+        topology.find_edges(0..places, triangles * 3 / 2, is_meant, are_alike);
     }
     topology.add_fields(0..triangles, &mut fields);
     for anchor in &mut topology.anchors {
@@ -201,8 +208,9 @@ fn check(surface: &Surface<'_>) -> Result<()> {
     const CHUNK: usize = 1 << 15;
     let count = surface.positions.len();
     let wide = surface.attributes.len() == count * surface.weights.len();
+    let parts = surface.parts.is_empty() || surface.parts.len() == count;
     let locks = surface.locked.is_empty() || surface.locked.len() == count;
-    if !wide || !locks || !surface.indices.len().is_multiple_of(3) || count >= (NONE / 4) as usize {
+    if !wide || !parts || !locks || !surface.indices.len().is_multiple_of(3) || count >= (NONE / 4) as usize {
         return Err(Error::invalid("the surface's lists don't fit each other"));
     }
     if surface.indices.len() >= NONE as usize / SLACK / 2 {
