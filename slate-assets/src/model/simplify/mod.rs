@@ -39,8 +39,8 @@ pub use simplifier::Simplifier;
 
 /// The weight of each number of a normal in a model's levels of detail.
 ///
-/// Of 73 textured surfaces of WebXR's controllers and hands, to a half and a quarter, levels with these weights have 0.62 of the RMS of
-/// the best of meshoptimizer's modes, and miss its normals by 0.6 and coordinates by 1.1 of what that misses, both medians; with
+/// Of 73 textured surfaces of WebXR's controllers and hands, to a half and a quarter, levels with these weights have 0.59 of the RMS of
+/// the best of meshoptimizer's modes, and miss its normals by 0.6 and coordinates by 1.0 of what that misses, both medians; with
 /// twenty times as much they have 1.4 of the RMS and miss more of both, for points are moved off the surface
 /// (`benches/README.md`).
 pub const NORMAL_WEIGHT: f32 = 0.0125;
