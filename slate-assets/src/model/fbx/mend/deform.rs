@@ -50,8 +50,8 @@ pub(super) fn repair(objects: &mut [Entry<'_>], connections: &[Entry<'_>]) {
                 rows(object, &[(b"Vertices", 3), (b"Normals", 3)], most(number));
                 if object.find(b"Indexes").is_none() {
                     let below = object.below.get_or_insert_default();
-                    below.push(Entry::array(b"Indexes", b"0"));
-                    below.push(Entry::array(b"Vertices", b"0,0,0"));
+                    below.push(Entry::array(b"Indexes", b""));
+                    below.push(Entry::array(b"Vertices", b""));
                 }
             }
             (b"Deformer", Some(b"Cluster")) => rows(object, &[(b"Weights", 1)], most(number)),
