@@ -171,15 +171,13 @@ impl<'a> Reader<'a> {
                 self.at += 1;
             }
         }
-        let inside = self.skip(|byte| byte != b'}');
-        self.peek()?;
-        self.at += 1;
-        if !inside.contains(&b';') {
-            return Some(Cow::Borrowed(inside));
+        let mut inside = Cow::Borrowed(self.skip(|byte| !matches!(byte, b'}' | b';')));
+        while self.peek()? == b';' {
+            self.skip(|byte| byte != b'\n');
+            inside.to_mut().extend_from_slice(self.skip(|byte| !matches!(byte, b'}' | b';')));
         }
-        let lines = inside.split(|byte| *byte == b'\n');
-        let told: Vec<_> = lines.map(|line| line.split(|byte| *byte == b';').next().unwrap_or_default()).collect();
-        Some(Cow::Owned(told.join(&b'\n')))
+        self.at += 1;
+        Some(inside)
     }
 }
 
