@@ -190,6 +190,16 @@ fn what_the_parser_stumbles_over_is_made_harmless() {
     let path = find(b"texture_0.png", find(b"XRefUrl", 0));
     let connections = find(b"Connections", 0);
     let link = find(b"S\x02\0\0\0OOL", connections);
+    // A node's link to the root in the place of the next one: it is there twice.
+    let (mut root, mut next) = (link, find(b"S\x02\0\0\0OOL", link + 1));
+    while fbx[root + 17..root + 25] != [0; 8] {
+        (root, next) = (next, find(b"S\x02\0\0\0OOL", next + 1));
+    }
+    let mut twice = fbx.clone();
+    twice.copy_within(root..root + 25, next);
+    let input = AssetInput::from_bytes("m.fbx", twice);
+    let (report, _) = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()).unwrap();
+    assert_eq!(report["mended"], json!(true));
     for (place, byte) in [(path, 0xE9), (link + 14, 0x77)] {
         let mut fbx = fbx.clone();
         fbx[place] = byte;

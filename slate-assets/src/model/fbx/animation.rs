@@ -29,7 +29,7 @@ pub(super) fn read(scene: &Scene, model: &mut Model, shapes: &Shapes, work: &Wor
         let bytes = keys.sum::<usize>() as u64 * 20;
         AssetLimits::check("the size of the model's animations", bytes, room)?;
         room -= bytes;
-        let mut take = Take { begin: baked.playback_time_begin, animation: Animation::default() };
+        let mut take = Take { begin: begin(&baked), animation: Animation::default() };
         for node in &baked.nodes {
             let Some(place) = node.node.checked_sub(1).filter(|&place| place < model.nodes.len()) else { continue };
             let Transform::Parts { translation, rotation, scale } = model.nodes[place].transform else { continue };
@@ -50,6 +50,28 @@ pub(super) fn read(scene: &Scene, model: &mut Model, shapes: &Shapes, work: &Wor
         }
     }
     Ok(())
+}
+
+/// Where a take begins: where it says, or at its first key where that would leave nothing to be played.
+fn begin(baked: &BakedAnimation) -> f64 {
+    let told = baked.playback_time_begin;
+    if baked.key_time_max >= told { told } else { baked.key_time_min }
+}
+
+/// The keys from where a take begins; what is before it counts for where it stands then.
+fn from<const N: usize>(keys: &[BakedKey<N>], begin: f64) -> impl Iterator<Item = (f64, [f64; N])> {
+    let before = keys.partition_point(|key| key.time < begin);
+    let starts = keys.get(before).is_some_and(|key| key.time <= begin);
+    let first = before.checked_sub(1).filter(|_| !starts).map(|last| {
+        let (one, other) = (&keys[last], keys.get(before).unwrap_or(&keys[last]));
+        let length = other.time - one.time;
+        let share = if length > 0.0 { (begin - one.time) / length } else { 0.0 };
+        // A quaternion and its negative are one rotation.
+        let same = one.value.iter().zip(&other.value).map(|(one, other)| one * other).sum::<f64>() >= 0.0;
+        let sign = if N == 4 && !same { -1.0 } else { 1.0 };
+        (begin, std::array::from_fn(|at| one.value[at] + (sign * other.value[at] - one.value[at]) * share))
+    });
+    first.into_iter().chain(keys[before..].iter().map(|key| (key.time, key.value)))
 }
 
 /// Whether nothing moves, and nothing is held elsewhere than the node is without the animation.
@@ -73,11 +95,11 @@ struct Take {
 impl Take {
     fn add<const N: usize>(&mut self, node: usize, path: &str, shape: Shape, keys: &[BakedKey<N>]) {
         let (mut times, mut values) = (Vec::new(), Vec::new());
-        for key in keys {
-            let time = finite(key.time - self.begin).max(0.0);
+        for (time, value) in from(keys, self.begin) {
+            let time = finite(time - self.begin).max(0.0);
             // Steps are two keys at one time: the later one comes a little later.
             let time = times.last().map_or(time, |last: &f32| time.max(last.next_up()));
-            let mut value = key.value.map(finite);
+            let mut value = value.map(finite);
             if path == "rotation" {
                 let length = value.iter().map(|number| number * number).sum::<f32>().sqrt();
                 if length <= 0.0 {

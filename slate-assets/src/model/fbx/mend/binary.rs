@@ -6,7 +6,8 @@ use std::{collections::BTreeSet, ops::Range};
 const DEPTH: usize = 32;
 
 /// A copy of a file in which the parser finds nothing of this, of the same length; none where there was nothing:
-/// - connections of objects that aren't there;
+/// - connections of objects that aren't there, that are there already, or that give a node another parent;
+/// - objects that have the number of another;
 /// - bytes beyond ASCII in the values of properties;
 /// - properties that hold binary data.
 pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -16,7 +17,7 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let file = File { bytes, wide: version >= 7500 };
-    let (mut objects, mut connections, mut properties) = (BTreeSet::from([0]), Vec::new(), Vec::new());
+    let (mut objects, mut connections, mut properties) = (Vec::new(), Vec::new(), Vec::new());
     let mut open = vec![(27..bytes.len(), 0)];
     while let Some((range, depth)) = open.pop() {
         for entry in file.entries(range) {
@@ -26,9 +27,7 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
                 continue;
             }
             if depth == 0 && name == b"Objects" {
-                objects.extend(
-                    file.entries(entry.below.clone()).iter().filter_map(|object| file.number(object.values.start)),
-                );
+                objects.extend(file.entries(entry.below.clone()).into_iter().filter(|object| !object.name.is_empty()));
             } else if depth == 0 && name == b"Connections" {
                 connections.extend(file.entries(entry.below.clone()));
             }
@@ -40,10 +39,27 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = bytes.to_vec();
     // An entry of another name is one that nobody asks for.
     let hide = |out: &mut Vec<u8>, entry: &Entry| out[entry.name.start] = b'~';
-    for connection in connections.iter().filter(|connection| !connection.name.is_empty()) {
+    let number = |object: &Entry| file.number(object.values.start);
+    let known: BTreeSet<i64> = objects.iter().filter_map(number).chain([0]).collect();
+    let is_model = |object: &&Entry| bytes[object.name.clone()] == *b"Model";
+    let models: BTreeSet<i64> = objects.iter().filter(is_model).filter_map(number).chain([0]).collect();
+    let (mut seen, mut placed) = (BTreeSet::new(), BTreeSet::new());
+    // Of a node's parents the last counts.
+    for connection in connections.iter().rev().filter(|connection| !connection.name.is_empty()) {
         let [from, to] = file.ends(connection);
-        if [from, to].into_iter().flatten().any(|number| !objects.contains(&number)) {
+        let lost = [from, to].into_iter().flatten().any(|number| !known.contains(&number));
+        let place = from.filter(|from| *from != 0 && [from, &to.unwrap_or(-1)].iter().all(|end| models.contains(end)));
+        let is_place = place.is_some() && file.texts(connection.values.clone()).len() == 1;
+        if lost || is_place && !placed.insert(place) || !seen.insert(&bytes[connection.values.clone()]) {
             hide(&mut out, connection);
+        }
+    }
+    let (mut free, mut named) = ((1..).filter(|number| !known.contains(number)), BTreeSet::new());
+    for object in &objects {
+        if let Some(own) = number(object).filter(|own| !named.insert(*own))
+            && let Some(other) = free.next().filter(|_| own != 0)
+        {
+            out[object.values.start + 1..object.values.start + 9].copy_from_slice(&i64::to_le_bytes(other));
         }
     }
     for property in &properties {
