@@ -202,3 +202,26 @@ fn a_take_that_begins_later_stands_where_it_is_then() {
     assert_eq!((times[0], places[0][0]), (0.0, 2.5));
     assert_eq!((times[times.len() - 1], places[places.len() - 1][0]), (0.5, 4.0));
 }
+
+#[test]
+fn other_letters_are_refused() {
+    for text in ["hello: world\nfoo: 1,2\n", "; a note\na: {\n}\n", "x: \"y\n"] {
+        let error = read(text).unwrap_err();
+        assert_eq!(error.kind(), slate_core::ErrorKind::Corrupt, "{text}: {error}");
+    }
+}
+
+/// Many clusters and one mesh, each connected to the other: nothing is looked at once for each pair.
+#[test]
+fn connections_of_many_to_many_are_no_burden() {
+    const COUNT: usize = 20_000;
+    let (mut objects, mut connections) = (String::new(), String::new());
+    for number in 10..10 + COUNT {
+        objects += &format!("Deformer: {number},\"\",\"Cluster\" {{\n}}\n");
+        connections += &format!("C: \"OO\",{number},5\nC: \"OO\",5,{number}\n");
+    }
+    let mesh = "Geometry: 5,\"\",\"Mesh\" {\nVertices: *9 { a: 1 }\n}\n";
+    let text = format!("; FBX 7.4.0 project file\nObjects: {{\n{mesh}{objects}}}\nConnections: {{\n{connections}}}\n");
+    let (report, _) = read(&text).unwrap();
+    assert_eq!((&report["mended"], &report["triangles"]), (&json!(true), &json!(0)));
+}

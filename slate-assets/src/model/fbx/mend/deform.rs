@@ -32,17 +32,14 @@ pub(super) fn repair(objects: &mut [Entry<'_>], connections: &[Entry<'_>]) {
             _ => {}
         }
     }
-    // The fewest points of the meshes that something is for, however it is connected to them.
-    let most = |number: i64| {
-        let (mut at, mut most) = (vec![number], usize::MAX);
-        for _ in 0..WAY {
-            at = at.iter().filter_map(|number| to.get(number)).flatten().copied().collect();
-            at.sort_unstable();
-            at.dedup();
-            most = at.iter().filter_map(|number| points.get(number)).fold(most, |most, points| most.min(*points));
-        }
-        most
-    };
+    // The fewest points of the meshes that something is for, however it is connected to them: one step further each time.
+    let mut most: BTreeMap<i64, usize> = BTreeMap::new();
+    for _ in 0..WAY {
+        let through = |above: &i64| [&points, &most].into_iter().filter_map(|known| known.get(above)).min().copied();
+        most =
+            to.iter().filter_map(|(number, above)| Some((*number, above.iter().filter_map(through).min()?))).collect();
+    }
+    let most = |number: i64| most.get(&number).copied().unwrap_or(usize::MAX);
     for object in objects.iter_mut() {
         let Some(number) = object.values.first().and_then(Value::whole) else { continue };
         match (object.name, kind(object)) {

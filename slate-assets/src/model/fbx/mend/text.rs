@@ -36,7 +36,12 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
         // A brace that nobody opened ends nothing.
         entries.extend(reader.entries(0)?);
     }
-    let version = repair::repair(&mut entries, first_line(bytes));
+    let first_line = first_line(bytes);
+    let is_fbx = |entry: &Entry<'_>| matches!(entry.name, b"FBXHeaderExtension" | b"Objects");
+    if first_line.is_none() && !entries.iter().any(is_fbx) {
+        return None;
+    }
+    let version = repair::repair(&mut entries, first_line);
     let mut out =
         format!("; FBX {}.{}.{} project file\n", version / 1000, version / 100 % 10, version / 10 % 10).into();
     entries.iter().for_each(|entry| entry.write(&mut out));
