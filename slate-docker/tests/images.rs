@@ -14,9 +14,10 @@ use slate_core::{
     },
 };
 use slate_docker::{Credentials, DockerBackend, DockerConfig, DockerOptions, Endpoint, NoCredentials, PullPolicy};
+use slate_harness::Port;
 use std::{
     fs::{self, File},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -26,7 +27,7 @@ const PASSWORD: &str = "hunter2??>>~~";
 
 struct Registry {
     process: Child,
-    port: u16,
+    port: Port,
     folder: tempfile::TempDir,
 }
 
@@ -52,7 +53,7 @@ impl Registry {
             lines.push('\n');
         }
         fs::write(folder.path().join("htpasswd"), lines).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = Port::take().unwrap();
         let place = folder.path().display();
         let config = format!(
             "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {place}/data}}}}\n\
@@ -72,7 +73,7 @@ impl Registry {
             return None;
         };
         let deadline = Instant::now() + SOON;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", port.number())).is_err() {
             assert!(Instant::now() < deadline, "{}", fs::read_to_string(folder.path().join("log")).unwrap());
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -1,8 +1,7 @@
-use crate::START;
+use crate::{START, port::Port};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs, io,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output},
     time::{Duration, Instant},
@@ -15,7 +14,7 @@ use std::{
 #[derive(Debug)]
 pub struct Engine {
     folder: tempfile::TempDir,
-    port: u16,
+    port: Port,
     arguments: &'static str,
 }
 
@@ -48,7 +47,7 @@ impl Engine {
         let engine = Self {
             arguments,
             folder: tempfile::Builder::new().prefix("slate-engine-").tempdir()?,
-            port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+            port: Port::take()?,
         };
         engine.restart()?;
         Ok(engine)

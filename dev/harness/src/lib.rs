@@ -23,6 +23,7 @@ mod engine;
 mod find;
 mod nats;
 mod net;
+mod port;
 mod postgres;
 mod process;
 mod proxy;
@@ -31,6 +32,7 @@ pub mod shared;
 
 pub use engine::Engine;
 pub use nats::{Nats, NatsCluster, NatsOptions, NatsVersion};
+pub use port::Port;
 pub use postgres::{Database, Postgres, PostgresAddress, PostgresOptions};
 pub use proxy::{Faults, Proxy};
 pub use redis::{Redis, Sentinels};

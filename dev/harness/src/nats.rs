@@ -2,7 +2,8 @@
 
 use crate::{
     find,
-    net::{ask, free_ports},
+    net::ask,
+    port::Port,
     process::{Launch, Process, folder},
 };
 use rustix::process::Signal;
@@ -59,9 +60,9 @@ pub struct NatsOptions {
 #[derive(Debug)]
 pub struct Nats {
     process: Process,
-    port: u16,
-    websocket: u16,
-    monitor: u16,
+    port: Port,
+    websocket: Port,
+    monitor: Port,
     _folder: TempDir,
 }
 
@@ -79,24 +80,18 @@ impl Nats {
     /// # Errors
     /// `NotFound` where this version isn't installed.
     pub fn with(version: NatsVersion, options: &NatsOptions) -> io::Result<Self> {
-        let mut tries = 0;
-        loop {
-            let [port, websocket, monitor] = free_ports()?;
-            match Self::launch(version, options, [port, websocket, monitor]).and_then(Self::wait) {
-                Ok(server) => return Ok(server),
-                Err(error) if tries == 3 || error.kind() == io::ErrorKind::NotFound => return Err(error),
-                Err(_) => tries += 1,
-            }
-        }
+        let mut server = Self::launch(version, options)?;
+        server.ready()?;
+        Ok(server)
     }
 
-    fn launch(version: NatsVersion, options: &NatsOptions, ports: [u16; 3]) -> io::Result<Self> {
+    fn launch(version: NatsVersion, options: &NatsOptions) -> io::Result<Self> {
         let program = version.program()?;
         let folder = folder(None)?;
         for (name, content) in &options.files {
             fs::write(folder.path().join(name), content)?;
         }
-        let [port, websocket, monitor] = ports;
+        let (port, websocket, monitor) = (Port::take()?, Port::take()?, Port::take()?);
         let config = format!(
             "listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{monitor}\"\n\
              websocket {{ listen: \"127.0.0.1:{websocket}\", no_tls: true }}\n\
@@ -111,13 +106,8 @@ impl Nats {
         Ok(Self { process, port, websocket, monitor, _folder: folder })
     }
 
-    fn wait(mut self) -> io::Result<Self> {
-        self.ready()?;
-        Ok(self)
-    }
-
     fn ready(&mut self) -> io::Result<()> {
-        let monitor = self.monitor;
+        let monitor = self.monitor.number();
         self.process.until_ready("NATS", || {
             let answer = ask(monitor, "GET /healthz HTTP/1.0\r\n\r\n", "}")?;
             if answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200") {
@@ -139,12 +129,12 @@ impl Nats {
 
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The port of its monitoring page on 127.0.0.1.
     pub fn monitor_port(&self) -> u16 {
-        self.monitor
+        self.monitor.number()
     }
 
     /// Kills it with SIGKILL and waits until it is gone.
@@ -185,6 +175,7 @@ impl Nats {
 #[derive(Debug)]
 pub struct NatsCluster {
     servers: Vec<Nats>,
+    _routes: [Port; 3],
 }
 
 impl NatsCluster {
@@ -193,8 +184,8 @@ impl NatsCluster {
     /// # Errors
     /// `NotFound` where this version isn't installed.
     pub fn start(version: NatsVersion) -> io::Result<Self> {
-        let routes: [u16; 3] = free_ports()?;
-        let all = routes.map(|port| format!("\"nats-route://127.0.0.1:{port}\"")).join(", ");
+        let routes = [Port::take()?, Port::take()?, Port::take()?];
+        let all = routes.each_ref().map(|port| format!("\"nats-route://127.0.0.1:{port}\"")).join(", ");
         let mut servers = Vec::new();
         for (index, route) in routes.iter().enumerate() {
             let config = format!(
@@ -202,12 +193,12 @@ impl NatsCluster {
                  cluster {{ name: \"slate\", listen: \"127.0.0.1:{route}\", routes: [{all}] }}"
             );
             let options = NatsOptions { config, files: Vec::new() };
-            servers.push(Nats::launch(version, &options, free_ports()?)?);
+            servers.push(Nats::launch(version, &options)?);
         }
         for server in &mut servers {
             server.ready()?;
         }
-        Ok(Self { servers })
+        Ok(Self { servers, _routes: routes })
     }
 
     /// The URLs of all servers.

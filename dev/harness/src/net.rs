@@ -1,27 +1,10 @@
-//! Ports, and single questions to servers.
+//! Single questions to servers.
 
 use std::{
     io::{self, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     time::Duration,
 };
-
-/// A port that was free just now. Somebody may take it before the server does; who starts one tries again then.
-pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-/// Several ports, all different.
-pub(crate) fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
-    let mut held = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
-    }
-    Ok(ports)
-}
 
 /// Sends `question` and reads until the answer holds `wanted`.
 ///

@@ -2,7 +2,7 @@
 
 use crate::{
     START, find,
-    net::free_port,
+    port::Port,
     process::{Launch, Process, User, folder},
     unique, wait_until,
 };
@@ -31,6 +31,7 @@ pub struct PostgresOptions {
 pub struct Postgres {
     process: Process,
     address: PostgresAddress,
+    _port: Port,
     _folder: TempDir,
 }
 
@@ -72,19 +73,12 @@ impl Postgres {
         let (data, program) = (folder.path().join("data"), bin.join("postgres"));
         let mut launch = Launch { program, args: Vec::new(), folder: folder.path().to_owned(), user };
         make(&launch, &data)?;
-        // Another one may take the port between the look and the start.
-        let mut tries = 0;
-        loop {
-            let port = free_port()?;
-            launch.args = arguments(&data, folder.path(), port, options);
-            let address = PostgresAddress { bin: bin.clone(), folder: folder.path().to_owned(), port };
-            let mut process = Process::start(launch.clone())?;
-            match ready(&mut process, &address) {
-                Ok(()) => return Ok(Self { process, address, _folder: folder }),
-                Err(error) if tries == 3 => return Err(error),
-                Err(_) => tries += 1,
-            }
-        }
+        let port = Port::take()?;
+        launch.args = arguments(&data, folder.path(), port.number(), options);
+        let address = PostgresAddress { bin, folder: folder.path().to_owned(), port: port.number() };
+        let mut process = Process::start(launch)?;
+        ready(&mut process, &address)?;
+        Ok(Self { process, address, _port: port, _folder: folder })
     }
 
     /// Where it is.

@@ -2,7 +2,8 @@
 
 use crate::{
     START, find,
-    net::{ask, free_port},
+    net::ask,
+    port::Port,
     process::{Launch, Process, folder},
     wait_until,
 };
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Redis {
     process: Process,
-    port: u16,
+    port: Port,
     _folder: TempDir,
 }
 
@@ -34,21 +35,13 @@ impl Redis {
     pub fn with(further: &[&str]) -> io::Result<Self> {
         let program = program()?;
         let folder = folder(None)?;
-        let mut tries = 0;
-        loop {
-            let port = free_port()?;
-            let port_text = port.to_string();
-            let args =
-                ["--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
-            let args: Vec<OsString> = args.iter().chain(further).map(OsString::from).collect();
-            let launch = Launch { program: program.clone(), args, folder: folder.path().to_owned(), user: None };
-            let mut process = Process::start(launch)?;
-            match ready(&mut process, port) {
-                Ok(()) => return Ok(Self { process, port, _folder: folder }),
-                Err(error) if tries == 3 => return Err(error),
-                Err(_) => tries += 1,
-            }
-        }
+        let port = Port::take()?;
+        let number = port.to_string();
+        let args = ["--port", &number, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
+        let args = args.iter().chain(further).map(OsString::from).collect();
+        let mut process = Process::start(Launch { program, args, folder: folder.path().to_owned(), user: None })?;
+        ready(&mut process, &port)?;
+        Ok(Self { process, port, _folder: folder })
     }
 
     /// Its URL.
@@ -58,7 +51,7 @@ impl Redis {
 
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// Kills it with SIGKILL and waits until it is gone. What it held is lost.
@@ -91,7 +84,7 @@ impl Redis {
     /// Where it doesn't start.
     pub fn restart(&mut self) -> io::Result<()> {
         self.process.restart()?;
-        ready(&mut self.process, self.port)
+        ready(&mut self.process, &self.port)
     }
 
     /// Sends one command as a line, and reads until the answer holds `wanted`.
@@ -99,7 +92,7 @@ impl Redis {
     /// # Errors
     /// Those of the connection.
     pub fn ask(&self, command: &str, wanted: &str) -> io::Result<String> {
-        ask(self.port, &format!("{command}\r\n"), wanted)
+        ask(self.port.number(), &format!("{command}\r\n"), wanted)
     }
 }
 
@@ -113,7 +106,7 @@ pub struct Sentinels {
 #[derive(Debug)]
 struct Sentinel {
     _process: Process,
-    port: u16,
+    port: Port,
     _folder: TempDir,
 }
 
@@ -143,7 +136,8 @@ impl Sentinels {
                 return Err(io::Error::other("the replicas don't follow yet"));
             }
             for sentinel in &group.sentinels {
-                let told = ask(sentinel.port, &format!("SENTINEL MASTER {}\r\n", Self::NAME), "parallel-syncs")?;
+                let told =
+                    ask(sentinel.port.number(), &format!("SENTINEL MASTER {}\r\n", Self::NAME), "parallel-syncs")?;
                 let fields: Vec<_> = told.split("\r\n").collect();
                 let value =
                     |name: &str| fields.iter().position(|field| *field == name).and_then(|at| fields.get(at + 2));
@@ -167,7 +161,7 @@ impl Sentinels {
     /// Where they name none of this group's.
     pub fn primary(&mut self) -> io::Result<&mut Redis> {
         let question = format!("SENTINEL GET-MASTER-ADDR-BY-NAME {}\r\n", Self::NAME);
-        let told = ask(self.sentinels[0].port, &question, "127.0.0.1\r\n$")?;
+        let told = ask(self.sentinels[0].port.number(), &question, "127.0.0.1\r\n$")?;
         let ports: Vec<_> = self.servers.iter().map(|server| server.port.to_string()).collect();
         let at = ports.iter().position(|port| told.contains(&format!("\r\n{port}\r\n")) || told.ends_with(port));
         at.and_then(|at| self.servers.get_mut(at)).ok_or_else(|| io::Error::other(format!("not of this group: {told}")))
@@ -181,7 +175,7 @@ impl Sentinels {
 
 impl Sentinel {
     fn start(primary: &str) -> io::Result<Self> {
-        let (folder, port) = (folder(None)?, free_port()?);
+        let (folder, port) = (folder(None)?, Port::take()?);
         let name = Sentinels::NAME;
         let config = folder.path().join("sentinel.conf");
         let text = format!(
@@ -192,7 +186,7 @@ impl Sentinel {
         let args = vec![config.into(), "--sentinel".into()];
         let launch = Launch { program: program()?, args, folder: folder.path().to_owned(), user: None };
         let mut process = Process::start(launch)?;
-        ready(&mut process, port)?;
+        ready(&mut process, &port)?;
         Ok(Self { _process: process, port, _folder: folder })
     }
 }
@@ -203,8 +197,8 @@ fn program() -> io::Result<std::path::PathBuf> {
     Ok(found)
 }
 
-fn ready(process: &mut Process, port: u16) -> io::Result<()> {
-    process.until_ready("Redis", || match ask(port, "PING\r\n", "\r\n")? {
+fn ready(process: &mut Process, port: &Port) -> io::Result<()> {
+    process.until_ready("Redis", || match ask(port.number(), "PING\r\n", "\r\n")? {
         // One that wants a password is ready too.
         answer if answer.contains("PONG") || answer.contains("NOAUTH") => Ok(()),
         answer => Err(io::Error::other(answer)),

@@ -1,8 +1,10 @@
 //! The harness starts real servers, breaks them on purpose, and leaves nothing behind.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use slate_harness::{Nats, NatsCluster, NatsVersion, Postgres, PostgresOptions, Redis, Sentinels, require, shared};
-use std::{path::Path, time::Duration};
+use slate_harness::{
+    Nats, NatsCluster, NatsVersion, Port, Postgres, PostgresOptions, Redis, Sentinels, require, shared,
+};
+use std::{collections::BTreeSet, net::TcpListener, path::Path, time::Duration};
 
 #[test]
 fn postgres_survives_a_kill_with_what_it_holds() {
@@ -90,6 +92,19 @@ fn both_versions_of_nats_start() {
         assert_eq!(cluster.urls().len(), 3);
         cluster.servers()[0].kill9().unwrap();
     }
+}
+
+#[test]
+fn no_two_have_a_port() {
+    let taken: Vec<_> = std::thread::scope(|scope| {
+        let takers: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| (0..50).map(|_| Port::take().unwrap()).collect::<Vec<_>>())).collect();
+        takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect()
+    });
+    let numbers: BTreeSet<_> = taken.iter().map(Port::number).collect();
+    assert_eq!(numbers.len(), 400);
+    let held = TcpListener::bind(("127.0.0.1", taken[0].number()));
+    assert!(held.is_ok(), "its server can listen there");
 }
 
 #[test]
