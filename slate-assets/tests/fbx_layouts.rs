@@ -134,6 +134,17 @@ fn layout(random: &mut Random) -> String {
         let above = if at == 0 { 0 } else { 199 + at };
         writeln!(connections, "C: \"OO\",{},{above}", 200 + at).unwrap();
     }
+    // Other nodes may show the same mesh.
+    for at in depth..depth + random.below(3) {
+        let properties = transform(random, true, 1);
+        write!(
+            models,
+            "Model: {}, \"Model::n{at}\", \"Mesh\" {{\nVersion: 232\nProperties70:  {{\n{properties}}}\n}}\n",
+            200 + at
+        )
+        .unwrap();
+        writeln!(connections, "C: \"OO\",{},0\nC: \"OO\",100,{}", 200 + at, 200 + at).unwrap();
+    }
     let names = ["UpAxis", "UpAxisSign", "FrontAxis", "FrontAxisSign", "CoordAxis", "CoordAxisSign"];
     let mut axes = String::new();
     for (name, value) in names.into_iter().zip(AXES[random.below(3)]) {
@@ -154,6 +165,85 @@ fn layout(random: &mut Random) -> String {
     )
 }
 
+/// The same file in binary: a line of the text is an entry, or ends one.
+fn binary(text: &str) -> Vec<u8> {
+    let told = text.split_once("FBXVersion: ").unwrap().1;
+    let version: u32 = told.lines().next().unwrap().parse().unwrap();
+    let mut out = b"Kaydara FBX Binary  \0\x1A\0".to_vec();
+    out.extend(version.to_le_bytes());
+    let word = if version < 7500 { 4 } else { 8 };
+    let put = |out: &mut Vec<u8>, at: usize, number: usize| {
+        out[at..at + word].copy_from_slice(&(number as u64).to_le_bytes()[..word]);
+    };
+    let mut open = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with(';')) {
+        if line != "}" {
+            let start = out.len();
+            let (name, rest) = line.split_once(':').unwrap();
+            out.resize(start + 3 * word, 0);
+            out.push(name.len() as u8);
+            out.extend(name.as_bytes());
+            let (values, ends) = (out.len(), !rest.ends_with('{'));
+            let count = values_of(name, rest.trim_end_matches('{').trim(), &mut out);
+            let size = out.len() - values;
+            put(&mut out, start + word, count);
+            put(&mut out, start + 2 * word, size);
+            if ends {
+                let end = out.len();
+                put(&mut out, start, end);
+            } else {
+                open.push(start);
+            }
+            continue;
+        }
+        // Entries end with one that is empty.
+        out.resize(out.len() + 3 * word + 1, 0);
+        let end = out.len();
+        put(&mut out, open.pop().unwrap(), end);
+    }
+    out.resize(out.len() + 3 * word + 1, 0);
+    out
+}
+
+/// Writes what stands behind a name, and tells how many values it is.
+fn values_of(name: &str, rest: &str, out: &mut Vec<u8>) -> usize {
+    if let Some((_, numbers)) = rest.split_once("{ a: ") {
+        let numbers: Vec<&str> = numbers.trim_end_matches('}').trim().split(',').collect();
+        let is_whole = name.contains("Ind");
+        out.push(if is_whole { b'i' } else { b'd' });
+        let size = numbers.len() * if is_whole { 4 } else { 8 };
+        [numbers.len(), 0, size].into_iter().for_each(|number| out.extend((number as u32).to_le_bytes()));
+        for number in &numbers {
+            match is_whole {
+                true => out.extend(number.parse::<i32>().unwrap().to_le_bytes()),
+                false => out.extend(number.parse::<f64>().unwrap().to_le_bytes()),
+            }
+        }
+        return 1;
+    }
+    let values: Vec<&str> = rest.split(',').map(str::trim).filter(|value| !value.is_empty()).collect();
+    for value in &values {
+        if let Some(text) = value.strip_prefix('"') {
+            let text = text.trim_end_matches('"');
+            // The kind comes last here.
+            let text = text.split_once("::").map_or(text.to_owned(), |(kind, name)| format!("{name}\0\x01{kind}"));
+            out.push(b'S');
+            out.extend((text.len() as u32).to_le_bytes());
+            out.extend(text.as_bytes());
+        } else if matches!(name, "C" | "Model" | "Geometry") {
+            out.push(b'L');
+            out.extend(value.parse::<i64>().unwrap().to_le_bytes());
+        } else if let (true, Ok(whole)) = (name != "P" || values.len() == 5, value.parse::<i32>()) {
+            out.push(b'I');
+            out.extend(whole.to_le_bytes());
+        } else {
+            out.push(b'D');
+            out.extend(value.parse::<f64>().unwrap().to_le_bytes());
+        }
+    }
+    values.len()
+}
+
 /// Each corner of each polygon of each file: its place in the world, its coordinates and its colour, if it has some.
 const SEEN: &str = r#"
 import gc; gc.disable()  # its bindings fall over their own feet when they are collected
@@ -170,7 +260,8 @@ def seen(path):
     # As nodes of a glTF inherit, as far as that goes: with nodes that take a stretch back.
     scene = keep(ufbx.load_file(path, target_axes=ufbx.axes_right_handed_y_up, target_unit_meters=1.0,
         inherit_mode_handling=ufbx.InheritModeHandling.COMPENSATE))
-    [node] = [node for node in map(keep, keep(scene.nodes)) if keep(node.mesh)]
+    return sum((shown(node) for node in map(keep, keep(scene.nodes)) if keep(node.mesh)), [])
+def shown(node):
     mesh, matrix = keep(node.mesh), keep(node.geometry_to_world)
     columns = [numbers(getattr(matrix, name)) for name in ("c0", "c1", "c2", "c3")]
     def place(point): return [sum(columns[k][at] * point[k] for k in range(3)) + columns[3][at] for at in range(3)]
@@ -182,8 +273,8 @@ os._exit(0)
 "#;
 
 /// The same of what we make of a file, triangle by triangle.
-fn read(text: &str) -> Vec<Vec<f32>> {
-    let input = AssetInput::from_bytes("m.fbx", text.to_owned());
+fn read(file: &[u8]) -> Vec<Vec<f32>> {
+    let input = AssetInput::from_bytes("m.fbx", file.to_vec());
     let mut options = ModelOptions::default();
     options.optimize = false;
     options.generate_lods = false;
@@ -195,7 +286,7 @@ fn read(text: &str) -> Vec<Vec<f32>> {
     let uvs: Option<Vec<_>> = reader.read_tex_coords(0).map(|uvs| uvs.into_f32().collect());
     let colors: Option<Vec<_>> = reader.read_colors(0).map(|colors| colors.into_rgba_f32().collect());
     let indices = reader.read_indices().unwrap().into_u32();
-    let corners = indices.zip(world::triangles(glb).concat());
+    let corners = indices.collect::<Vec<_>>().into_iter().cycle().zip(world::triangles(glb).concat());
     corners
         .map(|(vertex, place)| {
             let mut corner = place.to_vec();
@@ -221,13 +312,19 @@ fn files_of_many_layouts_are_read_as_ufbx_reads_them() {
     let layouts: Vec<_> = (0..COUNT).map(|_| layout(&mut random)).collect();
     let folder = tempfile::tempdir().unwrap();
     let paths: Vec<_> = (0..COUNT).map(|at| folder.path().join(format!("{at}.fbx"))).collect();
-    paths.iter().zip(&layouts).for_each(|(path, text)| std::fs::write(path, text).unwrap());
+    // Every other one in binary.
+    let files: Vec<Vec<u8>> = layouts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| if at % 2 == 0 { text.clone().into_bytes() } else { binary(text) })
+        .collect();
+    paths.iter().zip(&files).for_each(|(path, file)| std::fs::write(path, file).unwrap());
     let mut python = Command::new("python3");
     let told = python.env("PYTHONPATH", modules).args(["-c", SEEN]).args(&paths).output().unwrap();
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     let theirs: Vec<Vec<Vec<f32>>> = serde_json::from_slice(&told.stdout).unwrap();
-    for (text, theirs) in layouts.iter().zip(&theirs) {
-        let ours = read(text);
+    for ((text, file), theirs) in layouts.iter().zip(&files).zip(&theirs) {
+        let ours = read(file);
         let size = theirs.iter().flat_map(|corner| &corner[..3]).fold(1.0f32, |size, number| size.max(number.abs()));
         let far = ours.iter().map(|corner| apart(corner, theirs));
         let far = far.chain(theirs.iter().map(|corner| apart(corner, &ours))).fold(0.0, f32::max);

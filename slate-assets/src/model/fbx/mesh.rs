@@ -1,9 +1,10 @@
 use super::{
     super::{
-        ir::{Mesh, Model, Primitive, Rest, Skin, set_attribute},
+        ir::{Mesh, Model, Node, Primitive, Rest, Skin, set_attribute},
         values::{Component, Shape, Values},
     },
     finite,
+    geometric::Geometric,
 };
 use fbx_rs::{Scene, VertexAttribute};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ pub(super) type Shapes = BTreeMap<usize, Vec<(Option<i64>, f32)>>;
 
 /// Reads the mesh of each node, with its skin; a mesh that several nodes show is read once for all that have its
 /// materials.
-pub(super) fn read(scene: &Scene, model: &mut Model, work: &Work<'_>) -> Result<Shapes> {
+pub(super) fn read(scene: &Scene, model: &mut Model, geometric: &Geometric, work: &Work<'_>) -> Result<Shapes> {
     let (mut known, mut shapes) = (HashMap::new(), Shapes::new());
     let mut room = work.limits.decoded_bytes;
     for (at, node) in scene.nodes().iter().enumerate().skip(1) {
@@ -47,13 +48,22 @@ pub(super) fn read(scene: &Scene, model: &mut Model, work: &Work<'_>) -> Result<
                 (model.meshes.len() - 1, skin)
             }
         };
-        (model.nodes[at - 1].mesh, model.nodes[at - 1].skin) = (Some(place.0), place.1);
+        let mut shown_by = at - 1;
+        // Skins place what they move by themselves.
+        if let Some(transform) = geometric.of(node, mesh).filter(|_| skinned.is_none()) {
+            AssetLimits::check("the model's number of nodes", model.nodes.len() as u64 + 1, work.limits.nodes)?;
+            let below = Node { transform, ..Node::named(&format!("{}_geometry", node.name())) };
+            shown_by = model.nodes.len();
+            model.nodes[at - 1].children.push(shown_by);
+            model.nodes.push(below);
+        }
+        (model.nodes[shown_by].mesh, model.nodes[shown_by].skin) = (Some(place.0), place.1);
         if !channels.is_empty() {
             let told = |&channel: &usize| {
                 let channel = &scene.blend_channels()[channel];
                 (channel.source_id, finite(channel.weight))
             };
-            shapes.insert(at - 1, channels.iter().map(told).collect());
+            shapes.insert(shown_by, channels.iter().map(told).collect());
         }
     }
     Ok(shapes)

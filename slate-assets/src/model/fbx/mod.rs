@@ -1,6 +1,8 @@
 //! Autodesk FBX, in and out. The parser is that of crate `fbx-rs`, which brings every file to metres and to Y up.
 
 mod animation;
+mod entries;
+mod geometric;
 mod material;
 mod mend;
 mod mesh;
@@ -11,6 +13,7 @@ pub(super) use write::write;
 use super::ir::{Model, Node, Rest, SceneRoots, Transform};
 use crate::guard;
 use fbx_rs::{LoadOptions, Scene};
+use geometric::Geometric;
 use serde_json::json;
 use slate_core::{
     Error, ErrorKind, Result,
@@ -32,10 +35,12 @@ pub(super) fn references(input: &AssetInput, limits: &AssetLimits) -> Result<Vec
 
 /// Reads a model: its nodes, meshes with skins and blend shapes, materials with their textures, and every animation.
 pub(super) fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
-    let (scene, mended) = load(&work.input.bytes(work.limits)?, work.limits)?;
-    if mended {
+    let bytes = work.input.bytes(work.limits)?;
+    let (scene, mended) = load(&bytes, work.limits)?;
+    if mended.is_some() {
         report.insert("mended".into(), true.into());
     }
+    let geometric = Geometric::read(mended.as_deref().unwrap_or(&bytes), &scene);
     work.cancel.check()?;
     check(&scene, work.limits)?;
     let mut model = Model {
@@ -46,7 +51,7 @@ pub(super) fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
         ..Model::default()
     };
     material::read(&scene, &mut model, work, report)?;
-    let shapes = mesh::read(&scene, &mut model, work)?;
+    let shapes = mesh::read(&scene, &mut model, geometric.as_ref().unwrap_or(&Geometric::default()), work)?;
     animation::read(&scene, &mut model, &shapes, work)?;
     if !model.skins.is_empty() {
         // glTF asks for one root above all joints of a skin.
@@ -54,6 +59,7 @@ pub(super) fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
         model.nodes.push(Node { children, ..Node::named("root") });
     }
     let mut dropped: Vec<String> = scene.unsupported().iter().map(|entry| format!("{:?}", entry.kind)).collect();
+    dropped.extend(geometric.is_none().then(|| "geometricTransforms".to_owned()));
     dropped.extend((!scene.cameras().is_empty()).then(|| "cameras".to_owned()));
     dropped.extend((!scene.lights().is_empty()).then(|| "lights".to_owned()));
     dropped.sort();
@@ -64,8 +70,8 @@ pub(super) fn read(work: &Work<'_>, report: &mut Report) -> Result<Model> {
     Ok(model)
 }
 
-/// The scene, and whether something in the file had to be [made harmless](mend) first.
-fn load(bytes: &[u8], limits: &AssetLimits) -> Result<(Scene, bool)> {
+/// The scene, and the file as it was read where something in it had to be [made harmless](mend) first.
+fn load(bytes: &[u8], limits: &AssetLimits) -> Result<(Scene, Option<Vec<u8>>)> {
     let size = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
     let allowed = fbx_rs::Limits {
         max_input_bytes: size(limits.input_bytes),
@@ -79,13 +85,13 @@ fn load(bytes: &[u8], limits: &AssetLimits) -> Result<(Scene, bool)> {
         })
     };
     match load(bytes) {
-        Ok(scene) => Ok((scene, false)),
+        Ok(scene) => Ok((scene, None)),
         Err(error) if error.kind() == ErrorKind::LimitExceeded => Err(error),
-        Err(error) => match mend::mended(bytes).map(|bytes| load(&bytes)) {
-            Some(Ok(scene)) => Ok((scene, true)),
+        Err(error) => {
+            let mended = mend::mended(bytes).and_then(|bytes| Some((load(&bytes).ok()?, Some(bytes))));
             // What was wrong with the file as it is tells more.
-            _ => Err(error),
-        },
+            mended.ok_or(error)
+        }
     }
 }
 

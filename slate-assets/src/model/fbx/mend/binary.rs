@@ -1,6 +1,7 @@
 //! Binary files with entries that the parser refuses, though nothing here reads them: they are made harmless.
 
-use std::{collections::BTreeSet, ops::Range};
+use super::super::entries::binary::{Entry, File};
+use std::collections::BTreeSet;
 
 /// Entries below one another; deeper ones stay as they are.
 const DEPTH: usize = 32;
@@ -11,14 +12,9 @@ const DEPTH: usize = 32;
 /// - bytes beyond ASCII in the values of properties;
 /// - properties that hold binary data.
 pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
-    let version = u32::from_le_bytes(*bytes.get(23..)?.first_chunk()?);
-    // Little-endian, and objects have numbers: older files go by names.
-    if !bytes.starts_with(b"Kaydara FBX Binary") || bytes[22] != 0 || version < 7000 {
-        return None;
-    }
-    let file = File { bytes, wide: version >= 7500 };
+    let file = File::new(bytes)?;
     let (mut objects, mut connections, mut properties) = (Vec::new(), Vec::new(), Vec::new());
-    let mut open = vec![(27..bytes.len(), 0)];
+    let mut open = vec![(file.all(), 0)];
     while let Some((range, depth)) = open.pop() {
         for entry in file.entries(range) {
             let name = &bytes[entry.name.clone()];
@@ -72,82 +68,4 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
             .for_each(|below| hide(&mut out, below));
     }
     (out != bytes).then_some(out)
-}
-
-struct File<'a> {
-    bytes: &'a [u8],
-    /// Whether sizes have eight bytes.
-    wide: bool,
-}
-
-/// Where the pieces of an entry are.
-struct Entry {
-    name: Range<usize>,
-    values: Range<usize>,
-    below: Range<usize>,
-}
-
-impl File<'_> {
-    /// The entries in a range, up to the first that makes no sense.
-    fn entries(&self, range: Range<usize>) -> Vec<Entry> {
-        let (mut all, mut at) = (Vec::new(), range.start);
-        while let Some(entry) = self.entry(at, range.end) {
-            at = entry.below.end;
-            all.push(entry);
-        }
-        all
-    }
-
-    fn entry(&self, at: usize, limit: usize) -> Option<Entry> {
-        let word = if self.wide { 8 } else { 4 };
-        let size = |number: usize| -> Option<usize> {
-            let bytes = self.bytes.get(at + number * word..at + (number + 1) * word)?;
-            let value = bytes.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-            usize::try_from(value).ok()
-        };
-        let (end, length) = (size(0)?, size(2)?);
-        let name = at + word * 3 + 1;
-        let values = name + usize::from(*self.bytes.get(name - 1)?);
-        let below = values.checked_add(length)?;
-        (below <= end && end <= limit).then_some(Entry { name: name..values, values: values..below, below: below..end })
-    }
-
-    /// The number that a value at this place is.
-    fn number(&self, at: usize) -> Option<i64> {
-        (*self.bytes.get(at)? == b'L').then_some(i64::from_le_bytes(*self.bytes.get(at + 1..)?.first_chunk()?))
-    }
-
-    /// The objects that a connection is between.
-    fn ends(&self, connection: &Entry) -> [Option<i64>; 2] {
-        let kind = self.texts(connection.values.start..connection.values.end).into_iter().next();
-        let first = kind.map_or(connection.values.end, |kind| kind.end);
-        [self.number(first), self.number(first + 9)]
-    }
-
-    /// The texts among values.
-    fn texts(&self, values: Range<usize>) -> Vec<Range<usize>> {
-        let (mut all, mut at) = (Vec::new(), values.start);
-        while let Some(kind) = self.bytes.get(at).filter(|_| at < values.end) {
-            at += 1;
-            at += match kind {
-                b'C' | b'B' => 1,
-                b'Y' => 2,
-                b'I' | b'F' => 4,
-                b'D' | b'L' => 8,
-                b'S' | b'R' => {
-                    let length =
-                        self.bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|four| u32::from_le_bytes(*four));
-                    let text = at + 4..at.saturating_add(4).saturating_add(length.unwrap_or(u32::MAX) as usize);
-                    if text.end > values.end {
-                        break;
-                    }
-                    let end = text.end - at;
-                    all.extend((*kind == b'S').then_some(text));
-                    end
-                }
-                _ => break,
-            };
-        }
-        all
-    }
 }

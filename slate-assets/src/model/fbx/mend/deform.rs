@@ -1,8 +1,8 @@
 //! Skins, blend shapes and curves whose lists fit together.
 
 use super::{
+    super::entries::text::{Entry, Value, whole},
     repair::kind,
-    text::{Entry, Value, whole},
 };
 use std::collections::BTreeMap;
 

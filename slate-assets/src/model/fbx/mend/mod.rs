@@ -7,5 +7,5 @@ mod text;
 
 /// A copy of a file in which the parser finds nothing that it stumbles over; none where nothing can be done.
 pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
-    if bytes.starts_with(b"Kaydara FBX Binary") { binary::mended(bytes) } else { text::mended(bytes) }
+    if bytes.starts_with(super::entries::BINARY) { binary::mended(bytes) } else { text::mended(bytes) }
 }

@@ -1,8 +1,8 @@
 //! What the parser finds fault with among the entries of a file, set right as `ufbx` reads it.
 
 use super::{
+    super::entries::text::{Entry, Value, whole},
     deform,
-    text::{Entry, Value, whole},
 };
 use std::{
     borrow::Cow,
