@@ -59,6 +59,41 @@ fn a_scene_comes_over_whole_in_metres() {
     assert_eq!((places[0], places[places.len() - 1]), ([1.0, 2.0, 3.0], [4.0, 2.0, 3.0]));
 }
 
+/// Another node shows the square ten metres above itself, and both swell.
+#[test]
+fn what_lies_between_a_node_and_a_mesh_of_several_is_kept() {
+    let further = "Model: 210, \"Model::other\", \"Mesh\" {\n\t\tVersion: 232\n\t\tProperties70:  {\n\t\t\t\
+        P: \"GeometricTranslation\", \"Vector3D\", \"Vector\", \"\",0,0,1000\n\t\t}\n\t}\n\t\
+        AnimationCurveNode: 510, \"AnimCurveNode::DeformPercent\", \"\" {\n\t}\n\tModel: 200,";
+    let connected = "C: \"OO\",210,200\n\tC: \"OO\",100,210\n\tC: \"OO\",510,501\n\t\
+        C: \"OP\",510,403, \"DeformPercent\"\n\tC: \"OP\",503,510, \"d|DeformPercent\"\n\tC: \"OO\",402,100";
+    let square = support::fbx::square();
+    let text = square.replace("Model: 200,", further).replace("C: \"OO\",402,100", connected);
+    // A skin would place it by itself.
+    let text = text.replace("\tC: \"OO\",400,100\n", "");
+    let (_, files) = {
+        let input = AssetInput::from_bytes("s.fbx", text);
+        support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()).unwrap()
+    };
+    let (document, ..) = gltf::import_slice(&files["s.glb"]).unwrap();
+    let other = document.nodes().find(|node| node.name() == Some("other")).unwrap();
+    assert!(other.mesh().is_none());
+    let shown = other.children().next().unwrap();
+    assert_eq!(shown.transform().decomposed().0, [0.0, 0.0, 10.0]);
+    let square = document.nodes().find(|node| node.name() == Some("square")).unwrap();
+    assert_eq!(shown.mesh().unwrap().index(), square.mesh().unwrap().index(), "one mesh for both");
+    let channels = document.animations().next().unwrap();
+    let is_weights = |channel: &gltf::animation::Channel<'_>| {
+        channel.target().property() == gltf::animation::Property::MorphTargetWeights
+    };
+    let mut swelling: Vec<_> =
+        channels.channels().filter(is_weights).map(|channel| channel.target().node().index()).collect();
+    swelling.sort_unstable();
+    let mut both = [square.index(), shown.index()];
+    both.sort_unstable();
+    assert_eq!(swelling, both);
+}
+
 #[test]
 fn damage_and_limits_are_told_apart() {
     let text = support::fbx::square();
@@ -207,6 +242,16 @@ fn what_the_parser_stumbles_over_is_made_harmless() {
         let (report, _) = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()).unwrap();
         assert_eq!((&report["mended"], &report["skins"]), (&json!(true), &json!(1)), "{byte:x}");
     }
+    // A skin whose mesh isn't there.
+    let skin = find(b"S\x04\0\0\0Skin", 0);
+    let number = fbx[..skin].windows(9).rposition(|at| at[0] == b'L' && at[8] == 0).unwrap() + 1;
+    let link = [b"S\x02\0\0\0OOL", &fbx[number..number + 8]].concat();
+    let mesh = find(&link, connections) + link.len() + 1;
+    let mut alone = fbx.clone();
+    alone[mesh..mesh + 8].fill(0x77);
+    let input = AssetInput::from_bytes("m.fbx", alone);
+    let (report, _) = support::run(&ModelProcessor, &input, &options(), &AssetLimits::default()).unwrap();
+    assert_eq!((&report["mended"], &report["skins"]), (&json!(true), &json!(0)));
 }
 
 /// Binary files with bytes changed at random: read, or refused with a reason.

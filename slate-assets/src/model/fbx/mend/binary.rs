@@ -9,6 +9,7 @@ const DEPTH: usize = 32;
 /// A copy of a file in which the parser finds nothing of this, of the same length; none where there was nothing:
 /// - connections of objects that aren't there, that are there already, or that give a node another parent;
 /// - objects that have the number of another;
+/// - skins and blend shapes of no mesh;
 /// - bytes beyond ASCII in the values of properties;
 /// - properties that hold binary data.
 pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -36,9 +37,18 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
     // An entry of another name is one that nobody asks for.
     let hide = |out: &mut Vec<u8>, entry: &Entry| out[entry.name.start] = b'~';
     let number = |object: &Entry| file.number(object.values.start);
-    let known: BTreeSet<i64> = objects.iter().filter_map(number).chain([0]).collect();
-    let is_model = |object: &&Entry| bytes[object.name.clone()] == *b"Model";
-    let models: BTreeSet<i64> = objects.iter().filter(is_model).filter_map(number).chain([0]).collect();
+    let of_kind = |kind: &'static [u8]| objects.iter().filter(move |object| bytes[object.name.clone()] == *kind);
+    let ends = connections.iter().filter_map(|connection| match file.ends(connection) {
+        [Some(from), Some(to)] => Some((from, to)),
+        _ => None,
+    });
+    let lost = lost(of_kind(b"Deformer").filter_map(number), of_kind(b"Geometry").filter_map(number), ends);
+    of_kind(b"Deformer")
+        .filter(|object| number(object).is_some_and(|number| lost.contains(&number)))
+        .for_each(|object| hide(&mut out, object));
+    let known = objects.iter().filter_map(number).filter(|number| !lost.contains(number));
+    let known: BTreeSet<i64> = known.chain([0]).collect();
+    let models: BTreeSet<i64> = of_kind(b"Model").filter_map(number).chain([0]).collect();
     let (mut seen, mut placed) = (BTreeSet::new(), BTreeSet::new());
     // Of a node's parents the last counts.
     for connection in connections.iter().rev().filter(|connection| !connection.name.is_empty()) {
@@ -68,4 +78,23 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
             .for_each(|below| hide(&mut out, below));
     }
     (out != bytes).then_some(out)
+}
+
+/// Steps from a cluster, or a shape's channel, to its mesh.
+const WAY: usize = 4;
+
+/// Deformers that no chain of connections leads from to a mesh.
+fn lost(
+    deformers: impl Iterator<Item = i64>,
+    meshes: impl Iterator<Item = i64>,
+    connections: impl Iterator<Item = (i64, i64)>,
+) -> BTreeSet<i64> {
+    let (mut lost, mut found): (BTreeSet<i64>, BTreeSet<i64>) = (deformers.collect(), meshes.collect());
+    let connections: Vec<_> = connections.collect();
+    for _ in 0..WAY {
+        let next = connections.iter().filter(|(from, to)| found.contains(to) && lost.contains(from));
+        found = next.map(|(from, _)| *from).collect();
+        lost.retain(|number| !found.contains(number));
+    }
+    lost
 }

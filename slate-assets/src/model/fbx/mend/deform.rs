@@ -39,7 +39,8 @@ pub(super) fn repair(objects: &mut [Entry<'_>], connections: &[Entry<'_>]) {
         most =
             to.iter().filter_map(|(number, above)| Some((*number, above.iter().filter_map(through).min()?))).collect();
     }
-    let most = |number: i64| most.get(&number).copied().unwrap_or(usize::MAX);
+    // What is for no mesh has no points.
+    let most = |number: i64| most.get(&number).copied().unwrap_or_default();
     for object in objects.iter_mut() {
         let Some(number) = object.values.first().and_then(Value::whole) else { continue };
         match (object.name, kind(object)) {
