@@ -31,8 +31,9 @@ const CORNERS: [[f32; 3]; 8] = [
     [-0.5, -0.5, -0.5],
     [0.5, -0.5, -0.5],
 ];
-/// Which axes point up, to the front and to the side, each with its sign.
-const AXES: [[i32; 6]; 3] = [[1, 1, 2, 1, 0, 1], [2, 1, 1, -1, 0, 1], [2, 1, 0, 1, 1, 1]];
+/// Which axes point up, to the front and to the side, each with its sign. The last two are a left hand's.
+const AXES: [[i32; 6]; 5] =
+    [[1, 1, 2, 1, 0, 1], [2, 1, 1, -1, 0, 1], [2, 1, 0, 1, 1, 1], [1, 1, 2, 1, 0, -1], [2, 1, 1, 1, 0, 1]];
 
 fn list<T: ToString>(numbers: impl IntoIterator<Item = T>) -> String {
     numbers.into_iter().map(|number| number.to_string()).collect::<Vec<_>>().join(",")
@@ -147,7 +148,7 @@ fn layout(random: &mut Random) -> String {
     }
     let names = ["UpAxis", "UpAxisSign", "FrontAxis", "FrontAxisSign", "CoordAxis", "CoordAxisSign"];
     let mut axes = String::new();
-    for (name, value) in names.into_iter().zip(AXES[random.below(3)]) {
+    for (name, value) in names.into_iter().zip(AXES[random.below(AXES.len())]) {
         writeln!(axes, "P: \"{name}\", \"int\", \"Integer\", \"\",{value}").unwrap();
     }
     let (version, unit) =
