@@ -63,7 +63,8 @@ fn a_scene_comes_over_whole_in_metres() {
 #[test]
 fn what_lies_between_a_node_and_a_mesh_of_several_is_kept() {
     let further = "Model: 210, \"Model::other\", \"Mesh\" {\n\t\tVersion: 232\n\t\tProperties70:  {\n\t\t\t\
-        P: \"GeometricTranslation\", \"Vector3D\", \"Vector\", \"\",0,0,1000\n\t\t}\n\t}\n\t\
+        P: \"GeometricTranslation\", \"Vector3D\", \"Vector\", \"\",0,0,1000\n\t\t\t\
+        P: \"GeometricRotation\", \"Vector3D\", \"Vector\", \"\",nan,0,0\n\t\t}\n\t}\n\t\
         AnimationCurveNode: 510, \"AnimCurveNode::DeformPercent\", \"\" {\n\t}\n\tModel: 200,";
     let connected = "C: \"OO\",210,200\n\tC: \"OO\",100,210\n\tC: \"OO\",510,501\n\t\
         C: \"OP\",510,403, \"DeformPercent\"\n\tC: \"OP\",503,510, \"d|DeformPercent\"\n\tC: \"OO\",402,100";
@@ -79,7 +80,12 @@ fn what_lies_between_a_node_and_a_mesh_of_several_is_kept() {
     let other = document.nodes().find(|node| node.name() == Some("other")).unwrap();
     assert!(other.mesh().is_none());
     let shown = other.children().next().unwrap();
-    assert_eq!(shown.transform().decomposed().0, [0.0, 0.0, 10.0]);
+    let (place, rotation, scale) = shown.transform().decomposed();
+    assert_eq!(
+        (place, rotation, scale),
+        ([0.0, 0.0, 10.0], [0.0, 0.0, 0.0, 1.0], [1.0; 3]),
+        "an angle that is none turns nothing"
+    );
     let square = document.nodes().find(|node| node.name() == Some("square")).unwrap();
     assert_eq!(shown.mesh().unwrap().index(), square.mesh().unwrap().index(), "one mesh for both");
     let channels = document.animations().next().unwrap();

@@ -52,7 +52,7 @@ impl Geometric {
         let [place, angles, stretch] = *self.parts.get(&node.source_id()?).filter(|_| mesh.instances().len() > 1)?;
         let metres = self.unit.filter(|unit| *unit > 0.0).unwrap_or(1.0) / 100.0;
         let mut place = place.map(|number| finite(number * metres));
-        let [mut x, mut y, z, w] = turn::quaternion(angles).map(finite);
+        let [mut x, mut y, z, w] = turn::unit(turn::quaternion(angles)).map(finite);
         // Files whose axes are a left hand's are mirrored at z.
         if mesh.reversed_winding() {
             (place[2], x, y) = (-place[2], -x, -y);
